@@ -1,0 +1,1 @@
+"""The hfit client: downloads, checks and loads packages."""

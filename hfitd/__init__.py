@@ -1,0 +1,1 @@
+"""The hfitd daemon: a gateway between production data and the tests that need it."""

@@ -1,0 +1,1 @@
+"""Who got what, written before it is given: chained records, sinks, verification."""

@@ -1,0 +1,1 @@
+"""config.toml becomes a frozen Config, or one report of every mistake."""

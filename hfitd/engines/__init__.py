@@ -1,0 +1,1 @@
+"""Databases we may read, and only read."""

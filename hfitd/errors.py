@@ -1,0 +1,242 @@
+"""Every error the daemon raises on purpose, as one tree.
+
+    HfitError
+    |- NotFound                    404  NOT_FOUND          also for what the caller may not see
+    |- AuthenticationError         401  AUTHENTICATION     AuthFailed, TokenInvalid
+    |- PermissionDenied            403  PERMISSION_DENIED  Forbidden, ExportRefused, ColumnUnclassified,
+    |                                                      ApprovalRequired
+    |- ValidationFailed            400  VALIDATION_ERROR   BadRequest, SqlRefused, SqlTooComplex,
+    |                                                      FilterOnMasked, PathRefused, MethodNotAllowed (405),
+    |                                                      Conflict (409), TooLarge (413),
+    |                                                      UnsupportedMedia (415), RangeInvalid (416),
+    |                                                      TemplateInvalid, ParamInvalid, PrepareNoRow,
+    |                                                      CostRefused, MaskDoesNotFit, LimitExceeded (422)
+    |- RateLimited                 429  RATE_LIMIT
+    |- Unavailable                 503  CONNECTION         Busy, DbUnavailable, StoreUnavailable,
+    |                                                      AuditUnavailable, ShuttingDown
+    |- QueryTimeout                504  TIMEOUT
+    `- Internal                    500  INTERNAL_ERROR     SourceChanged, SchemaChanged
+
+The wire code of an error is its class name in UPPER_SNAKE case. A message helps the caller and never
+holds SQL, a value, a host, a path of the server or a secret; the cause (``raise ... from``) is for the log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class HfitError(Exception):
+    """An error with a place in the tree.
+
+    ``message`` is for the caller; ``resource`` names what it is about, as the caller wrote it;
+    ``suggestions`` say what to do next; ``retry_after_seconds`` becomes the ``Retry-After`` header.
+    """
+
+    category: ClassVar[str] = "INTERNAL_ERROR"
+    status: ClassVar[int] = 500
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        resource: str | None = None,
+        suggestions: Sequence[str] = (),
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        self.message = message or (type(self).__doc__ or "").split("\n", 1)[0]
+        self.resource = resource
+        self.suggestions = tuple(suggestions)
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(self.message)
+
+    @property
+    def code(self) -> str:
+        """The wire code: ``SqlTooComplex`` is ``SQL_TOO_COMPLEX``."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).upper()
+
+
+class NotFound(HfitError):
+    """There is nothing here by that name."""
+
+    category, status = "NOT_FOUND", 404
+
+
+class AuthenticationError(HfitError):
+    """The caller is not known."""
+
+    category, status = "AUTHENTICATION", 401
+
+
+class AuthFailed(AuthenticationError):
+    """Login failed."""
+
+
+class TokenInvalid(AuthenticationError):
+    """The token is not valid; log in again."""
+
+
+class PermissionDenied(HfitError):
+    """The caller may not do this."""
+
+    category, status = "PERMISSION_DENIED", 403
+
+
+class Forbidden(PermissionDenied):
+    """You have no right to do this."""
+
+
+class ExportRefused(PermissionDenied):
+    """An export names something that does not exist or is not granted to you."""
+
+
+class ColumnUnclassified(PermissionDenied):
+    """A column that looks personal has no class yet; the data owner has to give it one."""
+
+
+class ApprovalRequired(PermissionDenied):
+    """This template has to be approved before it can run."""
+
+
+class ValidationFailed(HfitError):
+    """The request is not valid."""
+
+    category, status = "VALIDATION_ERROR", 400
+
+
+class BadRequest(ValidationFailed):
+    """The request is malformed."""
+
+
+class SqlRefused(ValidationFailed):
+    """This SQL is not in the allowed language."""
+
+
+class SqlTooComplex(ValidationFailed):
+    """This SQL is too long or too deeply nested."""
+
+
+class FilterOnMasked(ValidationFailed):
+    """A masked column cannot be used in a filter or an order."""
+
+
+class PathRefused(ValidationFailed):
+    """This path is not allowed."""
+
+
+class MethodNotAllowed(ValidationFailed):
+    """This method is not allowed here."""
+
+    status = 405
+
+
+class Conflict(ValidationFailed):
+    """It exists already or was changed meanwhile."""
+
+    status = 409
+
+
+class TooLarge(ValidationFailed):
+    """It is larger than allowed."""
+
+    status = 413
+
+
+class UnsupportedMedia(ValidationFailed):
+    """This content type or content encoding is not accepted."""
+
+    status = 415
+
+
+class RangeInvalid(ValidationFailed):
+    """This range cannot be served."""
+
+    status = 416
+
+
+class TemplateInvalid(ValidationFailed):
+    """The template is not valid."""
+
+    status = 422
+
+
+class ParamInvalid(ValidationFailed):
+    """A parameter is missing or has a value of another type."""
+
+    status = 422
+
+
+class PrepareNoRow(ValidationFailed):
+    """A prepare step needs exactly one row or file and found another number."""
+
+    status = 422
+
+
+class CostRefused(ValidationFailed):
+    """The database expects this query to cost more than the provider allows."""
+
+    status = 422
+
+
+class MaskDoesNotFit(ValidationFailed):
+    """A mask cannot produce values that its column can hold."""
+
+    status = 422
+
+
+class LimitExceeded(ValidationFailed):
+    """The result passes a limit; nothing was cut off."""
+
+    status = 422
+
+
+class RateLimited(HfitError):
+    """Too many requests."""
+
+    category, status = "RATE_LIMIT", 429
+
+
+class Unavailable(HfitError):
+    """Something this needs is not available now."""
+
+    category, status = "CONNECTION", 503
+
+
+class Busy(Unavailable):
+    """Every place for this work is taken; try again shortly."""
+
+
+class DbUnavailable(Unavailable):
+    """The database of this provider does not answer."""
+
+
+class StoreUnavailable(Unavailable):
+    """The store of the gateway does not answer."""
+
+
+class AuditUnavailable(Unavailable):
+    """The audit log cannot be written, so no data is given out."""
+
+
+class ShuttingDown(Unavailable):
+    """This instance is shutting down; try again."""
+
+
+class QueryTimeout(HfitError):
+    """The query took longer than the provider allows."""
+
+    category, status = "TIMEOUT", 504
+
+
+class Internal(HfitError):
+    """Something went wrong on the server; the request id finds it in the log."""
+
+
+class SourceChanged(Internal):
+    """A file changed while it was read."""
+
+
+class SchemaChanged(Internal):
+    """A table changed while it was read."""

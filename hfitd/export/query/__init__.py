@@ -1,0 +1,1 @@
+"""SQL made from checked parts: filters, masked relations, free queries."""

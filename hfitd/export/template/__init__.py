@@ -1,0 +1,1 @@
+"""Templates: strict text in, frozen value out."""

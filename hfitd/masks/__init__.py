@@ -1,0 +1,1 @@
+"""Masks: each a small pure definition that keeps what a test needs and hides what a person owns."""

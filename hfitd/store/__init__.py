@@ -1,0 +1,1 @@
+"""Shared state: users, templates, nonces, counters, leases, cache index."""

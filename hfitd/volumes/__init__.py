@@ -1,0 +1,1 @@
+"""Files below a volume's root, and nothing else."""

@@ -1,0 +1,71 @@
+"""A volume: a folder whose files may be listed and read, and nothing outside it.
+
+Paths are relative, with ``/``, NFC or as the file system has them, never normalised for the caller. Refusals are
+PathRefused (the path itself is not acceptable) and NotFound (no such regular file, or not visible).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file or folder of a listing. ``raw_path`` is base64 of the bytes when the name is not UTF-8, else ''."""
+
+    name: str
+    path: str
+    size: int
+    modtime: float  # unix seconds
+    isdir: bool
+    raw_path: str = ""
+    error: str = ""  # "EACCES" when it could not be examined
+
+
+@dataclass(frozen=True, slots=True)
+class ListingQuery:
+    """Which files, in which order. All conditions must hold; several globs are alternatives."""
+
+    name_globs: tuple[str, ...] = ()  # on the base name
+    newer_than: float | None = None  # unix seconds
+    older_than: float | None = None
+    min_size: int | None = None  # exclusive, bytes
+    max_size: int | None = None  # exclusive
+    exact_size: int | None = None
+    folder: str = ""
+    sort_field: str = ""  # "" | "mtime" | "size" | "name" | "path"
+    descending: bool = False
+
+
+class OpenFile(Protocol):
+    """A regular file held open by descriptor; its identity cannot change under the reader."""
+
+    entry: FileEntry
+    etag: str  # strong, from device, inode, size and mtime
+
+    def fileno(self) -> int:
+        """The descriptor, for sendfile."""
+
+    async def read(self, offset: int, size: int) -> bytes:
+        """At most ``size`` bytes; fewer only at the size seen at open. SourceChanged if the file shrank."""
+
+
+class Volume(Protocol):
+    """One configured folder."""
+
+    name: str
+
+    def list(self, query: ListingQuery) -> AsyncIterator[list[FileEntry]]:
+        """Matching entries in batches; memory does not grow with the folder unless a sort is asked."""
+
+    async def best(self, query: ListingQuery) -> FileEntry | None:
+        """The first file (never a folder) in the query's order, in one pass and constant memory."""
+
+    def open(self, path: str) -> AbstractAsyncContextManager[OpenFile]:
+        """Open one regular file beneath the root."""
+
+    def close(self) -> None:
+        """Release the root descriptor."""
