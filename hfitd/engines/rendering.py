@@ -1,0 +1,368 @@
+"""Rows of cells become CSV, NDJSON or INSERT statements, the same way on every engine.
+
+A cell is what the engine says in text, as UTF-8 bytes; the raw bytes for BYTES columns; None for NULL. Nothing here
+does I/O except awaiting the sink, and a value never passes through a Python number or date, so what the engine
+printed is what stands in the file.
+
+``Renderer`` is the only way to a sink: it masks first, so that an encoder never sees a raw masked cell.
+
+* CSV is RFC 4180: a header line, CRLF line ends, fields quoted when they hold a comma, a quote, CR or LF. NULL is an
+  empty field and the empty string is ``""``.
+* NDJSON is one object a line, keys in output order, ended by LF. Numbers stand verbatim; what is no JSON number (NaN,
+  Infinity, zero-filled integers) is a string. JSON columns are embedded as they are, line ends between tokens as
+  blanks; an engine may call a column JSON only if its server has validated it.
+* In both bytes are base64 (RFC 4648, padded), booleans ``true`` and ``false``, times ISO 8601 with ``T`` and a full
+  offset; what ISO cannot say (infinity, BC) keeps the engine's words.
+* INSERT statements hold many rows each; how a literal is spelt is the engine's business.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from json.encoder import encode_basestring
+from typing import Protocol
+
+from hfitd.engines.interface import Format, Output, OutputType, Row
+from hfitd.errors import Internal, SchemaChanged
+from hfitd.masks.interface import Cell
+from hfitd.model import Kind, Receipt, Sink
+
+RawRow = Sequence[bytes | None]
+Literal = Callable[[bytes], bytes]
+
+WRITE_BYTES = 128 * 1024  # what is collected before the sink is awaited
+STATEMENT_BYTES = 512 * 1024  # an INSERT is closed beyond this; far below every default max_allowed_packet
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_DATE_THEN_TIME = re.compile(r" (?=[0-9])")
+_SHORT_OFFSET = re.compile(r"(:[0-9]{2}(?:\.[0-9]+)?[+-][0-9]{2})(?= BC$|$)")
+_NEEDS_QUOTES = re.compile(r'[",\r\n]')
+_TRUE = frozenset((b"t", b"true", b"1"))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Names, kinds and masks of a result's columns, in order and of one length."""
+
+    names: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    masks: tuple[Cell | None, ...]
+
+    @classmethod
+    def of(cls, outputs: Sequence[Output], types: Sequence[OutputType]) -> Shape:
+        """Join what was planned with what the database says; another number of columns is SchemaChanged.
+
+        A mask that slipped to its neighbour would show a raw value, so the lengths are never made to fit.
+        """
+        if len(outputs) != len(types):
+            raise SchemaChanged("The result has another number of columns than planned; plan again.")
+        return cls(
+            tuple(output.name for output in outputs),
+            tuple(type_.kind for type_ in types),
+            tuple(output.cell for output in outputs),
+        )
+
+
+class Encoder(Protocol):
+    """One form of one result. Stateful, used once, fed with masked rows."""
+
+    def head(self) -> bytes:
+        """What stands before the first row."""
+
+    def encode(self, rows: Iterable[RawRow]) -> bytes:
+        """These rows, after those before."""
+
+    def tail(self) -> bytes:
+        """What stands after the last row."""
+
+
+def mask_rows(shape: Shape, rows: Sequence[RawRow]) -> Sequence[RawRow]:
+    """The rows with each masked cell covered; NULL stays NULL."""
+    masked = [(number, mask) for number, mask in enumerate(shape.masks) if mask is not None]
+    if not masked:
+        return rows
+    covered: list[RawRow] = []
+    for row in rows:
+        cells = list(row)
+        for number, mask in masked:
+            cell = cells[number]
+            if cell is not None:
+                cells[number] = mask(cell)
+        covered.append(cells)
+    return covered
+
+
+def text_rows(shape: Shape, rows: Sequence[RawRow]) -> list[Row]:
+    """The rows masked and as text, bytes as base64; for ``Snapshot.rows`` and ``Snapshot.batches``."""
+    encoded = [_base64 if kind is Kind.BYTES else _text for kind in shape.kinds]
+    return [
+        tuple(None if cell is None else encode(cell) for encode, cell in zip(encoded, row, strict=True))
+        for row in mask_rows(shape, rows)
+    ]
+
+
+class CsvEncoder:
+    """RFC 4180 with a header line and CRLF."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._names = shape.names
+        self._fields = [_CSV.get(kind, _csv_text) for kind in shape.kinds]
+
+    def head(self) -> bytes:
+        """The header line; its names follow the rules of fields."""
+        return (",".join(_csv_text(name.encode()) for name in self._names) + "\r\n").encode()
+
+    def encode(self, rows: Iterable[RawRow]) -> bytes:
+        """A line a row."""
+        fields = self._fields
+        lines = [
+            ",".join(["" if cell is None else field(cell) for field, cell in zip(fields, row, strict=True)])
+            for row in rows
+        ]
+        return ("\r\n".join(lines) + "\r\n").encode() if lines else b""
+
+    def tail(self) -> bytes:
+        """Nothing: CSV has no end."""
+        return b""
+
+
+class NdjsonEncoder:
+    """One JSON object a line, keys in output order."""
+
+    def __init__(self, shape: Shape) -> None:
+        pairs = ",".join(encode_basestring(name).replace("%", "%%") + ":%s" for name in shape.names)
+        self._line = "{" + pairs + "}\n"
+        self._values = [
+            _json_checked if kind is Kind.JSON and mask is not None else _JSON.get(kind, _json_text)
+            for kind, mask in zip(shape.kinds, shape.masks, strict=True)
+        ]
+
+    def head(self) -> bytes:
+        """Nothing."""
+        return b""
+
+    def encode(self, rows: Iterable[RawRow]) -> bytes:
+        """A line a row."""
+        line, values = self._line, self._values
+        return "".join(
+            [
+                line % tuple(["null" if cell is None else value(cell) for value, cell in zip(values, row, strict=True)])
+                for row in rows
+            ]
+        ).encode()
+
+    def tail(self) -> bytes:
+        """Nothing; the end record of a row stream is its sender's."""
+        return b""
+
+
+class InsertEncoder:
+    """INSERT statements of many rows each.
+
+    ``opening`` is everything up to and with ``VALUES``; ``literals`` spell one column each. A statement is closed
+    once it passes ``statement_bytes`` or ``statement_rows``, so the same rows always give the same statements.
+    """
+
+    def __init__(
+        self,
+        opening: bytes,
+        literals: Sequence[Literal],
+        *,
+        statement_bytes: int = STATEMENT_BYTES,
+        statement_rows: int = 1000,
+        before: bytes = b"",
+        after: bytes = b"",
+    ) -> None:
+        self._opening = opening + b"\n"
+        self._literals = tuple(literals)
+        self._max_bytes, self._max_rows = statement_bytes, statement_rows
+        self._before, self._after = before, after
+        self._open_bytes = self._open_rows = 0
+
+    def head(self) -> bytes:
+        """Statements of the engine that set the session up."""
+        return self._before
+
+    def encode(self, rows: Iterable[RawRow]) -> bytes:
+        """Rows appended to the open statement, which is closed when it is long enough."""
+        parts: list[bytes] = []
+        literals = self._literals
+        for row in rows:
+            cells = [b"NULL" if cell is None else spell(cell) for spell, cell in zip(literals, row, strict=True)]
+            line = b"(" + b",".join(cells) + b")"
+            parts.append(b",\n" if self._open_rows else self._opening)
+            parts.append(line)
+            self._open_rows += 1
+            self._open_bytes += len(line)
+            if self._open_rows >= self._max_rows or self._open_bytes >= self._max_bytes:
+                parts.append(self._close())
+        return b"".join(parts)
+
+    def tail(self) -> bytes:
+        """The end of the open statement, then the engine's closing statements."""
+        return (self._close() if self._open_rows else b"") + self._after
+
+    def _close(self) -> bytes:
+        self._open_bytes = self._open_rows = 0
+        return b";\n"
+
+
+class Renderer:
+    """Masks rows, encodes them, and hands the sink few large writes. Used for one result.
+
+    ``add`` takes batches of a size that the loop can afford (a few hundred rows, a few hundred KiB).
+    """
+
+    def __init__(self, shape: Shape, encoder: Encoder, sink: Sink) -> None:
+        self._shape, self._encoder = shape, encoder
+        self._out = Collector(sink)
+        self._rows = 0
+        self._started = False
+
+    async def add(self, rows: Sequence[RawRow]) -> None:
+        """Write these rows after those before."""
+        await self._start()
+        self._rows += len(rows)
+        await self._out.write(self._encoder.encode(mask_rows(self._shape, rows)))
+
+    async def finish(self) -> Receipt:
+        """Write the end and everything still held back."""
+        await self._start()
+        await self._out.write(self._encoder.tail())
+        await self._out.flush()
+        return Receipt(rows=self._rows, size=self._out.size)
+
+    async def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            await self._out.write(self._encoder.head())
+
+
+class Collector:
+    """Joins small pieces so that the sink sees writes of at least ``WRITE_BYTES``, but for the last."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self.size = 0  # bytes taken so far
+
+    async def write(self, data: bytes) -> None:
+        """Take a piece; awaits the sink when enough is held."""
+        if not data:
+            return
+        self._pieces.append(data)
+        self._held += len(data)
+        self.size += len(data)
+        if self._held >= WRITE_BYTES:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Hand over what is held."""
+        if self._pieces:
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+            self._held = 0
+            await self._sink.write(data)
+
+
+async def render_batches(batches: AsyncIterator[Sequence[RawRow]], renderer: Renderer) -> Receipt:
+    """All batches through one renderer, for engines whose rows are pulled."""
+    async for rows in batches:
+        await renderer.add(rows)
+    return await renderer.finish()
+
+
+def text_encoder(form: Format, shape: Shape) -> Encoder:
+    """The encoder of CSV or NDJSON; SQL is the engine's own."""
+    if form is Format.CSV:
+        return CsvEncoder(shape)
+    if form is Format.NDJSON:
+        return NdjsonEncoder(shape)
+    raise ValueError("SQL is rendered by the engine")
+
+
+def _text(cell: bytes) -> str:
+    try:
+        return cell.decode()
+    except UnicodeDecodeError:
+        # From None: the exception would carry the value into the log.
+        raise Internal("A text value is not valid UTF-8; export this column as bytes.") from None
+
+
+def _base64(cell: bytes) -> str:
+    return base64.b64encode(cell).decode("ascii")
+
+
+def _boolean(cell: bytes) -> str:
+    return "true" if cell in _TRUE else "false"
+
+
+def _iso_time(cell: bytes) -> str:
+    return _SHORT_OFFSET.sub(r"\1:00", _DATE_THEN_TIME.sub("T", _text(cell), count=1))
+
+
+def _csv_field(text: str) -> str:
+    if not text:
+        return '""'
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text
+
+
+def _csv_text(cell: bytes) -> str:
+    return _csv_field(_text(cell))
+
+
+def _csv_bytes(cell: bytes) -> str:
+    return _csv_field(_base64(cell))
+
+
+def _json_text(cell: bytes) -> str:
+    return encode_basestring(_text(cell))
+
+
+def _json_number(cell: bytes) -> str:
+    text = _text(cell)
+    return text if _NUMBER.fullmatch(text) else encode_basestring(text)
+
+
+def _json_bytes(cell: bytes) -> str:
+    return f'"{_base64(cell)}"'
+
+
+def _json_time(cell: bytes) -> str:
+    return encode_basestring(_iso_time(cell))
+
+
+def _json_document(cell: bytes) -> str:
+    # Inside a JSON string a raw line end is not allowed, so these stand between tokens.
+    return _text(cell).replace("\r", " ").replace("\n", " ")
+
+
+def _json_checked(cell: bytes) -> str:
+    """A masked document: no server has seen it, so it is embedded only if it is JSON."""
+    try:
+        json.loads(cell)
+    except (ValueError, RecursionError):
+        return _json_text(cell)
+    return _json_document(cell)
+
+
+_CSV: dict[Kind, Callable[[bytes], str]] = {
+    Kind.BYTES: _csv_bytes,
+    Kind.BOOLEAN: _boolean,
+    Kind.TIMESTAMP: _iso_time,
+    Kind.TIME: _iso_time,
+}
+_JSON: dict[Kind, Callable[[bytes], str]] = {
+    Kind.INTEGER: _json_number,
+    Kind.NUMBER: _json_number,
+    Kind.BYTES: _json_bytes,
+    Kind.BOOLEAN: _boolean,
+    Kind.TIMESTAMP: _json_time,
+    Kind.TIME: _json_time,
+    Kind.JSON: _json_document,
+}
