@@ -15,7 +15,8 @@
     |- Unavailable                 503  CONNECTION         Busy, DbUnavailable, StoreUnavailable,
     |                                                      AuditUnavailable, ShuttingDown
     |- QueryTimeout                504  TIMEOUT
-    `- Internal                    500  INTERNAL_ERROR     SourceChanged, SchemaChanged
+    |- Internal                    500  INTERNAL_ERROR     SourceChanged, SchemaChanged
+    `- ConfigError                 never on the wire: what is wrong with config.toml, all of it at once
 
 The wire code of an error is its class name in UPPER_SNAKE case. A message helps the caller and never
 holds SQL, a value, a host, a path of the server or a secret; the cause (``raise ... from``) is for the log.
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -240,3 +242,22 @@ class SourceChanged(Internal):
 
 class SchemaChanged(Internal):
     """A table changed while it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing wrong in a file that a person wrote: where (dotted key, pointer or variable) and what."""
+
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}" if self.key else self.message
+
+
+class ConfigError(HfitError):
+    """The configuration is not valid. ``mistakes`` holds every one, in the order of the file's sections."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
