@@ -78,13 +78,16 @@ class TableCreate:
 
 @dataclass(frozen=True, slots=True)
 class TableData:
-    """``table-data``: rows of one table; ``order`` "" is by row key, "none" as they come."""
+    """``table-data``: rows of one table; ``order`` "" is by row key, "none" as they come, else columns.
+
+    ``limit`` is not part of templates, which never truncate; browsing sets it."""
 
     dbms: str
     table: str
     filter: str = ""
     order: str = ""
     database: str | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,145 @@
+"""Finished packages: files on disk, an index in the store, and who may have them.
+
+1. The cache key is an HMAC over everything that decides the bytes (contract, ruling 18), so one policy's package is
+   never another's.
+2. A package id answers only to principals whose own request obtained it, and only while their roles and the policy
+   are what they were; otherwise it does not exist (ruling 12).
+3. The file is plain, mode 0600, and its digest is checked before it is first served after a start or a change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hfitd.errors import NotFound
+from hfitd.export.package.manifest import canonical_json
+from hfitd.model import Actor, Json
+from hfitd.store.interface import Store
+
+COPY_SIZE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A finished package as the index remembers it."""
+
+    id: str
+    cache_key: str
+    file_name: str
+    package_name: str
+    template: str
+    plan_digest: str
+    package_digest: str
+    size: int
+    sha256: str
+    rows: int
+    effective: str  # digest of the policy and roles it was made under
+    objects: tuple[str, ...]  # PROVIDER/SCHEMA/TABLE of every table read
+    created: float
+    expires: float
+
+
+def effective_policy(policy_version: str, actor: Actor) -> str:
+    """Digest of what decides an actor's view: the policy and their roles."""
+    return hashlib.sha256(canonical_json([policy_version, sorted(actor.roles)])).hexdigest()
+
+
+class Artifacts:
+    """The index and the folder. ``secret`` keys the cache keys."""
+
+    def __init__(self, store: Store, folder: Path, secret: bytes, ttl_seconds: float, max_bytes: int) -> None:
+        self._store = store
+        self.folder = folder
+        self._secret = secret
+        self._ttl = ttl_seconds
+        self._max_bytes = max_bytes
+        self._checked: dict[str, tuple[int, int]] = {}
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def cache_key(self, parts: Mapping[str, Json]) -> str:
+        """(1) The HMAC of everything that decides the bytes."""
+        return hmac.new(self._secret, canonical_json(parts), hashlib.sha256).hexdigest()
+
+    async def find(self, cache_key: str) -> Artifact | None:
+        """The finished package for that key, if it is whole and has not expired."""
+        artifact = await self._load(f"artifact:{cache_key}")
+        return artifact if artifact is not None and await self._usable(artifact) else None
+
+    async def add(self, artifact: Artifact) -> None:
+        """Put a finished package on record and make room for it."""
+        document = json.dumps(asdict(artifact)).encode()
+        await self._store.write(f"artifact:{artifact.cache_key}", document, ttl_seconds=self._ttl)
+        await self._store.write(f"package:{artifact.id}", document, ttl_seconds=self._ttl)
+        await asyncio.to_thread(self._make_room, artifact.file_name)
+
+    async def grant(self, package_id: str, actor: Actor) -> None:
+        """(2) Remember that this principal's own request obtained the package."""
+        await self._store.write(_grant_key(package_id, actor), b"1", ttl_seconds=self._ttl)
+
+    async def granted(self, package_id: str, actor: Actor) -> bool:
+        """(2) Whether it was this principal's own request."""
+        return await self._store.read(_grant_key(package_id, actor)) is not None
+
+    async def open_for(self, package_id: str, actor: Actor, policy_version: str) -> Artifact:
+        """(2) The package, for who may still have it; NotFound for everybody else."""
+        artifact = await self._load(f"package:{package_id}")
+        if artifact is None or not await self.granted(package_id, actor):
+            raise NotFound("There is no such package, or it has expired.", resource=package_id)
+        if artifact.effective != effective_policy(policy_version, actor) or not await self._usable(artifact):
+            raise NotFound("There is no such package, or it has expired.", resource=package_id)
+        return artifact
+
+    def path(self, artifact: Artifact) -> Path:
+        """Where its file lies."""
+        return self.folder / artifact.file_name
+
+    async def _load(self, key: str) -> Artifact | None:
+        record = await self._store.read(key)
+        if record is None:
+            return None
+        document = json.loads(record.value)
+        return Artifact(**{**document, "objects": tuple(document["objects"])})
+
+    async def _usable(self, artifact: Artifact) -> bool:
+        if artifact.expires < time.time():
+            return False
+        try:
+            stat = self.path(artifact).stat()
+        except OSError:
+            return False
+        if stat.st_size != artifact.size:
+            return False
+        identity = (stat.st_ino, stat.st_mtime_ns)
+        if self._checked.get(artifact.id) != identity:  # (3)
+            if await asyncio.to_thread(_file_digest, self.path(artifact)) != artifact.sha256:
+                return False
+            self._checked[artifact.id] = identity
+        return True
+
+    def _make_room(self, newest: str) -> None:
+        files = sorted((path.stat().st_mtime, path) for path in self.folder.iterdir() if path.is_file())
+        total = sum(path.stat().st_size for _, path in files)
+        oldest_allowed = time.time() - self._ttl
+        for modified, path in files:
+            if path.name != newest and (modified < oldest_allowed or total > self._max_bytes):
+                total -= path.stat().st_size
+                path.unlink(missing_ok=True)
+
+
+def _grant_key(package_id: str, actor: Actor) -> str:
+    return f"grant:{package_id}:{hashlib.sha256(actor.email.encode()).hexdigest()}"
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(COPY_SIZE):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,98 @@
+"""Looking around: providers, databases, tables, one table's shape. Only what the caller may see exists."""
+
+from __future__ import annotations
+
+from hfitd.errors import NotFound
+from hfitd.export.naming import find_table
+from hfitd.export.sources import Sources
+from hfitd.model import Action, Actor, Catalog, Json, Relation, TableName
+
+
+def list_providers(sources: Sources, actor: Actor) -> list[str]:
+    """Providers of which the actor may see something."""
+    return sorted(name for name in sources.engines if sources.policy.may_enter(actor, Action.ROWS, name))
+
+
+def require_provider(sources: Sources, actor: Actor, provider: str) -> None:
+    """NotFound unless the provider exists and the actor may see something of it."""
+    if provider not in sources.engines or not sources.policy.may_enter(actor, Action.ROWS, provider):
+        raise NotFound("There is no such provider.", resource=provider)
+
+
+async def list_databases(sources: Sources, actor: Actor, provider: str) -> list[str]:
+    """Databases of a provider."""
+    require_provider(sources, actor, provider)
+    return await sources.engines[provider].databases()
+
+
+async def read_catalog(sources: Sources, actor: Actor, provider: str, database: str) -> Catalog:
+    """The shape of a database that the actor may enter."""
+    if database not in await list_databases(sources, actor, provider):
+        raise NotFound("There is no such database.", resource=database)
+    async with sources.engines[provider].snapshot(database) as snapshot:
+        return await snapshot.catalog()
+
+
+async def list_tables(sources: Sources, actor: Actor, provider: str, database: str) -> list[str]:
+    """Tables of a database, in the form that every command accepts."""
+    catalog = await read_catalog(sources, actor, provider, database)
+    tables = sources.policy.visible_tables(actor, provider, catalog, action=Action.ROWS)
+    return sorted(str(table.name) for table in tables if table.kind not in {"sequence"})
+
+
+async def describe_table(sources: Sources, actor: Actor, provider: str, database: str, name: str) -> Json:
+    """Columns, keys, foreign keys and masks of a table, as far as the actor may see them."""
+    catalog = await read_catalog(sources, actor, provider, database)
+    relation = visible_relation(sources, actor, provider, catalog, name)
+    seen = {str(table.name) for table in sources.policy.visible_tables(actor, provider, catalog, action=Action.ROWS)}
+    return _document(relation, catalog, seen)
+
+
+def visible_relation(sources: Sources, actor: Actor, provider: str, catalog: Catalog, name: str) -> Relation:
+    """The table of that name with its masks; NotFound alike when it is missing or not granted."""
+    table = find_table(name, sources.dialect(provider), catalog)
+    if table is None:
+        raise NotFound("There is no such table.", resource=name)
+    try:
+        return sources.policy.relation(actor, provider, catalog, table, columns=())
+    except NotFound as error:
+        raise NotFound("There is no such table.", resource=name) from error
+
+
+def _document(relation: Relation, catalog: Catalog, seen: set[str]) -> Json:
+    table = relation.table
+    visible = {item.column.name for item in relation.columns}
+    columns: list[Json] = [
+        {
+            "name": item.column.name,
+            "type": item.column.type_name,
+            "nullable": item.column.nullable,
+            "default": item.column.default if item.rule is None else None,
+            "generated": item.column.generated or None,
+            "identity": item.column.identity or None,
+            "mask": item.rule.mask if item.rule else None,
+        }
+        for item in relation.columns
+    ]
+    return {
+        "name": str(table.name),
+        "kind": table.kind,
+        "columns": columns,
+        "primary_key": [column for column in table.primary_key if column in visible],
+        "unique_keys": [list(key.columns) for key in table.keys if not key.primary and visible.issuperset(key.columns)],
+        "foreign_keys": _foreign_keys(table.name, catalog, visible, seen),
+        "estimated_rows": table.estimated_rows,
+    }
+
+
+def _foreign_keys(name: TableName, catalog: Catalog, visible: set[str], seen: set[str]) -> list[Json]:
+    return [
+        {
+            "name": key.name,
+            "columns": list(key.columns),
+            "target": str(key.target),
+            "target_columns": list(key.target_columns),
+        }
+        for key in catalog.foreign_keys
+        if key.table == name and visible.issuperset(key.columns) and str(key.target) in seen
+    ]

@@ -1,0 +1,113 @@
+"""What an export type is.
+
+An ``Item`` turns one export of a template into a ``Step``: names resolved, rights and masks decided, nothing opened.
+A ``Step`` is checked against open snapshots, where it may still refuse, and then gives its members, each of which
+renders itself into a sink. A new export type is one file here and one line in ``table.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hfitd.engines.interface import Dialect
+from hfitd.export.package.manifest import TableEntry
+from hfitd.export.sources import OpenSource, SourceKey, Sources
+from hfitd.export.template.model import Export
+from hfitd.model import Actor, Catalog, Json, Sink
+
+
+@dataclass(frozen=True, slots=True)
+class PlanScope:
+    """What planning may look at: who asks, what is configured, the shapes of the databases."""
+
+    actor: Actor
+    sources: Sources
+    catalogs: Mapping[SourceKey, Catalog]
+    approved: bool = False  # somebody else has reviewed this very template
+
+    def dialect(self, key: SourceKey) -> Dialect:
+        """How the source's engine spells things."""
+        return self.sources.dialect(key.provider)
+
+
+@dataclass(frozen=True, slots=True)
+class RunScope:
+    """What a run may look at: open snapshots and the values of all variables."""
+
+    actor: Actor
+    sources: Sources
+    opened: Mapping[SourceKey, OpenSource]
+    values: Mapping[str, str | None]
+    max_costs: Mapping[str, float | None] = field(default_factory=dict)  # by provider
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """One table that a step reads; ``path`` says how the step gets there from its root."""
+
+    table: str
+    columns: tuple[str, ...]
+    masks: Mapping[str, str]
+    path: tuple[str, ...] = ()
+    estimated_rows: int | None = None
+    estimated_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a member turned out to hold."""
+
+    rows: int | None = None
+    tables: tuple[TableEntry, ...] = ()
+    modtime: float | None = None
+    details: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of the package to be. Members of one source are built one after another."""
+
+    path: str
+    kind: str  # "ddl" | "data" | "rows" | "file"
+    build: Callable[[Sink], Awaitable[Built]]
+    source: SourceKey | None = None
+    table: str | None = None
+    masks: Mapping[str, str] = field(default_factory=dict)
+    after: frozenset[str] = frozenset()  # tables that have to be loaded before this member
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A step that passed its check: its members and what the sources expect of them."""
+
+    members: tuple[Member, ...]
+    tables: tuple[TablePlan, ...]
+
+
+class Step(Protocol):
+    """A planned export."""
+
+    export: Export
+    source: SourceKey | None
+    tables: tuple[TablePlan, ...]
+
+    def variables(self) -> frozenset[str]:
+        """Variables whose values it needs."""
+
+    async def check(self, scope: RunScope) -> Checked:
+        """Describe and estimate every query, list every file; refuse now or never."""
+
+    def expect(self, scope: PlanScope) -> tuple[TablePlan, ...]:
+        """What the catalogue alone says of sizes, when values are not known yet."""
+
+
+class Item(Protocol):
+    """An export type."""
+
+    def sources(self, export: Export, sources: Sources) -> tuple[SourceKey, ...]:
+        """Databases that have to be open before it can be planned."""
+
+    def plan(self, export: Export, scope: PlanScope) -> Step:
+        """Decide names, rights and masks; ExportRefused names the export and no more."""

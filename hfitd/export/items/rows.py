@@ -1,0 +1,122 @@
+"""``table-data``: the rows of one table, filtered, masked, in row-key order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from hfitd.engines.interface import Format, Select
+from hfitd.errors import TemplateInvalid
+from hfitd.export.items.interface import Built, Checked, Member, PlanScope, RunScope, TablePlan
+from hfitd.export.items.tables import bound_masks, check_select, granted_relation, mask_names, plan_table, target_name
+from hfitd.export.package.manifest import TableEntry
+from hfitd.export.query.filters import Filter, compile_filter, parse_filter
+from hfitd.export.query.select import select_relation
+from hfitd.export.sources import SourceKey, Sources
+from hfitd.export.template.model import Export, TableData
+from hfitd.masks.interface import BoundMask
+from hfitd.model import Action, Catalog, Relation, Sink
+
+
+def format_of(key: str) -> Format:
+    """The format that a file name asks for; TemplateInvalid for another extension."""
+    extension = key.rpartition(".")[2].lower()
+    try:
+        return Format(extension)
+    except ValueError:
+        raise TemplateInvalid("An export of rows has to end in .sql, .csv or .ndjson.", resource=key) from None
+
+
+def parents_of(relation: Relation, catalog: Catalog) -> frozenset[str]:
+    """Tables that this one refers to, which a loader fills first."""
+    name = relation.table.name
+    return frozenset(str(key.target) for key in catalog.foreign_keys if key.table == name and key.target != name)
+
+
+@dataclass(frozen=True, slots=True)
+class RowsStep:
+    """A planned ``table-data`` export."""
+
+    export: Export
+    source: SourceKey
+    relation: Relation
+    masks: Mapping[str, BoundMask]
+    condition: Filter | None
+    form: Format
+    into: str
+    ordered: bool
+    tables: tuple[TablePlan, ...]
+    parents: frozenset[str]
+
+    def variables(self) -> frozenset[str]:
+        """Variables of the filter."""
+        return self.condition.variables if self.condition else frozenset()
+
+    def expect(self, scope: PlanScope) -> tuple[TablePlan, ...]:
+        """The whole table, as the catalogue counts it."""
+        return self.tables
+
+    async def check(self, scope: RunScope) -> Checked:
+        """Compile with values, describe, estimate."""
+        dialect = scope.sources.dialect(self.source.provider)
+        where = compile_filter(self.condition, self.relation, dialect, scope.values) if self.condition else None
+        generated = frozenset(c.column.name for c in self.relation.columns if c.column.generated)
+        select = select_relation(
+            self.relation,
+            dialect,
+            self.masks,
+            where=where,
+            order=None,
+            ordered=self.ordered,
+            limit=None,
+            into=self.into,
+            leave_out=generated if self.form is Format.SQL else frozenset(),
+        )
+        estimate = await check_select(scope, self.source, select, self.export.key)
+        planned = replace(self.tables[0], estimated_rows=estimate.rows, estimated_bytes=estimate.size)
+        return Checked((self._member(scope, select),), (planned,))
+
+    def _member(self, scope: RunScope, select: Select) -> Member:
+        snapshot = scope.opened[self.source].snapshot
+        name, masks = str(self.relation.table.name), mask_names(self.relation)
+
+        async def build(sink: Sink) -> Built:
+            receipt = await snapshot.render(select, self.form, sink)
+            details = {} if self.ordered else {"order": "none"}
+            return Built(receipt.rows, (TableEntry(name, receipt.rows, masks),), details=details)
+
+        kind = "data" if self.form is Format.SQL else "rows"
+        return Member(self.export.key, kind, build, self.source, name, masks, self.parents)
+
+
+class RowsItem:
+    """The export type ``table-data``."""
+
+    def sources(self, export: Export, sources: Sources) -> tuple[SourceKey, ...]:
+        """The one database it reads."""
+        data = _data(export)
+        return (sources.key(data.dbms, data.database, export.key),)
+
+    def plan(self, export: Export, scope: PlanScope) -> RowsStep:
+        """Resolve the table, decide masks, parse the filter."""
+        data = _data(export)
+        (key,) = self.sources(export, scope.sources)
+        catalog = scope.catalogs[key]
+        relation = granted_relation(scope, key, data.table, export.key, Action.ROWS)
+        return RowsStep(
+            export,
+            key,
+            relation,
+            bound_masks(scope, relation),
+            parse_filter(data.filter) if data.filter.strip() else None,
+            format_of(export.key),
+            target_name(scope.dialect(key), catalog, relation.table),
+            data.order != "none",
+            (plan_table(relation),),
+            parents_of(relation, catalog),
+        )
+
+
+def _data(export: Export) -> TableData:
+    assert isinstance(export.data, TableData)
+    return export.data

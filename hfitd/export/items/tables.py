@@ -1,0 +1,75 @@
+"""What the database items share: a granted relation by its written name, its masks, its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hfitd.engines.interface import Dialect, Estimate, Select
+from hfitd.errors import CostRefused, ExportRefused, NotFound
+from hfitd.export.items.interface import PlanScope, RunScope, TablePlan
+from hfitd.export.naming import find_table
+from hfitd.export.sources import SourceKey
+from hfitd.masks.interface import BoundMask
+from hfitd.model import Action, Catalog, Relation, Table
+
+
+def granted_relation(scope: PlanScope, key: SourceKey, name: str, export: str, action: Action) -> Relation:
+    """The relation of that name as the actor may see it; ExportRefused whether it is missing or not granted."""
+    catalog = scope.catalogs[key]
+    table = find_table(name, scope.dialect(key), catalog)
+    if table is None:
+        raise ExportRefused(resource=export)
+    try:
+        return scope.sources.policy.relation(scope.actor, key.provider, catalog, table, action=action)
+    except NotFound as error:
+        raise ExportRefused(resource=export) from error
+
+
+def bound_masks(scope: PlanScope, relation: Relation) -> Mapping[str, BoundMask]:
+    """The masks of a relation by column, ready for its values; MaskDoesNotFit names the column."""
+    policy = scope.sources.policy
+    return {
+        item.column.name: policy.bound_mask(relation, item) for item in relation.columns if item.rule is not None
+    }
+
+
+def mask_names(relation: Relation) -> Mapping[str, str]:
+    """Which column has which mask."""
+    return {item.column.name: item.rule.mask for item in relation.columns if item.rule is not None}
+
+
+def plan_table(relation: Relation, path: tuple[str, ...] = ()) -> TablePlan:
+    """The relation as a plan shows it, with what the catalogue expects."""
+    table = relation.table
+    return TablePlan(
+        str(table.name),
+        tuple(item.column.name for item in relation.columns),
+        mask_names(relation),
+        path or (str(table.name),),
+        table.estimated_rows,
+        table.estimated_bytes,
+    )
+
+
+def target_name(dialect: Dialect, catalog: Catalog, table: Table) -> str:
+    """How the table is written in a loadable file: bare in the export's own MySQL or SQLite database (ruling 14)."""
+    if dialect.name != "postgresql" and table.name.schema == catalog.default_schema:
+        return dialect.identifier(table.name.name)
+    return dialect.qualified(table.name.schema, table.name.name)
+
+
+async def check_select(scope: RunScope, key: SourceKey, select: Select, export: str) -> Estimate:
+    """Describe and estimate; CostRefused when the provider's ``max_cost`` is passed."""
+    snapshot = scope.opened[key].snapshot
+    await snapshot.describe(select)
+    estimate = await snapshot.estimate(select)
+    ceiling = scope.max_costs.get(key.provider)
+    engine = scope.opened[key].catalog.engine
+    cost = estimate.rows if engine in {"mysql", "mariadb"} else estimate.cost  # ruling 14
+    if ceiling is not None and cost is not None and cost > ceiling:
+        raise CostRefused(
+            f"The export is expected to cost {cost:.0f} of at most {ceiling:.0f}.",
+            resource=export,
+            suggestions=("Filter by an indexed column.",),
+        )
+    return estimate

@@ -1,0 +1,160 @@
+"""A job: one extraction that any number of readers may follow.
+
+States: planning -> checked -> done | failed. Everything that can be refused is refused before ``checked``; readers
+wait for that, then tail the growing archive. A job that nobody reads for ``orphan_grace`` is cancelled and its
+database work with it. Readers never slow it down: the archive is a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hfitd.errors import HfitError, Internal
+from hfitd.export.artifacts import Artifact
+from hfitd.export.package.codec import Codec
+from hfitd.export.package.manifest import MemberEntry
+from hfitd.export.plan import Plan
+from hfitd.model import Json
+
+READ_SIZE = 256 * 1024
+
+
+class Job:
+    """The state readers share. Only ``downloads`` drives it."""
+
+    def __init__(self, key: str, codec: Codec, grace_seconds: float) -> None:
+        self.id = secrets.token_urlsafe(18)
+        self.key = key
+        self.codec = codec
+        self.package_name = ""
+        self.plan: Plan | None = None
+        self.effective = ""
+        self.artifact: Artifact | None = None
+        self.cached = False  # the check found a finished package
+        self.error: BaseException | None = None
+        self.path: Path | None = None
+        self.size = 0
+        self.events: list[tuple[str, Json]] = []
+        self.task: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._checked = asyncio.Event()
+        self._done = asyncio.Event()
+        self._readers = 0
+        self._grace = grace_seconds
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether it ended, well or badly."""
+        return self._done.is_set()
+
+    def mark_checked(self) -> None:
+        """From here on a failure can only break the stream."""
+        self._checked.set()
+
+    def grow(self, size: int) -> None:
+        """More of the archive can be read."""
+        self.size = size
+        self._notify()
+
+    def add_member(self, entry: MemberEntry) -> None:
+        """Tell whoever watches that a member is complete."""
+        self.events.append(("member", {"path": entry.path, "size": entry.size, "rows": entry.rows}))
+        self._notify()
+
+    def finish(self, artifact: Artifact, *, cached: bool = False) -> None:
+        """It is complete."""
+        self.artifact, self.cached, self.size = artifact, cached, artifact.size
+        self.events.append(("done", {"size": artifact.size, "package_digest": artifact.package_digest}))
+        self._end()
+
+    def fail(self, error: BaseException) -> None:
+        """It ended badly; the cause of an unknown error stays here for the log."""
+        self.error = error
+        known = error if isinstance(error, HfitError) else Internal()
+        self.events.append(("failed", {"category": known.category, "code": known.code, "message": known.message}))
+        self._end()
+
+    async def checked(self) -> None:
+        """Wait until it may no longer refuse; raises what it refused with."""
+        await self._checked.wait()
+        if self.error is not None:
+            raise self.error
+
+    async def wait(self) -> Artifact:
+        """Wait for the end; raises what it failed with."""
+        await self._done.wait()
+        if self.error is not None:
+            raise self.error
+        assert self.artifact is not None
+        return self.artifact
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Count a reader; when the last one leaves, the grace period starts."""
+        self._readers += 1
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        try:
+            yield
+        finally:
+            self._readers -= 1
+            if self._readers == 0 and not self.done:
+                self._timer = asyncio.get_running_loop().call_later(self._grace, self._abandon)
+
+    async def read(self, start: int = 0) -> AsyncIterator[bytes]:
+        """The archive from ``start``, as it grows, until it is complete; raises what the job failed with."""
+        assert self.path is not None
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            position = start
+            while True:
+                while position < self.size:
+                    size = min(READ_SIZE, self.size - position)
+                    data = await asyncio.to_thread(os.pread, descriptor, size, position)
+                    position += len(data)
+                    yield data
+                if self.error is not None:
+                    raise self.error
+                if self.done:
+                    return
+                await self._wait_change(position)
+        finally:
+            os.close(descriptor)
+
+    async def follow(self) -> AsyncIterator[tuple[str, Json]]:
+        """Events from the first to the last."""
+        position = 0
+        while True:
+            while position < len(self.events):
+                yield self.events[position]
+                position += 1
+            if self.done:
+                return
+            changed = self._changed
+            if position == len(self.events) and not self.done:
+                await changed.wait()
+
+    async def _wait_change(self, position: int) -> None:
+        changed = self._changed
+        if self.size <= position and not self.done:
+            await changed.wait()
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _end(self) -> None:
+        self._checked.set()
+        self._done.set()
+        self._notify()
+
+    def _abandon(self) -> None:
+        if self._readers == 0 and not self.done and self.task is not None:
+            self.task.cancel()

@@ -1,0 +1,1 @@
+"""Packages: parts, archive, manifest."""

@@ -1,0 +1,248 @@
+"""Building one package: parts side by side, archive in order, manifest last.
+
+Members of one source share its snapshot and are rendered one after another; sources and files run beside each other.
+The archive takes members in their final order as they become ready, so its first bytes can leave while later ones
+are still being rendered. Whatever goes wrong, every part is removed and the caller sees the error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from hfitd.errors import TemplateInvalid
+from hfitd.export.items.interface import Built, Member
+from hfitd.export.package.archive import ArchiveWriter
+from hfitd.export.package.codec import Codec
+from hfitd.export.package.context import PackageContext
+from hfitd.export.package.manifest import MANIFEST, SIGNATURE, TIMESTAMPS, MemberEntry, canonical_json, package_digest
+from hfitd.export.package.part import Budget, PartWriter
+from hfitd.export.package.readme import write_readme
+from hfitd.export.sources import SourceKey
+from hfitd.model import Json
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A complete archive."""
+
+    size: int
+    sha256: str  # of the archive file, hex
+    package_digest: str
+    members: tuple[MemberEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    writer: PartWriter
+    built: Built
+
+
+class PackageBuild:
+    """One run. ``grown`` is called with the archive's size whenever more can be read, ``done`` per member."""
+
+    def __init__(
+        self,
+        directory: Path,
+        codec: Codec,
+        *,
+        executor: Executor,
+        budget: Budget,
+        grown: Callable[[int], None],
+        member_done: Callable[[MemberEntry], None],
+    ) -> None:
+        self._directory = directory
+        self._codec = codec
+        self._executor = executor
+        self._budget = budget
+        self._grown = grown
+        self._member_done = member_done
+        self._writers: list[PartWriter] = []
+
+    async def run(self, members: Sequence[Member], context: PackageContext, file: BinaryIO) -> Finished:
+        """Build everything into ``file``; on any failure no part stays."""
+        _refuse_collisions(members)
+        futures = {member.path: asyncio.get_running_loop().create_future() for member in members}
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for group in _groups(members):
+                    tasks.create_task(self._build_group(group, futures))
+                assembly = tasks.create_task(self._assemble(members, futures, context, file))
+            return assembly.result()
+        except BaseExceptionGroup as group:
+            raise _first_cause(group) from group
+        finally:
+            for future in futures.values():
+                future.cancel()
+            for writer in self._writers:
+                await writer.discard()
+
+    async def _build_group(self, group: Sequence[Member], futures: Mapping[str, asyncio.Future[_Part]]) -> None:
+        for member in group:
+            path = self._directory / hashlib.sha256(member.path.encode()).hexdigest()
+            writer = PartWriter(path, self._codec, self._executor, self._budget)
+            self._writers.append(writer)
+            built = await member.build(writer)
+            self._budget.take_rows(built.rows or 0)
+            await writer.close()
+            futures[member.path].set_result(_Part(writer, built))
+
+    async def _assemble(
+        self,
+        members: Sequence[Member],
+        futures: Mapping[str, asyncio.Future[_Part]],
+        context: PackageContext,
+        file: BinaryIO,
+    ) -> Finished:
+        archive = ArchiveWriter(file, self._codec, context.package_name)
+        orders = load_orders(members)
+        entries: list[MemberEntry] = []
+        times: dict[str, Json] = {}
+        readme = write_readme(context, members, orders)
+        texts = {"README.md": readme} | {f"METADATA/{name}": text for name, text in _metadata(context).items()}
+        by_path = {member.path: member for member in members}
+        for path in sorted([*by_path, *texts], key=_archive_order):
+            if path in texts:
+                entry = await self._add_text(archive, path, texts[path])
+            else:
+                part = await futures[path]
+                entry = _entry(by_path[path], part, context, orders)
+                if part.built.modtime is not None:
+                    times[path] = _timestamp(datetime.fromtimestamp(part.built.modtime, UTC))
+                await self._in_thread(lambda p=path, w=part.writer: archive.add_part(p, w.size, w.path))
+                await part.writer.discard()
+            self._tell(entries, entry, archive)
+        await self._close(archive, entries, times, context)
+        sha256 = await self._in_thread(archive.close)
+        self._grown(archive.size)
+        return Finished(archive.size, sha256, package_digest(entries), tuple(entries))
+
+    async def _add_text(self, archive: ArchiveWriter, path: str, content: bytes) -> MemberEntry:
+        await self._in_thread(lambda: archive.add_bytes(path, content))
+        kind = "metadata" if path.startswith("METADATA/") else "readme"
+        return MemberEntry(path, len(content), hashlib.sha256(content).hexdigest(), kind)
+
+    def _tell(self, entries: list[MemberEntry], entry: MemberEntry, archive: ArchiveWriter) -> None:
+        entries.append(entry)
+        self._member_done(entry)
+        self._grown(archive.size)
+
+    async def _close(
+        self, archive: ArchiveWriter, entries: list[MemberEntry], times: Mapping[str, Json], context: PackageContext
+    ) -> None:
+        created = _timestamp(datetime.now(UTC))
+        snapshots: dict[str, Json] = {
+            f"{key.provider}/{key.database}": _timestamp(source.opened) for key, source in context.sources.items()
+        }
+        stamps = canonical_json({"created": created, "snapshots": snapshots, "files": dict(times)})
+        self._tell(entries, await self._add_text(archive, TIMESTAMPS, stamps), archive)
+        manifest = canonical_json(_manifest(entries, created, context))
+        signature = context.sign(manifest).encode()
+        await self._in_thread(lambda: archive.add_bytes(MANIFEST, manifest))
+        await self._in_thread(lambda: archive.add_bytes(SIGNATURE, signature))
+
+    async def _in_thread(self, step: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, step)
+
+
+def _manifest(entries: Sequence[MemberEntry], created: str, context: PackageContext) -> Json:
+    opened = [source.opened for source in context.sources.values()]
+    skew = (max(opened) - min(opened)).total_seconds() if opened else 0.0
+    return {
+        "format": 1,
+        "package_name": context.package_name,
+        "package_digest": package_digest(entries),
+        "template": {"name": context.template_name, "digest": context.template_digest},
+        "plan_digest": context.plan_digest,
+        "parameters": dict(context.parameters),
+        "sources": [context.sources[key].document() for key in sorted(context.sources)],
+        "snapshot_skew_seconds": skew,
+        "policy": {"version": context.policy_version},
+        "server": context.origin,
+        "created": created,
+        "expires": None,
+        "alarms": [],
+        "members": [entry.document() for entry in entries],
+    }
+
+
+def _entry(member: Member, part: _Part, context: PackageContext, orders: Mapping[str, int]) -> MemberEntry:
+    source = context.sources[member.source] if member.source else None
+    return MemberEntry(
+        member.path,
+        part.writer.size,
+        part.writer.sha256,
+        member.kind,
+        rows=part.built.rows,
+        provider=source.key.provider if source else None,
+        engine=source.engine if source else None,
+        table=member.table,
+        load_order=orders.get(member.path),
+        masks=member.masks,
+        tables=part.built.tables,
+        details=part.built.details,
+    )
+
+
+def _metadata(context: PackageContext) -> dict[str, bytes]:
+    return {
+        "template.yaml": context.template_text.encode(),
+        "input.json": canonical_json(dict(context.parameters)),
+        "replacement.json": canonical_json({name: dict(entry) for name, entry in context.variables.items()}),
+    }
+
+
+def _archive_order(path: str) -> tuple[bool, bytes]:
+    return path.startswith("METADATA/"), path.encode()
+
+
+def _groups(members: Sequence[Member]) -> list[list[Member]]:
+    """Members that must not run beside each other, each group in archive order."""
+    groups: dict[SourceKey | None, list[Member]] = {}
+    for member in sorted(members, key=lambda m: _archive_order(m.path)):
+        groups.setdefault(member.source, []).append(member)
+    return list(groups.values())
+
+
+def load_orders(members: Sequence[Member]) -> dict[str, int]:
+    """Where each SQL member stands when loading: DDL first, then data with parents before children."""
+    ddl = [member for member in members if member.kind == "ddl"]
+    data = [member for member in members if member.kind == "data"]
+    loaded = {str(table) for member in data for table in [member.table]}
+    ordered: list[Member] = []
+    while data:
+        ready = [m for m in data if not (m.after & (loaded - {o.table for o in ordered}) - {m.table})]
+        chosen = ready or data  # a cycle: any order is as good, the members themselves defer the keys
+        ordered.append(chosen[0])
+        data = [member for member in data if member is not chosen[0]]
+    return {member.path: number for number, member in enumerate([*ddl, *ordered], start=1)}
+
+
+def _refuse_collisions(members: Sequence[Member]) -> None:
+    seen: dict[str, str] = {"readme.md": "README.md"}
+    for member in members:
+        folded = member.path.casefold()
+        if folded in seen:
+            raise TemplateInvalid("Two files of this package would have the same name.", resource=member.path)
+        seen[folded] = member.path
+
+
+def _first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            return _first_cause(error)
+        if not isinstance(error, asyncio.CancelledError):
+            return error
+    return group.exceptions[0]
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,49 @@
+"""What a package says about itself besides its members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from hfitd.export.sources import SourceKey
+from hfitd.model import Json
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEntry:
+    """A source as the manifest names it."""
+
+    key: SourceKey
+    engine: str
+    version: str
+    snapshot: str
+    opened: datetime
+
+    def document(self) -> dict[str, Json]:
+        """The source as JSON."""
+        return {
+            "provider": self.key.provider,
+            "database": self.key.database,
+            "engine": self.engine,
+            "version": self.version,
+            "snapshot": self.snapshot,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PackageContext:
+    """What a package says about itself besides its members."""
+
+    package_name: str
+    template_name: str
+    template_text: str
+    template_digest: str
+    description: str
+    parameters: Mapping[str, Json]
+    variables: Mapping[str, Mapping[str, Json]]  # name -> {"value", "source"}
+    sources: Mapping[SourceKey, SourceEntry]
+    policy_version: str
+    plan_digest: str
+    origin: str
+    sign: Callable[[bytes], str]

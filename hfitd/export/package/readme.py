@@ -1,0 +1,59 @@
+"""The README inside every package: what it is and how to load it. The same inputs give the same text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hfitd.export.items.interface import Member
+from hfitd.export.package.context import PackageContext
+
+LOADERS = {
+    "postgresql": 'psql -v ON_ERROR_STOP=1 -d "$DATABASE" -f "{path}"',
+    "mysql": 'mysql "$DATABASE" < "{path}"',
+    "mariadb": 'mysql "$DATABASE" < "{path}"',
+    "sqlite": 'sqlite3 "$DATABASE" < "{path}"',
+}
+
+
+def write_readme(context: PackageContext, members: Sequence[Member], orders: Mapping[str, int]) -> bytes:
+    """Markdown for a person who finds the folder without having asked for it."""
+    lines = [f"# {context.package_name}", ""]
+    if context.description:
+        lines += [context.description, ""]
+    lines += [
+        f"A package of Hot Fixture Tool, made from the template `{context.template_name}`.",
+        "Check it with `hfit verify .`; `METADATA/manifest.json` lists every file with its digest and masks.",
+        "",
+        "## Parameters",
+        "",
+        *([f"- `{name}` = `{value}`" for name, value in sorted(context.parameters.items())] or ["None."]),
+        "",
+        "## Files",
+        "",
+    ]
+    for member in sorted(members, key=lambda m: m.path.encode()):
+        masks = ", ".join(f"{column} ({mask})" for column, mask in sorted(member.masks.items()))
+        lines.append(f"- `{member.path}`: {_what(member)}" + (f"; masked: {masks}" if masks else ""))
+    commands = _load_commands(context, members, orders)
+    if commands:
+        lines += ["", "## Load", "", "Into an empty database, in this order:", "", "```sh", *commands, "```"]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _what(member: Member) -> str:
+    if member.kind == "ddl":
+        return "statements that create the tables"
+    if member.kind == "file":
+        return "a file of a volume"
+    if member.table is None:
+        return "rows"
+    return f"rows of {member.table}"
+
+
+def _load_commands(context: PackageContext, members: Sequence[Member], orders: Mapping[str, int]) -> list[str]:
+    commands: list[str] = []
+    for member in sorted((m for m in members if m.path in orders), key=lambda m: orders[m.path]):
+        engine = context.sources[member.source].engine if member.source else ""
+        if engine in LOADERS:
+            commands.append(LOADERS[engine].format(path=member.path))
+    return commands

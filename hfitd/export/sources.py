@@ -1,0 +1,60 @@
+"""The sources of a package: engines and volumes, and the snapshots that one request holds of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from hfitd.access.policy import Policy
+from hfitd.engines.interface import Dialect, Engine, Snapshot
+from hfitd.errors import ExportRefused
+from hfitd.model import Catalog
+from hfitd.volumes.interface import Volume
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SourceKey:
+    """One database of one provider: the unit of consistency."""
+
+    provider: str
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the configuration offers now; a reload makes a new one."""
+
+    engines: Mapping[str, Engine]
+    default_databases: Mapping[str, str]
+    volumes: Mapping[str, Volume]
+    policy: Policy
+
+    def key(self, provider: str, database: str | None, export: str) -> SourceKey:
+        """The source of an export; ExportRefused names the export alone, whatever is missing."""
+        if provider not in self.engines:
+            raise ExportRefused(resource=export)
+        return SourceKey(provider, database or self.default_databases[provider])
+
+    def dialect(self, provider: str) -> Dialect:
+        """How this provider's engine spells things."""
+        return self.engines[provider].dialect
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """A source inside its snapshot."""
+
+    snapshot: Snapshot
+    catalog: Catalog
+
+
+@asynccontextmanager
+async def open_sources(sources: Sources, keys: Iterable[SourceKey]) -> AsyncIterator[Mapping[SourceKey, OpenSource]]:
+    """Open one snapshot per source, in a fixed order so that two requests cannot wait for each other."""
+    async with AsyncExitStack() as stack:
+        opened: dict[SourceKey, OpenSource] = {}
+        for key in sorted(set(keys)):
+            snapshot = await stack.enter_async_context(sources.engines[key.provider].snapshot(key.database))
+            opened[key] = OpenSource(snapshot, await snapshot.catalog())
+        yield opened

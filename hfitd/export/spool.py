@@ -1,0 +1,66 @@
+"""The spool: a private folder for what is being made, emptied at every start.
+
+Production is read at its own speed into the spool; clients are served from it at theirs (ruling 11).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from hfitd.errors import LimitExceeded
+
+
+class Spool:
+    """The folder. What is in it when a process starts belongs to a process that died."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700, parents=True)
+
+    def job_folder(self, job_id: str) -> Path:
+        """A new folder for one job."""
+        path = self.folder / job_id
+        path.mkdir(mode=0o700)
+        return path
+
+    def open_file(self, path: Path) -> BinaryIO:
+        """A new file, readable by nobody else."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        return os.fdopen(descriptor, "wb", buffering=0)
+
+    async def remove(self, path: Path) -> None:
+        """Forget a job's folder."""
+        await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+
+
+class SpoolSink:
+    """A Sink into a spool file that others read while it grows. ``digest`` covers every byte written."""
+
+    def __init__(self, file: BinaryIO, max_bytes: int, grown: Callable[[int], None]) -> None:
+        self._file = file
+        self._max_bytes = max_bytes
+        self._grown = grown
+        self.size = 0
+        self.digest = hashlib.sha256()
+
+    async def write(self, data: bytes) -> None:
+        """Append; LimitExceeded when it grows too large."""
+        if self.size + len(data) > self._max_bytes:
+            raise LimitExceeded(
+                f"The result is larger than the {self._max_bytes} bytes that limits.package_bytes allows.",
+                suggestions=("Narrow the filter or set a limit.",),
+            )
+        await asyncio.to_thread(self._append, data)
+        self.size += len(data)
+        self._grown(self.size)
+
+    def _append(self, data: bytes) -> None:
+        self._file.write(data)
+        self.digest.update(data)
