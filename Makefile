@@ -1,0 +1,39 @@
+# make demo   a real daemon on sample data: log in, download, verify and load a masked package
+# make test   the whole suite against real PostgreSQL, MariaDB and Redis servers on free ports
+# make lint   ruff and mypy --strict
+
+PYTHON ?= python3
+VENV := .venv
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+$(VENV)/bin/python:
+	@sh tests/support/prepare.sh venv $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/server-installed: setup.cfg setup.py | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install -q -e '.[server]'
+	@touch $@
+
+$(VENV)/test-installed: setup.cfg setup.py | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install -q -e '.[test]'
+	@touch $@
+
+demo: $(VENV)/server-installed
+	@$(VENV)/bin/hfitd demo
+
+test: $(VENV)/test-installed
+	@sh tests/support/prepare.sh servers
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/test-installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
