@@ -130,6 +130,18 @@ class ProviderConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeMask:
+    """One ``[[volumes.NAME.mask]]``: files (globs on the base name, or on the path when they hold ``/``) whose
+    content has personal parts. A matching file is never served as it lies on the disk."""
+
+    files: tuple[str, ...]
+    format: str  # "csv" | "ndjson" | "json" | "log"
+    columns: Mapping[str, str] = field(default_factory=dict)  # csv column, ndjson key or named group -> mask
+    paths: Mapping[str, str] = field(default_factory=dict)  # JSON path -> mask
+    pattern: str = ""  # log: a regular expression with named groups
+
+
+@dataclass(frozen=True, slots=True)
 class VolumeConfig:
     """``[volumes.NAME]``: one folder."""
 
@@ -139,6 +151,7 @@ class VolumeConfig:
     max_file_size: int | None = None  # bytes
     hidden_files: bool = False
     follow_symlinks: bool = False  # inside the root only
+    masks: tuple[VolumeMask, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
