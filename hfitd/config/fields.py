@@ -120,6 +120,18 @@ class TextList(fields.Field[tuple[str, ...]]):
         return tuple(value)
 
 
+class Extensions(TextList):
+    """File name endings, ``".log"`` or ``"log"``, kept in lower case with the dot."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> tuple[str, ...]:
+        endings = tuple("." + item.lower().removeprefix(".") for item in super()._deserialize(value, attr, data))
+        if not all(re.fullmatch(r"(\.[^./\\\s]+)+", ending) for ending in endings):
+            raise ValidationError('must be file name endings such as ".log"')
+        return endings
+
+
 class FilePath(fields.Field[Path]):
     """A path; the loader makes a relative one relative to the configuration file."""
 

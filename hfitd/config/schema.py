@@ -12,6 +12,7 @@ from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_lo
 
 from hfitd.config.fields import (
     Duration,
+    Extensions,
     FilePath,
     Insecure,
     Positive,
@@ -150,7 +151,7 @@ class VolumeSchema(Strict):
     """``[volumes.NAME]``."""
 
     path = FilePath(required=True)
-    allowed_extensions = TextList()
+    allowed_extensions = Extensions()
     max_file_size = Size()
     hidden_files = Switch()
     follow_symlinks = Switch()
