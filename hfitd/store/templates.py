@@ -1,0 +1,246 @@
+"""The templates that people keep: names per owner, versions that never change.
+
+``template:<owner>:<name>`` says which version is current and whose business it is; ``template-version:<digest>`` is
+the text, addressed by its SHA-256. Both are sealed, both move together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import cast
+
+from hfitd.errors import BadRequest, Conflict, NotFound, StoreUnavailable
+from hfitd.store.emails import normalise_email
+from hfitd.store.fields import dump_fields, load_fields, timestamp_now
+from hfitd.store.interface import Store
+from hfitd.store.keys import check_key, key_of, parts_of
+
+_KIND = "template"
+_VERSION_KIND = "template-version"
+_STATES = ("draft", "shared", "approved")
+_SHAPE = dict.fromkeys(("name", "owner", "digest", "state", "project", "description", "created", "updated"), str)
+
+
+@dataclass(frozen=True, slots=True)
+class NewTemplate:
+    """What somebody wants to keep; the text has been checked by ``export.template`` before."""
+
+    name: str
+    text: str
+    project: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTemplate:
+    """A kept template. ``state`` is "draft" (its owner's only), "shared" or "approved" (everybody's to see)."""
+
+    name: str
+    owner: str
+    text: str
+    digest: str
+    state: str
+    project: str
+    description: str
+    created: str
+    updated: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    template: StoredTemplate  # text is empty
+    version: int
+
+
+class Templates:
+    """Templates by owner and name.
+
+    1. Another owner's draft is NotFound, exactly like a name that nobody has (T13).
+    2. Names and owners are encoded in the key: ``:`` or ``_`` in a name reach nobody else's template (T13).
+    3. A changed text loses its approval: what was approved was a digest (T13).
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def get(self, name: str, for_email: str) -> StoredTemplate:
+        """The template called ``name`` or ``owner:name`` that this user may see; one's own goes first.
+
+        NotFound, or BadRequest with the full names when several others share one of that name.
+        """
+        asker = normalise_email(for_email)
+        head = await self._head(asker, name)
+        if head is None:
+            head = await self._find_shared(name)
+        return await self._with_text(head.template)
+
+    async def version(self, digest: str) -> str | None:
+        """The text of a version that is or was some template's, or None."""
+        record = await self._store.read(key_of(_VERSION_KIND, digest))
+        if record is None:
+            return None
+        text = record.value.decode()
+        if text_digest(text) != digest:
+            raise StoreUnavailable("A version of a template is damaged in the store.", resource=digest)
+        return text
+
+    async def visible(self, email: str) -> list[StoredTemplate]:
+        """One's own and everybody's shared ones, by name and owner."""
+        asker = normalise_email(email)
+        heads = await asyncio.gather(*(self._read(key) for key in await self._store.keys(f"{_KIND}:")))
+        seen = [head.template for head in heads if head and (head.template.owner == asker or _is_open(head))]  # 1
+        texts = await asyncio.gather(*(self._with_text(template) for template in seen))
+        return sorted(texts, key=lambda template: (template.name, template.owner))
+
+    async def create(self, owner: str, new: NewTemplate) -> StoredTemplate:
+        """Keep a new one as a draft; Conflict when the owner has one of that name."""
+        template = _first(normalise_email(owner), new)
+        try:
+            await self._store.write_all(_records(template, 0))
+        except Conflict as error:
+            raise Conflict(
+                "You have a template of this name already.", resource=new.name, suggestions=["Update it instead."]
+            ) from error
+        return template
+
+    async def update(self, owner: str, new: NewTemplate, *, expect_digest: str | None = None) -> StoredTemplate:
+        """Replace the text of one's own template; NotFound, or Conflict when it is not at ``expect_digest``."""
+        head = await self._own(owner, new.name)
+        if expect_digest is not None and head.template.digest != expect_digest:
+            raise Conflict("The template was changed meanwhile.", resource=new.name)
+        template = _next(head.template, new)
+        await self._store.write_all(_records(template, head.version))
+        return template
+
+    async def delete(self, owner: str, name: str) -> None:
+        """Remove one's own template; its versions stay, as packages and the audit name them. NotFound."""
+        head = await self._own(owner, name)
+        await self._store.delete(_key(head.template.owner, name))
+
+    async def share(self, owner: str, name: str) -> StoredTemplate:
+        """Let everybody see and run it, each with his own rights. NotFound."""
+        head = await self._own(owner, name)
+        template = await self._with_text(head.template)
+        if template.state == "draft":
+            template = replace(template, state="shared", updated=timestamp_now())
+            await self._store.write_all(_records(template, head.version))
+        return template
+
+    async def put_bundle(
+        self, owner: str, news: Sequence[NewTemplate], *, dry_run: bool = False
+    ) -> list[tuple[str, str]]:
+        """Create or update all or none; says of each name "new", "updated" or "untouched", in the order given.
+
+        Conflict when one of them changes meanwhile; BadRequest when a name stands twice.
+        """
+        address = normalise_email(owner)
+        if len({new.name for new in news}) < len(news):
+            raise BadRequest("A template stands twice in the bundle.")
+        results: list[tuple[str, str]] = []
+        records: dict[str, tuple[bytes, int | None]] = {}
+        for new in news:
+            head = await self._head(address, new.name)
+            if head is None:
+                records |= _records(_first(address, new), 0)
+                results.append((new.name, "new"))
+            elif head.template.digest == text_digest(new.text):
+                results.append((new.name, "untouched"))
+            else:
+                records |= _records(_next(head.template, new), head.version)
+                results.append((new.name, "updated"))
+        if records and not dry_run:
+            await self._store.write_all(records)
+        return results
+
+    async def _own(self, owner: str, name: str) -> _Head:
+        head = await self._head(normalise_email(owner), name)
+        if head is None:
+            raise NotFound("You have no template of this name.", resource=name)
+        return head
+
+    async def _find_shared(self, name: str) -> _Head:
+        owner, colon, rest = name.partition(":")
+        if colon:
+            head = await self._read(_key(owner.lower(), rest))
+            if head is not None and _is_open(head):
+                return head
+        places = [key for key in await self._store.keys(f"{_KIND}:") if parts_of(key)[1:] == [name]]
+        heads = [head for head in [await self._read(key) for key in places] if head is not None and _is_open(head)]
+        if not heads:
+            raise NotFound("There is no template of this name.", resource=name)  # 1
+        if len(heads) > 1:
+            full = [f"Use {head.template.owner}:{name}" for head in heads]
+            raise BadRequest("Several people share a template of this name.", resource=name, suggestions=full)
+        return heads[0]
+
+    async def _head(self, owner: str, name: str) -> _Head | None:
+        """One's own by ``name`` or by ``owner:name``."""
+        head = await self._read(_key(owner, name))
+        prefix = f"{owner}:"
+        if head is None and name.lower().startswith(prefix):
+            head = await self._read(_key(owner, name[len(prefix) :]))
+        return head
+
+    async def _read(self, key: str) -> _Head | None:
+        record = await self._store.read(key)
+        if record is None:
+            return None
+        fields = cast(dict[str, str], load_fields(record.value, _SHAPE))
+        if _key(fields["owner"], fields["name"]) != key or fields["state"] not in _STATES:
+            raise StoreUnavailable("A record of the store cannot be read by this version.")
+        return _Head(StoredTemplate(text="", **fields), record.version)
+
+    async def _with_text(self, template: StoredTemplate) -> StoredTemplate:
+        text = await self.version(template.digest)
+        if text is None:
+            raise NotFound("The text of this template is gone; save it again.", resource=template.name)
+        return replace(template, text=text)
+
+
+def text_digest(text: str) -> str:
+    """What names a version: SHA-256 of the text in UTF-8, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_open(head: _Head) -> bool:
+    return head.template.state in ("shared", "approved")
+
+
+def _key(owner: str, name: str) -> str:
+    try:
+        return check_key(key_of(_KIND, owner, name))  # 2
+    except ValueError as error:
+        raise NotFound("There is no template of this name.") from error
+
+
+def _first(owner: str, new: NewTemplate) -> StoredTemplate:
+    now = timestamp_now()
+    digest = text_digest(new.text)
+    return StoredTemplate(new.name, owner, new.text, digest, "draft", new.project, new.description, now, now)
+
+
+def _next(old: StoredTemplate, new: NewTemplate) -> StoredTemplate:
+    digest = text_digest(new.text)
+    state = "shared" if old.state == "approved" and digest != old.digest else old.state  # 3
+    return replace(
+        old,
+        text=new.text,
+        digest=digest,
+        state=state,
+        project=new.project,
+        description=new.description,
+        updated=timestamp_now(),
+    )
+
+
+def _records(template: StoredTemplate, expect: int) -> dict[str, tuple[bytes, int | None]]:
+    fields = asdict(template)
+    text = fields.pop("text")
+    return {
+        # The same text is the same record whoever writes it, so its version is nobody's concern.
+        key_of(_VERSION_KIND, template.digest): (text.encode(), None),
+        _key(template.owner, template.name): (dump_fields(fields), expect),
+    }
