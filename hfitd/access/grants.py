@@ -1,0 +1,86 @@
+"""Grants of roles: how they are written, and the pure function that decides by them.
+
+The argument, step by step:
+
+1. A role says ``ACTION:OBJECT-GLOB``; with a leading ``!`` it denies. Nothing else is a grant; a text that cannot be
+   read is a mistake, never "no restriction".
+2. A denial of any role of the actor that touches the object wins over every grant.
+3. Otherwise one grant that covers the object allows it.
+4. Otherwise it is denied: no role, no access.
+
+A whole table (an object without a column) is allowed when some column of it is granted and denied only by a denial
+of the whole table; reading it still yields the granted columns alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hfitd.access.globs import Glob, compile_glob, split_column
+from hfitd.model import Action, Permission
+
+TABLE_ACTIONS = frozenset({Action.ROWS, Action.QUERY, Action.DDL, Action.RAW})
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Yes or no, and why, in words for ``hfitd policy explain`` and the audit log; never shown to the caller."""
+
+    allowed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One line of a role."""
+
+    role: str
+    action: Action
+    deny: bool
+    glob: Glob
+    text: str
+
+    def touches(self, action: Action, path: str, column: str | None) -> bool:
+        """Whether this line has something to say about the object."""
+        if action is not self.action:
+            return False
+        if column is None and not self.deny:
+            return self.glob.covers_path(path)
+        return self.glob.covers(path, column)
+
+
+def parse_grant(role: str, text: str) -> Grant:
+    """One grant of a role as the configuration writes it; ValueError says what is wrong."""
+    deny = text.startswith("!")
+    word, colon, pattern = text.removeprefix("!").partition(":")
+    if not colon:
+        raise ValueError(f"role {role}: the grant {text!r} is not ACTION:OBJECT")
+    try:
+        action = Action(word)
+    except ValueError:
+        known = ", ".join(sorted(Action))
+        raise ValueError(f"role {role}: {word!r} is no action; actions are {known}") from None
+    if action is Action.AUDIT_READ and not pattern:
+        pattern = "**"
+    try:
+        glob = compile_glob(pattern, columns=action in TABLE_ACTIONS, fold=deny)
+    except ValueError as mistake:
+        raise ValueError(f"role {role}: {mistake}") from None
+    return Grant(role, action, deny, glob, text)
+
+
+def decide(grants: Iterable[Grant], permission: Permission) -> Decision:
+    """The decision of these grants on this permission; see the module's argument for the steps."""
+    action = permission.action
+    path, column = split_column(permission.object) if action in TABLE_ACTIONS else (permission.object, None)
+    allowing: Grant | None = None
+    for grant in grants:
+        if not grant.touches(action, path, column):
+            continue
+        if grant.deny:
+            return Decision(False, f"role {grant.role} denies it: {grant.text}")  # 2
+        allowing = allowing or grant
+    if allowing is not None:
+        return Decision(True, f"role {allowing.role} grants it: {allowing.text}")  # 3
+    return Decision(False, "no grant of the roles covers it")  # 4

@@ -1,0 +1,197 @@
+"""How much one caller may do: requests, logins, packages at once.
+
+1. Logins are limited before anything is looked up: per address, and per address and e-mail. A person is never
+   limited by what others do with the name from elsewhere (A18). Whether a user exists makes no difference.
+2. A flood is stopped in the memory of the process before it reaches the store, so the store stays small (A18).
+3. When the store is lost the same limits hold in memory, at this instance's share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import ipaddress
+import math
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+
+from hfitd.config.model import AuthConfig, LimitsConfig
+from hfitd.errors import RateLimited, StoreUnavailable
+from hfitd.model import Actor
+from hfitd.store.interface import RateDecision, Store
+from hfitd.store.keys import key_of
+from hfitd.store.rate import next_arrival
+
+_MINUTE_SECONDS = 60.0
+_ADDRESS_FACTOR = 20  # people behind one address, at most, who use up their attempts together
+_CHALLENGES_PER_MINUTE = 300  # per address
+_REMEMBERED = 20_000  # buckets kept in memory
+_SLOT_SECONDS = 30.0  # what a crashed instance keeps taken
+_SLOT_RETRY_SECONDS = 5
+
+
+class LocalBuckets:
+    """Rate limits in memory, of a bounded number of keys; the longest unused are forgotten."""
+
+    def __init__(self) -> None:
+        self._arrival: OrderedDict[str, float] = OrderedDict()
+
+    def allow(self, key: str, *, limit: int, period_seconds: float) -> RateDecision:
+        """Like Store.allow."""
+        now = time.monotonic()
+        decision, ahead = next_arrival(self._arrival.get(key, 0.0) - now, limit, period_seconds)
+        self._arrival[key] = now + ahead
+        self._arrival.move_to_end(key)
+        if len(self._arrival) > _REMEMBERED:
+            self._arrival.popitem(last=False)
+        return decision
+
+    def forget(self, key: str) -> None:
+        """Start anew."""
+        self._arrival.pop(key, None)
+
+
+class Limits:
+    """The limits of ``[limits]`` and ``[auth]``. ``instances`` divides them while the store is lost."""
+
+    def __init__(self, store: Store, limits: LimitsConfig, auth: AuthConfig, *, instances: int = 1) -> None:
+        self._store = store
+        self._limits = limits
+        self._auth = auth
+        self._instances = max(instances, 1)
+        self._local = LocalBuckets()
+        self._running: dict[str, int] = {}
+
+    async def count_request(self, actor: Actor) -> RateDecision:
+        """Count one request of the actor and say whether it fits; ``rate_headers`` tells the caller."""
+        key = key_of("rate", "requests", actor.email)
+        return await self._count(key, self._limits.requests_per_minute, _MINUTE_SECONDS)
+
+    async def check_request(self, actor: Actor) -> RateDecision:
+        """The same; RateLimited when it does not fit."""
+        return _require(await self.count_request(actor), "requests_per_minute")
+
+    async def check_challenge(self, address: str) -> None:
+        """Before a challenge is stored; RateLimited."""
+        key = key_of("rate", "challenge", _place(address))
+        _require(
+            self._local.allow(key, limit=_CHALLENGES_PER_MINUTE, period_seconds=_MINUTE_SECONDS), "challenges"
+        )  # 2
+        _require(await self._count(key, _CHALLENGES_PER_MINUTE, _MINUTE_SECONDS), "challenges")
+
+    async def check_login(self, address: str, email: str) -> None:
+        """Before a login is looked at, with the e-mail as it was sent; RateLimited."""
+        limit, period = self._auth.max_attempts, self._auth.lockout_seconds
+        place = key_of("rate", "address", _place(address))
+        many = limit * _ADDRESS_FACTOR
+        _require(self._local.allow(place, limit=many, period_seconds=period), "logins of this address")  # 2
+        _require(await self._count(place, many, period), "logins of this address")
+        _require(await self._count(_login_key(address, email), limit, period), "login attempts")  # 1
+
+    async def login_succeeded(self, address: str, email: str) -> None:
+        """Attempts of this e-mail from this address count anew; those of the address do not."""
+        key = _login_key(address, email)
+        self._local.forget(key)
+        with contextlib.suppress(StoreUnavailable):
+            await self._store.delete(key)
+
+    @contextlib.asynccontextmanager
+    async def package_slot(self, actor: Actor) -> AsyncIterator[None]:
+        """Hold one of the actor's places for packages, at all instances together; RateLimited when all are taken."""
+        if self._running.get(actor.email, 0) >= self._limits.concurrent_packages:
+            raise _too_many_packages()
+        self._running[actor.email] = self._running.get(actor.email, 0) + 1
+        renewal: asyncio.Task[None] | None = None
+        key, owner = "", secrets.token_hex(8)
+        try:
+            try:
+                key = await self._take_slot(actor.email, owner)
+                renewal = asyncio.create_task(self._renew(key, owner))
+            except StoreUnavailable:
+                pass  # 3: the count of this process is what remains
+            yield
+        finally:
+            self._leave(actor.email)
+            if renewal is not None:
+                renewal.cancel()
+                with contextlib.suppress(StoreUnavailable):
+                    await asyncio.shield(self._store.release(key, owner))
+
+    async def _take_slot(self, email: str, owner: str) -> str:
+        for number in range(self._limits.concurrent_packages):
+            key = key_of("slot", email, str(number))
+            if await self._store.acquire(key, owner, _SLOT_SECONDS):
+                return key
+        raise _too_many_packages()
+
+    async def _renew(self, key: str, owner: str) -> None:
+        while True:
+            await asyncio.sleep(_SLOT_SECONDS / 3)
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.acquire(key, owner, _SLOT_SECONDS)
+
+    def _leave(self, email: str) -> None:
+        left = self._running[email] - 1
+        if left:
+            self._running[email] = left
+        else:
+            del self._running[email]
+
+    async def _count(self, key: str, limit: int, period_seconds: float) -> RateDecision:
+        try:
+            return await self._store.allow(key, limit=limit, period_seconds=period_seconds)
+        except StoreUnavailable:
+            share = max(limit // self._instances, 1)  # 3
+            return self._local.allow(f"lost:{key}", limit=share, period_seconds=period_seconds)
+
+
+def rate_headers(decision: RateDecision) -> dict[str, str]:
+    """The ``X-RateLimit-*`` headers: requests per minute, requests left, seconds until one more fits."""
+    return {
+        "X-RateLimit-Limit": str(decision.limit),
+        "X-RateLimit-Remaining": str(decision.remaining),
+        "X-RateLimit-Reset": str(math.ceil(decision.retry_after_seconds)),
+    }
+
+
+def _require(decision: RateDecision, quota: str) -> RateDecision:
+    if decision.allowed:
+        return decision
+    seconds = max(math.ceil(decision.retry_after_seconds), 1)
+    raise RateLimited(
+        "Too many requests.",
+        resource=quota,
+        suggestions=[f"Try again in {seconds} seconds."],
+        retry_after_seconds=seconds,
+    )
+
+
+def _too_many_packages() -> RateLimited:
+    return RateLimited(
+        "Too many of your packages are being built at once.",
+        resource="concurrent_packages",
+        suggestions=["Wait for one of them to finish."],
+        retry_after_seconds=_SLOT_RETRY_SECONDS,
+    )
+
+
+def _place(address: str) -> str:
+    """What counts as one address: an IPv4 address, or the /64 that one IPv6 customer has."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False).network_address)
+    return str(parsed)
+
+
+def _login_key(address: str, email: str) -> str:
+    """Whatever was sent as e-mail, of any length, is one bucket of fixed size."""
+    name = hashlib.sha256(email.lower().encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return key_of("rate", "login", _place(address), name)

@@ -1,0 +1,159 @@
+"""Which mask each column of a catalogue has, and which columns the owner cleared.
+
+1. The first ``[[policy.mask]]`` whose glob covers a column gives its rule. Globs fold case.
+2. A mask wins over ``[[policy.clear]]``; clear globs must match exactly.
+3. Partitions, inherited tables and their roots hold the same data, so a rule of one holds for the same column of all.
+4. A rule on a key follows its foreign keys: to the columns that refer to it always, and, when the mask keeps equal
+   values equal, to the column they refer to, so that joins survive. A column with a rule of its own keeps that one.
+5. Where a key compares without case, ``hash`` folds case on all columns that share it, or joins would break.
+6. A generated column that computes from a hidden column shows NULL, unless it has a rule of its own or is cleared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hfitd.access.globs import Glob, compile_glob, escape, table_object
+from hfitd.config.model import MaskPolicy
+from hfitd.masks.table import MASKS, rule_mistake
+from hfitd.model import Catalog, Column, MaskRule, Table, TableName
+
+Place = tuple[TableName, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """What the policy says of every column of one catalogue; a column in neither is unclassified."""
+
+    rules: Mapping[Place, MaskRule]
+    clear: frozenset[Place]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskGlobs:
+    """The compiled ``[[policy.mask]]`` and ``[[policy.clear]]``."""
+
+    masks: tuple[tuple[Glob, MaskRule], ...]
+    clear: tuple[Glob, ...]
+
+
+def compile_masks(masks: Sequence[MaskPolicy], clear: Sequence[str], mistakes: list[str]) -> MaskGlobs:
+    """The globs ready to match; what cannot be read is added to ``mistakes``."""
+    compiled: list[tuple[Glob, MaskRule]] = []
+    for policy in masks:
+        rule = MaskRule(policy.mask, policy.options, policy.filterable)
+        mistake = rule_mistake(rule)
+        if mistake:
+            mistakes.append(f"policy.mask: {mistake}")
+        if policy.filterable not in ("", "equality"):
+            mistakes.append(f'policy.mask: filterable is "equality" or absent, not {policy.filterable!r}')
+        compiled.extend((glob, rule) for glob in _globs(policy.columns, True, "policy.mask", mistakes))
+    return MaskGlobs(tuple(compiled), tuple(_globs(clear, False, "policy.clear", mistakes)))
+
+
+def _globs(texts: Iterable[str], fold: bool, where: str, mistakes: list[str]) -> list[Glob]:
+    globs = []
+    for text in texts:
+        try:
+            globs.append(compile_glob(text, columns=True, fold=fold))
+        except ValueError as mistake:
+            mistakes.append(f"{where}: {mistake}")
+    return globs
+
+
+def classify_columns(globs: MaskGlobs, provider: str, catalog: Catalog) -> Classes:
+    """The rules and clearances of every column, by the steps of the module's argument."""
+    own: dict[Place, MaskRule] = {}
+    order: list[Place] = []
+    clear: set[Place] = set()
+    for table in catalog.tables.values():
+        path = table_object(provider, table.name)
+        masks = [item for item in globs.masks if item[0].covers_path(path)]
+        clears = [glob for glob in globs.clear if glob.covers_path(path)]
+        for column in table.columns:
+            place, word = (table.name, column.name), escape(column.name)
+            rule = next((rule for glob, rule in masks if glob.covers(path, word)), None)  # 1
+            if rule is not None:
+                own[place] = rule
+                order.append(place)
+            elif any(glob.covers(path, word) for glob in clears):  # 2
+                clear.add(place)
+    rules = _spread(own, order, catalog)
+    _fold_keys(rules, catalog)
+    hidden = {place[0] for place in rules}
+    for name in hidden:
+        for column in _computed(catalog.tables[name], rules, clear):
+            rules[name, column.name] = MaskRule("null")  # 6
+    return Classes(rules, frozenset(clear - rules.keys()))
+
+
+def _edges(catalog: Catalog) -> tuple[dict[Place, set[Place]], dict[Place, set[Place]]]:
+    """Places a rule always follows to, and places it follows to only when the mask keeps equal values equal."""
+    always: dict[Place, set[Place]] = {}
+    keyed: dict[Place, set[Place]] = {}
+    for key in catalog.foreign_keys:
+        for column, target in zip(key.columns, key.target_columns, strict=True):
+            child, parent = (key.table, column), (key.target, target)
+            always.setdefault(parent, set()).add(child)
+            keyed.setdefault(child, set()).add(parent)
+    for table in catalog.tables.values():
+        for parent_name in table.parents:
+            root = catalog.tables.get(parent_name)
+            for column_ in table.columns if root else ():
+                if root and root.column(column_.name):
+                    always.setdefault((parent_name, column_.name), set()).add((table.name, column_.name))  # 3
+                    always.setdefault((table.name, column_.name), set()).add((parent_name, column_.name))
+    return always, keyed
+
+
+def _spread(own: Mapping[Place, MaskRule], order: Iterable[Place], catalog: Catalog) -> dict[Place, MaskRule]:
+    always, keyed = _edges(catalog)
+    rules = dict(own)
+    waiting = deque(order)
+    while waiting:  # breadth first: the nearest rule wins, then the one written for the earlier table
+        place = waiting.popleft()
+        rule = rules[place]
+        mask = MASKS.get(rule.mask)
+        targets = set(always.get(place, ()))
+        if mask is not None and mask.keyed:
+            targets |= keyed.get(place, set())
+        for target in sorted(targets):  # 4
+            if target not in rules and target[0] in catalog.tables:
+                rules[target] = rule
+                waiting.append(target)
+    return rules
+
+
+def _fold_keys(rules: dict[Place, MaskRule], catalog: Catalog) -> None:
+    """Step 5: hash folds on every column joined by foreign keys to one that compares without case."""
+    always, keyed = _edges(catalog)
+    waiting = deque(place for place in rules if place in always.keys() | keyed.keys() and _ignores_case(catalog, place))
+    seen = set(waiting)
+    while waiting:
+        place = waiting.popleft()
+        rule = rules.get(place)
+        if rule is not None and rule.mask == "hash":
+            rules[place] = replace(rule, options={**rule.options, "fold": True})
+        for target in (always.get(place, set()) | keyed.get(place, set())) - seen:
+            seen.add(target)
+            waiting.append(target)
+
+
+def _ignores_case(catalog: Catalog, place: Place) -> bool:
+    column = catalog.tables[place[0]].column(place[1])
+    collation = (column.collation or "").lower() if column else ""
+    return collation.endswith("_ci") or collation == "nocase"
+
+
+def _computed(table: Table, rules: Mapping[Place, MaskRule], clear: set[Place]) -> Iterable[Column]:
+    hidden = [column.name for column in table.columns if (table.name, column.name) in rules]
+    for column in table.columns:
+        place = (table.name, column.name)
+        if not column.generated or not column.default or place in rules or place in clear:
+            continue
+        words = {word.lower() for word in re.findall(r"\w+", column.default)}
+        if any(name.lower() in words or name in column.default for name in hidden):
+            yield column

@@ -1,0 +1,333 @@
+"""What an actor may do and see: the one place that turns tables into relations.
+
+The argument that no raw value leaves ungranted:
+
+1. Default deny: without a grant that covers it, nothing is allowed, and what is not granted looks like what is not
+   there (the same NotFound for both).
+2. A denial of any role wins, on a table also for its partitions.
+3. A dropped column is absent; it cannot be asked for.
+4. Every other rule of the policy travels with the column as its MaskRule, and a Relation is the only way to rows.
+5. ``raw`` lifts a mask only on rows that the roles granting ``raw`` may see.
+6. A column that no rule and no clearance names and that looks personal is refused, or masked, never shown, unless
+   the owner said ``unclassified = "allow"``.
+7. Row filters of the roles go into the relation, so that every read is fenced by them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from hfitd.access.classification import looks_personal
+from hfitd.access.globs import compile_glob, escape, table_object
+from hfitd.access.grants import Decision, Grant, decide, parse_grant
+from hfitd.access.masking import Classes, MaskGlobs, classify_columns, compile_masks
+from hfitd.access.rowfilters import RowFilter, Rows, compile_row_filters, row_condition, rows_of_roles, within
+from hfitd.config.model import PolicyConfig, RoleConfig
+from hfitd.errors import ColumnUnclassified, Internal, NotFound
+from hfitd.masks.derive import derive_key, digest
+from hfitd.masks.interface import BoundMask
+from hfitd.masks.table import bind_mask
+from hfitd.model import (
+    Action,
+    Actor,
+    Catalog,
+    Column,
+    Kind,
+    MaskedColumn,
+    MaskRule,
+    Permission,
+    Relation,
+    Table,
+    TableName,
+)
+
+_KEPT_CATALOGS = 32
+_BLANKS = {
+    Kind.TEXT: "",
+    Kind.BYTES: "",
+    Kind.INTEGER: "0",
+    Kind.NUMBER: "0",
+    Kind.BOOLEAN: "false",
+    Kind.DATE: "1970-01-01",
+    Kind.TIME: "00:00:00",
+    Kind.TIMESTAMP: "1970-01-01 00:00:00",
+    Kind.JSON: "{}",
+    Kind.UUID: "00000000-0000-0000-0000-000000000000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnView:
+    """A granted column: its rule, whether that is lifted, and why it has no class if it looks personal.
+
+    ``unclassified`` is the reason when the column is refused for lack of a class, else the empty text.
+    """
+
+    column: Column
+    rule: MaskRule | None = None
+    raw: bool = False
+    unclassified: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What the roles of one actor have to say about one table."""
+
+    table: Table
+    paths: tuple[str, ...]  # its own, then its partition roots'
+    views: tuple[ColumnView, ...]
+    rows: Mapping[str, Rows]  # per visible column
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """The policy's texts, ready to match."""
+
+    grants: Mapping[str, tuple[Grant, ...]]
+    masks: MaskGlobs
+    row_filters: tuple[RowFilter, ...]
+
+
+class Policy:
+    """The policy of the configuration, pure and immutable; a reload makes a new one.
+
+    ``mask_key`` is the secret under which keyed masks work. Internal when the configuration has mistakes; ask
+    ``policy_mistakes`` first to report them all.
+    """
+
+    def __init__(self, config: PolicyConfig, roles: Mapping[str, RoleConfig], mask_key: bytes) -> None:
+        self._config = config
+        self._compiled, mistakes = _compile(config, roles)
+        if mistakes:
+            raise Internal("the policy is not valid") from ValueError("; ".join(mistakes))
+        self._mask_key = mask_key
+        self._classes: OrderedDict[tuple[str, int], tuple[Catalog, Classes]] = OrderedDict()
+        self.version = _version(config, roles)
+        self.mask_key_id = digest(derive_key(mask_key, "key-id"), b"").hex()[:16]
+
+    def decide(self, actor: Actor, permission: Permission) -> Decision:
+        """Whether the actor may, and why; pure, default deny, a denial wins."""
+        return decide(self._grants_of(actor), permission)
+
+    def may(self, actor: Actor, action: Action, object_: str) -> bool:
+        """Whether the actor may do this to that object."""
+        return self.decide(actor, Permission(action, object_)).allowed
+
+    def may_enter(self, actor: Actor, action: Action, name: str) -> bool:
+        """Whether some grant of this action reaches into the provider or volume of that name."""
+        word = escape(name)
+        return any(
+            grant.action is action and not grant.deny and _reaches(grant, word) for grant in self._grants_of(actor)
+        )
+
+    def visible_tables(
+        self, actor: Actor, provider: str, catalog: Catalog, action: Action = Action.ROWS
+    ) -> list[Table]:
+        """The tables of which the actor may see something, sorted, each with only the columns and keys it may see."""
+        tables = []
+        for name in sorted(catalog.tables):
+            sight = self._sight(actor, provider, catalog, name, action)
+            if sight is not None:
+                shown = {view.column.name for view in sight.views}
+                tables.append(
+                    replace(
+                        sight.table,
+                        columns=tuple(column for column in sight.table.columns if column.name in shown),
+                        keys=tuple(key for key in sight.table.keys if shown.issuperset(key.columns)),
+                    )
+                )
+        return tables
+
+    def columns(
+        self, actor: Actor, provider: str, catalog: Catalog, name: TableName, action: Action = Action.ROWS
+    ) -> tuple[ColumnView, ...]:
+        """The granted columns that are not dropped, with what the policy says of each; NotFound as ``relation``."""
+        sight = self._sight(actor, provider, catalog, name, action)
+        if sight is None:
+            raise NotFound(resource=str(name))
+        return sight.views
+
+    def relation(
+        self,
+        actor: Actor,
+        provider: str,
+        catalog: Catalog,
+        name: TableName,
+        *,
+        columns: Collection[str] | None = None,
+        action: Action = Action.ROWS,
+    ) -> Relation:
+        """The table as this actor may see it.
+
+        ``columns`` are those the caller touches in any way; None means all. A touched column without a class that
+        looks personal is ColumnUnclassified; untouched ones are left out of the relation. NotFound when the table
+        does not exist or nothing of it is granted. ``action`` QUERY needs ``rows`` and ``query``.
+        """
+        sight = self._sight(actor, provider, catalog, name, action)
+        if sight is None:
+            raise NotFound(resource=str(name))  # 1
+        visible = []
+        for view in sight.views:
+            if view.unclassified:  # 6
+                if columns is not None and view.column.name not in columns:
+                    continue
+                raise ColumnUnclassified(
+                    f"the column {view.column.name} of {name} is not classified: {view.unclassified}",
+                    resource=f"{name}.{view.column.name}",
+                    suggestions=("the data owner adds it to policy.mask or policy.clear",),
+                )
+            visible.append(view)
+        condition = row_condition(sight.rows[view.column.name] for view in visible)  # 7
+        if not visible:
+            condition = row_condition(sight.rows.values())
+        return Relation(
+            provider,
+            sight.table,
+            tuple(MaskedColumn(view.column, None if view.raw else view.rule) for view in visible),  # 4
+            condition,
+        )
+
+    def bound_mask(self, relation: Relation, column: MaskedColumn) -> BoundMask:
+        """The mask of a visible column, ready for its cells. MaskDoesNotFit when the column cannot hold its values."""
+        if column.rule is None:
+            raise Internal("a column without a rule has no mask")
+        name = column.column.name
+        unique = any(name in key.columns for key in relation.table.keys)
+        return bind_mask(column.rule, column.column, self._mask_key, unique=unique)
+
+    def _grants_of(self, actor: Actor) -> list[Grant]:
+        return [grant for role in dict.fromkeys(actor.roles) for grant in self._compiled.grants.get(role, ())]
+
+    def _classes_of(self, provider: str, catalog: Catalog) -> Classes:
+        key = (provider, id(catalog))
+        kept = self._classes.get(key)
+        if kept is not None and kept[0] is catalog:  # the catalogue is held, so its id cannot be given away
+            self._classes.move_to_end(key)
+            return kept[1]
+        classes = classify_columns(self._compiled.masks, provider, catalog)
+        self._classes[key] = (catalog, classes)
+        if len(self._classes) > _KEPT_CATALOGS:
+            self._classes.popitem(last=False)
+        return classes
+
+    def _sight(self, actor: Actor, provider: str, catalog: Catalog, name: TableName, action: Action) -> _Sight | None:
+        table = catalog.tables.get(name)
+        if table is None:
+            return None
+        paths = tuple(table_object(provider, item) for item in _with_roots(catalog, table))
+        grants = self._grants_of(actor)
+        actions = (Action.ROWS, Action.QUERY) if action is Action.QUERY else (action,)
+        classes = self._classes_of(provider, catalog)
+        views: list[ColumnView] = []
+        rows: dict[str, Rows] = {}
+        for column in table.columns:
+            granting = _granting_roles(grants, actions[0], paths, column.name)
+            if not granting or not all(_granting_roles(grants, item, paths, column.name) for item in actions[1:]):
+                continue  # 1
+            seen = rows_of_roles(self._compiled.row_filters, paths, granting)
+            raising = _granting_roles(grants, Action.RAW, paths, column.name)
+            raw = bool(raising) and within(seen, rows_of_roles(self._compiled.row_filters, paths, raising))  # 5
+            view = self._view(classes, table, column, raw)
+            if view is not None:
+                views.append(view)
+                rows[column.name] = seen
+        return _Sight(table, paths, tuple(views), rows) if views else None
+
+    def _view(self, classes: Classes, table: Table, column: Column, raw: bool) -> ColumnView | None:
+        place = (table.name, column.name)
+        rule = classes.rules.get(place)
+        if rule is not None:
+            if rule.mask == "drop" and not raw:
+                return None  # 3
+            return ColumnView(column, rule, raw)
+        if raw or place in classes.clear or self._config.unclassified == "allow":
+            return ColumnView(column)
+        reason = looks_personal(table.name.name, column)
+        if reason is None and self._config.unclassified_all:
+            reason = "every column needs a class here"
+        if reason is None:
+            return ColumnView(column)
+        if self._config.unclassified == "mask" and (column.nullable or column.kind in _BLANKS):  # 6
+            return ColumnView(column, _blank(column))
+        return ColumnView(column, unclassified=reason)
+
+
+def policy_mistakes(config: PolicyConfig, roles: Mapping[str, RoleConfig]) -> list[str]:
+    """Everything wrong with the policy and the roles, for ``hfitd check``; empty when they can be used."""
+    return _compile(config, roles)[1]
+
+
+def _compile(config: PolicyConfig, roles: Mapping[str, RoleConfig]) -> tuple[_Compiled, list[str]]:
+    mistakes: list[str] = []
+    compiled = _Compiled(
+        _compile_roles(roles, mistakes),
+        compile_masks(config.mask, config.clear, mistakes),
+        compile_row_filters(config.row_filter, roles.keys(), mistakes),
+    )
+    if config.unclassified not in ("deny", "mask", "allow"):
+        mistakes.append(f'policy.unclassified: {config.unclassified!r} is not "deny", "mask" or "allow"')
+    return compiled, mistakes
+
+
+def _compile_roles(roles: Mapping[str, RoleConfig], mistakes: list[str]) -> dict[str, tuple[Grant, ...]]:
+    compiled: dict[str, tuple[Grant, ...]] = {}
+    for role in roles.values():
+        grants = []
+        for line in role.grants:
+            try:
+                grants.append(parse_grant(role.name, line))
+            except ValueError as mistake:
+                mistakes.append(str(mistake))
+        compiled[role.name] = tuple(grants)
+    return compiled
+
+
+def _granting_roles(grants: Iterable[Grant], action: Action, paths: tuple[str, ...], column: str) -> set[str]:
+    """The roles that grant the column, or none when any role denies it on the table or a root of it."""
+    word, roles = escape(column), set()
+    for grant in grants:
+        if grant.action is not action:
+            continue
+        if grant.deny:
+            if any(grant.glob.covers(path, word) for path in paths):
+                return set()  # 2
+        elif grant.glob.covers(paths[0], word):
+            roles.add(grant.role)
+    return roles
+
+
+def _with_roots(catalog: Catalog, table: Table) -> list[TableName]:
+    names, waiting = [table.name], list(table.parents)
+    while waiting:
+        name = waiting.pop()
+        if name not in names:
+            names.append(name)
+            waiting.extend(catalog.tables[name].parents if name in catalog.tables else ())
+    return names
+
+
+def _reaches(grant: Grant, name: str) -> bool:
+    first = grant.glob.text.split("/", 1)[0]
+    return "**" in first or compile_glob(first).covers_path(name)
+
+
+def _blank(column: Column) -> MaskRule:
+    return MaskRule("null") if column.nullable else MaskRule("const", {"value": _BLANKS[column.kind]})
+
+
+def _version(config: PolicyConfig, roles: Mapping[str, RoleConfig]) -> str:
+    """SHA-256 over the canonical text of policy and roles, without the mask key."""
+    shape = {
+        "unclassified": config.unclassified,
+        "unclassified_all": config.unclassified_all,
+        "mask": [[list(item.columns), item.mask, dict(item.options), item.filterable] for item in config.mask],
+        "clear": list(config.clear),
+        "row_filter": [[item.table, list(item.roles), item.where] for item in config.row_filter],
+        "roles": {name: [list(role.grants), role.require_approved] for name, role in roles.items()},
+    }
+    text = json.dumps(shape, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,67 @@
+"""Does a mask fit a column: the refusals that all masks share, and their options read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hfitd.errors import MaskDoesNotFit
+from hfitd.model import Column, Kind, MaskRule
+
+INSTEAD = {
+    Kind.INTEGER: "integer, null or const",
+    Kind.NUMBER: "null or const",
+    Kind.BOOLEAN: "null or const",
+    Kind.BYTES: "hash, null or const",
+    Kind.DATE: "date_shift, null or const",
+    Kind.TIME: "null or const",
+    Kind.TIMESTAMP: "date_shift, null or const",
+    Kind.JSON: "null or const",
+    Kind.UUID: "uuid, null or const",
+    Kind.OTHER: "null, const or drop",
+    Kind.TEXT: "hash, redact, null or const",
+}
+
+
+def refuse(mask: str, column: Column, why: str, advice: str = "") -> MaskDoesNotFit:
+    """The error that names the column, the reason and what to do."""
+    advice = advice or f"give the column another mask, for example {INSTEAD[column.kind]}"
+    return MaskDoesNotFit(
+        f"the mask {mask} does not fit the column {column.name}: {why}", resource=column.name, suggestions=(advice,)
+    )
+
+
+def need_kind(mask: str, column: Column, kinds: Sequence[Kind]) -> None:
+    """Refuse a column whose values are of another kind."""
+    if column.kind not in kinds:
+        raise refuse(mask, column, f"it makes {' or '.join(kinds)}, the column holds {column.kind}")
+
+
+def need_length(mask: str, column: Column, longest: int, advice: str = "") -> None:
+    """Refuse a column that is shorter than the longest value the mask makes (characters)."""
+    if column.max_length is not None and column.max_length < longest:
+        why = f"it makes up to {longest} characters, the column holds {column.max_length}"
+        raise refuse(mask, column, why, advice)
+
+
+def integer_option(rule: MaskRule, name: str, default: int, least: int, most: int) -> int:
+    """A whole-number option within its bounds; MaskDoesNotFit otherwise."""
+    value = rule.options.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise MaskDoesNotFit(f"the option {name} of the mask {rule.mask} is a whole number from {least} to {most}")
+    return value
+
+
+def text_option(rule: MaskRule, name: str, default: str) -> str:
+    """A text option; MaskDoesNotFit for anything else."""
+    value = rule.options.get(name, default)
+    if not isinstance(value, str):
+        raise MaskDoesNotFit(f"the option {name} of the mask {rule.mask} is a text")
+    return value
+
+
+def flag_option(rule: MaskRule, name: str) -> bool:
+    """A true/false option, false unless given."""
+    value = rule.options.get(name, False)
+    if not isinstance(value, bool):
+        raise MaskDoesNotFit(f"the option {name} of the mask {rule.mask} is true or false")
+    return value
