@@ -44,7 +44,7 @@ class OpenFile(Protocol):
     """A regular file held open by descriptor; its identity cannot change under the reader."""
 
     entry: FileEntry
-    etag: str  # strong, from device, inode, size and mtime
+    etag: str  # strong, from device, inode, size and mtime; without the quotes of the header
 
     def fileno(self) -> int:
         """The descriptor, for sendfile."""
@@ -64,8 +64,8 @@ class Volume(Protocol):
     async def best(self, query: ListingQuery) -> FileEntry | None:
         """The first file (never a folder) in the query's order, in one pass and constant memory."""
 
-    def open(self, path: str) -> AbstractAsyncContextManager[OpenFile]:
-        """Open one regular file beneath the root."""
+    def open(self, path: str, *, raw: bool = False) -> AbstractAsyncContextManager[OpenFile]:
+        """Open one regular file beneath the root. With ``raw`` the path is base64, as ``FileEntry.raw_path``."""
 
     def close(self) -> None:
         """Release the root descriptor."""

@@ -1,0 +1,240 @@
+"""A volume that is a folder of this machine.
+
+1. Every path is opened beneath the root's descriptor by an opener (``opener.py``), never by its name.
+2. What was opened is judged by its descriptor: a regular file, one hard link, within the size cap.
+3. Extension and hidden-name rules look at what was really opened, not at what was asked for.
+4. A file that a mask rule covers is refused: it must not be served raw.
+5. What may not be seen answers as what does not exist: NotFound, one sentence.
+
+All system calls run in threads; a root that is exchanged later is not noticed until the volume is opened again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fnmatch
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from aiofiles.os import wrap
+
+from hfitd.config.model import VolumeConfig, VolumeMask
+from hfitd.errors import Forbidden, NotFound, SourceChanged, TooLarge, Unavailable
+from hfitd.volumes.interface import FileEntry, ListingQuery, OpenFile
+from hfitd.volumes.opener import Opener, Parts, choose_opener
+from hfitd.volumes.paths import decode_raw_path, split_path
+from hfitd.volumes.scan import Caps, Rules, Scan, describe, precedes, sort_entries, visible
+
+BATCH = 500
+ROOT_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def open_volume(config: VolumeConfig, *, caps: Caps | None = None, opener: Opener | None = None) -> FolderVolume:
+    """The volume of a configuration. Unavailable when its folder is not there or may not be entered."""
+    try:
+        root = os.open(config.path, ROOT_FLAGS)
+    except OSError as error:
+        raise Unavailable(
+            f"The folder of volume {config.name} cannot be opened.",
+            resource=config.name,
+            suggestions=("Run hfitd check --volumes on the server.",),
+        ) from error
+    chosen = opener or choose_opener(root, follow_symlinks=config.follow_symlinks)
+    return FolderVolume(config, root, chosen, caps or Caps())
+
+
+class FolderVolume:
+    """Lists and opens files beneath one folder; see ``interface.Volume``."""
+
+    def __init__(self, config: VolumeConfig, root: int, opener: Opener, caps: Caps) -> None:
+        self.name = config.name
+        self._config, self._root, self._opener, self._caps = config, root, opener, caps
+        self._rules = Rules(config.allowed_extensions, config.hidden_files, config.follow_symlinks)
+
+    async def list(self, query: ListingQuery) -> AsyncIterator[list[FileEntry]]:
+        """Batches of at most 500 entries. TooLarge when a cap is passed: nothing is cut off silently."""
+        pull = Pull(Scan(self._root, self._opener, self._rules, query, self._caps))
+        try:
+            if query.sort_field:
+                entries = await asyncio.to_thread(pull.take_sorted, query, self._caps.sorted)
+                for start in range(0, len(entries), BATCH):
+                    yield entries[start : start + BATCH]
+                return
+            while batch := await asyncio.to_thread(pull.take, BATCH):
+                yield batch
+        finally:
+            pull.stop()
+
+    async def best(self, query: ListingQuery) -> FileEntry | None:
+        """The first file in the query's order (by path when it names none), or None; holds one entry at a time."""
+        pull = Pull(Scan(self._root, self._opener, self._rules, query, self._caps))
+        try:
+            return await asyncio.to_thread(pull.take_best, query)
+        finally:
+            pull.stop()
+
+    @contextlib.asynccontextmanager
+    async def open(self, path: str, *, raw: bool = False) -> AsyncIterator[OpenFile]:
+        """One regular file. With ``raw`` the path is base64, as a listing's ``raw_path``."""
+        parts = decode_raw_path(path) if raw else split_path(path)
+        opening = asyncio.ensure_future(asyncio.to_thread(self._open, parts))
+        try:
+            held = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(close_late)  # the thread goes on and would leave a descriptor behind
+            raise
+        try:
+            yield held
+        finally:
+            held.close()
+
+    def close(self) -> None:
+        """Release the root descriptor; files that are open stay open. A second call does nothing."""
+        root, self._root = self._root, -1
+        if root >= 0:
+            os.close(root)
+
+    def _open(self, parts: Parts) -> HeldFile:
+        """Open and judge; in a thread."""
+        missing = NotFound("There is no such file in this volume.", resource=self.name)  # 5
+        if self._root < 0:
+            raise missing
+        if not self._rules.hidden and not visible(parts, Rules()):  # 3
+            raise missing
+        try:
+            descriptor, real = self._opener.open(self._root, parts)  # 1
+        except OSError as error:
+            raise missing from error
+        try:
+            return self._judge(descriptor, parts, real)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def _judge(self, descriptor: int, parts: Parts, real: Parts) -> HeldFile:
+        """Whether the opened file may be served."""
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or not visible(real, self._rules):  # 2 3
+            raise NotFound("There is no such file in this volume.", resource=self.name)
+        if any(covers(mask, names) for mask in self._config.masks for names in (parts, real)):  # 4
+            raise Forbidden(
+                "This file has personal parts that are masked on this volume, and it cannot be served masked.",
+                resource=self.name,
+                suggestions=("Ask the data owner for a file without personal data.",),
+            )
+        limit = self._config.max_file_size
+        if limit is not None and found.st_size > limit:  # 2
+            raise TooLarge(f"The file is larger than the {limit} bytes this volume allows.", resource=self.name)
+        return HeldFile(descriptor, describe(parts, found), found)
+
+
+class HeldFile:
+    """A file held by its descriptor; see ``interface.OpenFile``. The caller's context closes it."""
+
+    def __init__(self, descriptor: int, entry: FileEntry, found: os.stat_result) -> None:
+        self.entry = entry
+        self._descriptor, self._found = descriptor, found
+        identity = f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+        self.etag = hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._descriptor
+
+    async def read(self, offset: int, size: int) -> bytes:
+        """Bytes of the file as it was when it was opened: what was appended since is not read. SourceChanged when it
+        shrank, was overwritten, or cannot be read any more (F13)."""
+        wanted = max(0, min(size, self.entry.size - offset))
+        read_all = wrap(read_fully)
+        try:
+            data: bytes = await read_all(self._descriptor, offset, wanted)
+            changed = len(data) < wanted
+            if offset + len(data) == self.entry.size:
+                found = os.fstat(self._descriptor)
+                changed |= found.st_size < self.entry.size
+                changed |= found.st_size == self.entry.size and found.st_mtime_ns != self._found.st_mtime_ns
+        except OSError as error:
+            raise SourceChanged(resource=self.entry.name) from error
+        if changed:
+            raise SourceChanged(resource=self.entry.name)
+        return data
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._descriptor)
+
+
+@dataclass(slots=True)
+class Pull:
+    """Takes entries from a scan, one caller at a time, and ends the scan in the thread that runs it."""
+
+    scan: Scan
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _entries: Iterator[FileEntry] | None = None
+
+    def take(self, count: int) -> list[FileEntry]:
+        """The next entries; none at the end."""
+        with self._lock:
+            if self._entries is None:
+                self._entries = self.scan.entries()
+            return list(islice(self._entries, count))
+
+    def take_sorted(self, query: ListingQuery, cap: int) -> list[FileEntry]:
+        """All entries in order; TooLarge when there are more than ``cap``."""
+        entries = self.take(cap + 1)
+        if len(entries) > cap:
+            raise TooLarge(f"More than {cap} entries cannot be sorted; narrow the listing.")
+        sort_entries(entries, query)
+        return entries
+
+    def take_best(self, query: ListingQuery) -> FileEntry | None:
+        """The first file in order among all."""
+        best: FileEntry | None = None
+        while batch := self.take(BATCH):
+            for entry in batch:
+                usable = not entry.isdir and not entry.error
+                if usable and (best is None or precedes(entry, best, query)):
+                    best = entry
+        return best
+
+    def stop(self) -> None:
+        """No more entries are wanted; a running scan notices and gives its descriptors back."""
+        self.scan.stopped = True
+        if self._lock.acquire(blocking=False):
+            try:
+                entries, self._entries = self._entries, iter(())
+                if entries is not None and hasattr(entries, "close"):
+                    entries.close()
+            finally:
+                self._lock.release()
+
+
+def read_fully(descriptor: int, offset: int, size: int) -> bytes:
+    """As many of the bytes as there are."""
+    parts = []
+    while size > 0:
+        part = os.pread(descriptor, size, offset)
+        if not part:
+            break
+        parts.append(part)
+        offset, size = offset + len(part), size - len(part)
+    return b"".join(parts) if len(parts) != 1 else parts[0]
+
+
+def close_late(opening: asyncio.Future[HeldFile]) -> None:
+    """Close a file that was opened for somebody who had left."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def covers(mask: VolumeMask, parts: Parts) -> bool:
+    """Whether a mask rule is about the file; case does not matter, so that ``A.CSV`` is not overlooked."""
+    name = os.fsdecode(parts[-1]).lower()
+    path = "/".join(os.fsdecode(part) for part in parts).lower()
+    return any(fnmatch.fnmatchcase(path if "/" in glob else name, glob.lower()) for glob in mask.files)
