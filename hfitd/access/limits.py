@@ -80,7 +80,7 @@ class Limits:
         _require(
             self._local.allow(key, limit=_CHALLENGES_PER_MINUTE, period_seconds=_MINUTE_SECONDS), "challenges"
         )  # 2
-        _require(await self._count(key, _CHALLENGES_PER_MINUTE, _MINUTE_SECONDS), "challenges")
+        _require(await self._count(key, limit, period), "challenges")
 
     async def check_login(self, address: str, email: str) -> None:
         """Before a login is looked at, with the e-mail as it was sent; RateLimited."""
