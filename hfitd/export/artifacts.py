@@ -34,6 +34,7 @@ class Artifact:
     cache_key: str
     file_name: str
     package_name: str
+    compression: str
     template: str
     plan_digest: str
     package_digest: str
@@ -58,7 +59,7 @@ class Artifacts:
         self._store = store
         self.folder = folder
         self._secret = secret
-        self._ttl = ttl_seconds
+        self.ttl_seconds = ttl_seconds
         self._max_bytes = max_bytes
         self._checked: dict[str, tuple[int, int]] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -75,13 +76,13 @@ class Artifacts:
     async def add(self, artifact: Artifact) -> None:
         """Put a finished package on record and make room for it."""
         document = json.dumps(asdict(artifact)).encode()
-        await self._store.write(f"artifact:{artifact.cache_key}", document, ttl_seconds=self._ttl)
-        await self._store.write(f"package:{artifact.id}", document, ttl_seconds=self._ttl)
+        await self._store.write(f"artifact:{artifact.cache_key}", document, ttl_seconds=self.ttl_seconds)
+        await self._store.write(f"package:{artifact.id}", document, ttl_seconds=self.ttl_seconds)
         await asyncio.to_thread(self._make_room, artifact.file_name)
 
     async def grant(self, package_id: str, actor: Actor) -> None:
         """(2) Remember that this principal's own request obtained the package."""
-        await self._store.write(_grant_key(package_id, actor), b"1", ttl_seconds=self._ttl)
+        await self._store.write(_grant_key(package_id, actor), b"1", ttl_seconds=self.ttl_seconds)
 
     async def granted(self, package_id: str, actor: Actor) -> bool:
         """(2) Whether it was this principal's own request."""
@@ -126,7 +127,7 @@ class Artifacts:
     def _make_room(self, newest: str) -> None:
         files = sorted((path.stat().st_mtime, path) for path in self.folder.iterdir() if path.is_file())
         total = sum(path.stat().st_size for _, path in files)
-        oldest_allowed = time.time() - self._ttl
+        oldest_allowed = time.time() - self.ttl_seconds
         for modified, path in files:
             if path.name != newest and (modified < oldest_allowed or total > self._max_bytes):
                 total -= path.stat().st_size

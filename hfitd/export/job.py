@@ -73,6 +73,10 @@ class Job:
         self.events.append(("done", {"size": artifact.size, "package_digest": artifact.package_digest}))
         self._end()
 
+    def end(self) -> None:
+        """It is complete and is no package."""
+        self._end()
+
     def fail(self, error: BaseException) -> None:
         """It ended badly; the cause of an unknown error stays here for the log."""
         self.error = error
@@ -108,10 +112,14 @@ class Job:
             if self._readers == 0 and not self.done:
                 self._timer = asyncio.get_running_loop().call_later(self._grace, self._abandon)
 
+    def open(self) -> int:
+        """A descriptor of the archive; it stays readable when the file moves or goes."""
+        assert self.path is not None
+        return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+
     async def read(self, start: int = 0) -> AsyncIterator[bytes]:
         """The archive from ``start``, as it grows, until it is complete; raises what the job failed with."""
-        assert self.path is not None
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = self.open()
         try:
             position = start
             while True:

@@ -29,6 +29,7 @@ class Sources:
     default_databases: Mapping[str, str]
     volumes: Mapping[str, Volume]
     policy: Policy
+    identity: str = ""  # digest of what the providers and volumes point to
 
     def key(self, provider: str, database: str | None, export: str) -> SourceKey:
         """The source of an export; ExportRefused names the export alone, whatever is missing."""

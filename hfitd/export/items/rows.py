@@ -10,7 +10,7 @@ from hfitd.errors import TemplateInvalid
 from hfitd.export.items.interface import Built, Checked, Member, PlanScope, RunScope, TablePlan
 from hfitd.export.items.tables import bound_masks, check_select, granted_relation, mask_names, plan_table, target_name
 from hfitd.export.package.manifest import TableEntry
-from hfitd.export.query.filters import Filter, compile_filter, parse_filter
+from hfitd.export.query.filters import Filter, Order, compile_filter, compile_order, parse_filter, parse_order
 from hfitd.export.query.select import select_relation
 from hfitd.export.sources import SourceKey, Sources
 from hfitd.export.template.model import Export, TableData
@@ -45,6 +45,8 @@ class RowsStep:
     form: Format
     into: str
     ordered: bool
+    order: Order | None
+    limit: int | None
     tables: tuple[TablePlan, ...]
     parents: frozenset[str]
 
@@ -66,9 +68,9 @@ class RowsStep:
             dialect,
             self.masks,
             where=where,
-            order=None,
+            order=compile_order(self.order, self.relation, dialect) if self.order else None,
             ordered=self.ordered,
-            limit=None,
+            limit=self.limit,
             into=self.into,
             leave_out=generated if self.form is Format.SQL else frozenset(),
         )
@@ -112,6 +114,8 @@ class RowsItem:
             format_of(export.key),
             target_name(scope.dialect(key), catalog, relation.table),
             data.order != "none",
+            parse_order(data.order) if data.order not in {"", "none"} else None,
+            data.limit,
             (plan_table(relation),),
             parents_of(relation, catalog),
         )

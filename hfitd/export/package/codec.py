@@ -42,6 +42,7 @@ class Frame(Protocol):
 class Codec(Protocol):
     """One way of packing an archive."""
 
+    name: str
     suffix: str
     content_type: str
 
@@ -74,6 +75,7 @@ class _GzipFrame:
 class GzipCodec:
     """``.tar.gz``."""
 
+    name = "gzip"
     suffix = ".tar.gz"
     content_type = "application/gzip"
 
@@ -101,6 +103,7 @@ class _ZstdFrame:
 class ZstdCodec:
     """``.tar.zst``."""
 
+    name = "zstd"
     suffix = ".tar.zst"
     content_type = "application/zstd"
 
@@ -124,6 +127,7 @@ class _PlainFrame:
 class PlainCodec:
     """``.tar``: every byte is re-derivable, so there is nothing to seal."""
 
+    name = "none"
     suffix = ".tar"
     content_type = "application/x-tar"
 

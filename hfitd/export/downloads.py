@@ -1,0 +1,357 @@
+"""Downloads: from a request to bytes, by way of one extraction that all equal requests share.
+
+The order of a request (contract, ruling 13):
+
+1. the template and its parameters are valid and the actor may run it (``requests``);
+2. an equal request in flight is joined; an equal finished package is served, unless ``refresh`` is asked;
+3. otherwise snapshots open, the catalogue is read, the plan is made: rights, names, masks;
+4. audit ``begin`` is durable;
+5. prepare queries run, guarded; with their values the finished packages are looked at once more;
+6. every step is checked: described, estimated, listed. Up to here a status can refuse;
+7. the job renders, and audit ``end`` closes the record whatever happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hfitd.audit.log import AuditLog, AuditToken
+from hfitd.config.model import LimitsConfig
+from hfitd.errors import HfitError, NotFound, QueryTimeout, ShuttingDown
+from hfitd.export.artifacts import Artifact, Artifacts, effective_policy
+from hfitd.export.items.interface import Member, PlanScope, RunScope, Step, TablePlan
+from hfitd.export.job import Job
+from hfitd.export.package.build import Finished, PackageBuild
+from hfitd.export.package.codec import CODECS
+from hfitd.export.package.context import PackageContext, SourceEntry
+from hfitd.export.package.part import Budget
+from hfitd.export.plan import Plan, describe_plan, make_plan, needed_sources
+from hfitd.export.prepare import Variable, resolve_variables
+from hfitd.export.record import package_record, reopen_record, table_objects
+from hfitd.export.requests import PackageRequest
+from hfitd.export.sources import OpenSource, SourceKey, Sources, open_sources
+from hfitd.export.spool import Spool
+from hfitd.export.template.variables import find_variables
+from hfitd.model import Actor, Json
+from hfitd.observe import Observer
+
+COMPRESSION_THREADS = 2
+RENDERER_VERSION = 1  # raise it when the same rows would be written as other bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A package on its way: a finished file, or a job that is still writing it."""
+
+    job: Job
+    package_id: str
+    audit: AuditToken
+    cached: bool
+
+    @property
+    def etag(self) -> str:
+        """``"<package id>"`` (ruling 12)."""
+        return f'"{self.package_id}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every job needs and none changes."""
+
+    sources: Callable[[], Sources]
+    max_costs: Callable[[], Mapping[str, float | None]]
+    artifacts: Artifacts
+    spool: Spool
+    audit: AuditLog
+    observer: Observer
+    limits: LimitsConfig
+    origin: str
+    sign: Callable[[bytes], str]
+
+
+class Downloads:
+    """Starts, joins and remembers jobs of this process."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._shop = workshop
+        self._executor = ThreadPoolExecutor(COMPRESSION_THREADS, "compress")
+        self._by_key: dict[str, Job] = {}
+        self._by_id: dict[str, Job] = {}
+        self.extractions = 0
+
+    async def plan(self, request: PackageRequest, *, prepare: bool) -> Json:
+        """What a download would do, without reading a data row."""
+        sources = self._shop.sources()
+        async with open_sources(sources, needed_sources(request.template, sources)) as opened:
+            plan = make_plan(request.template, request.stored.owner, _scope(request, sources, opened))
+            variables = request.known_variables()
+            run = self._run_scope(request.actor, sources, opened, variables)
+            if prepare:
+                token = await self._shop.audit.begin(package_record(request, plan, "plan"))
+                try:
+                    variables = await resolve_variables(plan, request.parameters, run)
+                finally:
+                    await self._shop.audit.end(token, "ok")
+                run = self._run_scope(request.actor, sources, opened, variables)
+            tables = {step.export.key: await _expect(step, run, variables) for step in plan.steps}
+        return describe_plan(plan, tables, _shown(request, variables), _shown_name(request, variables))
+
+    async def start(self, request: PackageRequest) -> Delivery:
+        """Get a delivery for the request; returns when nothing can be refused any more (steps 2 to 6)."""
+        sources = self._shop.sources()
+        key = self._cache_key(request, sources, request.known_variables())
+        job = await self._find_job(key, request, sources)
+        joined = job is not None
+        if job is None:
+            job = self._start_job(key, request, sources)
+        with job.reading():
+            await job.checked()
+            if request.known_digest:
+                await job.wait()
+            audit = await self._shop.audit.begin(package_record(request, job.plan, "package", job.artifact))
+        package_id = job.artifact.id if job.artifact else job.id
+        await self._shop.artifacts.grant(package_id, request.actor)
+        return Delivery(job, package_id, audit, joined or job.cached)
+
+    async def reopen(self, package_id: str, actor: Actor) -> Delivery:
+        """A package the actor obtained before, still being written or finished; NotFound for everybody else."""
+        version = self._shop.sources().policy.version
+        job = self._by_id.get(package_id)
+        if job is None:
+            artifact = await self._shop.artifacts.open_for(package_id, actor, version)
+            job = self._finished_job(artifact)
+        elif job.effective != effective_policy(version, actor) or not await self._shop.artifacts.granted(job.id, actor):
+            raise NotFound("There is no such package, or it has expired.", resource=package_id)
+        else:
+            await job.checked()
+        audit = await self._shop.audit.begin(reopen_record(actor, package_id, job.artifact))
+        return Delivery(job, package_id, audit, cached=True)
+
+    async def close(self) -> None:
+        """Cancel what still runs."""
+        tasks = [job.task for job in self._by_id.values() if job.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._executor.shutdown(wait=True)
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Let running jobs finish for a while."""
+        tasks = [job.task for job in self._by_id.values() if job.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace_seconds)
+
+    async def _find_job(self, key: str, request: PackageRequest, sources: Sources) -> Job | None:
+        """(2) An equal request in flight, or an equal finished package whose variables need no source."""
+        job = self._by_key.get(key)
+        if job is not None and not request.refresh:
+            return job
+        if request.refresh or request.asks_sources:
+            return None
+        artifact = await self._shop.artifacts.find(key)
+        if artifact is None:
+            return self._by_key.get(key)
+        return self._finished_job(artifact)
+
+    def _finished_job(self, artifact: Artifact) -> Job:
+        job = Job(artifact.cache_key, CODECS[artifact.compression], self._shop.limits.orphan_grace_seconds)
+        job.path = self._shop.artifacts.path(artifact)
+        job.package_name, job.effective = artifact.package_name, artifact.effective
+        job.finish(artifact, cached=True)
+        return job
+
+    def _start_job(self, key: str, request: PackageRequest, sources: Sources) -> Job:
+        job = Job(key, request.codec, self._shop.limits.orphan_grace_seconds)
+        job.effective = effective_policy(sources.policy.version, request.actor)
+        self._by_key[key] = job
+        self._by_id[job.id] = job
+        job.task = asyncio.create_task(self._drive(job, request, sources), name=f"job {job.id}")
+        return job
+
+    async def _drive(self, job: Job, request: PackageRequest, sources: Sources) -> None:
+        """Run a job to its end; the only place where one ends."""
+        folder = self._shop.spool.job_folder(job.id)
+        try:
+            async with asyncio.timeout(self._shop.limits.job_timeout_seconds):
+                await self._run(job, request, sources, folder)
+        except TimeoutError as error:
+            job.fail(_caused(QueryTimeout("The package took longer than limits.job_timeout allows."), error))
+        except asyncio.CancelledError:
+            job.fail(ShuttingDown("The download was given up; ask again."))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the readers have to learn of it
+            job.fail(error)
+        finally:
+            if self._by_key.get(job.key) is job:
+                del self._by_key[job.key]
+            self._by_id.pop(job.id, None)
+            if job.error is not None:
+                self._shop.observer.job_failed(job.id, job.error)
+            await asyncio.shield(self._shop.spool.remove(folder))
+
+    async def _run(self, job: Job, request: PackageRequest, sources: Sources, folder: Path) -> None:
+        async with open_sources(sources, needed_sources(request.template, sources)) as opened:
+            moment = datetime.now(UTC)
+            job.plan = plan = make_plan(request.template, request.stored.owner, _scope(request, sources, opened))
+            audit = await self._shop.audit.begin(package_record(request, plan, "package.build"))
+            outcome = "failed"
+            try:
+                run = self._run_scope(request.actor, sources, opened, request.known_variables())
+                variables = await resolve_variables(plan, request.parameters, run)
+                key = self._cache_key(request, sources, variables)
+                if await self._use_finished(job, key, request):
+                    outcome = "cached"
+                    return
+                run = self._run_scope(request.actor, sources, opened, variables)
+                members = [member for step in plan.steps for member in (await step.check(run)).members]
+                entries = {
+                    source: SourceEntry(source, o.catalog.engine, o.catalog.version, o.snapshot.position, moment)
+                    for source, o in opened.items()
+                }
+                context = self._context(request, plan, variables, entries)
+                finished = await self._build(job, members, context, folder)
+                outcome = "ok"
+            finally:
+                await asyncio.shield(self._shop.audit.end(audit, outcome))
+        await self._file_away(job, key, request, plan, finished, folder)
+
+    async def _use_finished(self, job: Job, key: str, request: PackageRequest) -> bool:
+        """(5) The finished package for the values that the prepare steps found, if there is one."""
+        if request.refresh or not request.asks_sources:
+            return False
+        artifact = await self._shop.artifacts.find(key)
+        if artifact is None:
+            return False
+        job.path = self._shop.artifacts.path(artifact)
+        job.package_name = artifact.package_name
+        job.finish(artifact, cached=True)
+        return True
+
+    async def _build(
+        self, job: Job, members: Sequence[Member], context: PackageContext, folder: Path
+    ) -> Finished:
+        limits = self._shop.limits
+        build = PackageBuild(
+            folder,
+            job.codec,
+            executor=self._executor,
+            budget=Budget(limits.package_bytes, limits.package_rows),
+            grown=job.grow,
+            member_done=job.add_member,
+        )
+        job.path = folder / "archive"
+        job.package_name = context.package_name
+        self.extractions += 1
+        self._shop.observer.extraction()
+        with self._shop.spool.open_file(job.path) as file:
+            job.mark_checked()
+            finished = await build.run(members, context, file)
+            await asyncio.to_thread(os.fsync, file.fileno())
+        return finished
+
+    async def _file_away(
+        self, job: Job, key: str, request: PackageRequest, plan: Plan, finished: Finished, folder: Path
+    ) -> None:
+        now = time.time()
+        artifact = Artifact(
+            id=job.id,
+            cache_key=key,
+            file_name=job.id + job.codec.suffix,
+            package_name=job.package_name,
+            compression=job.codec.name,
+            template=request.stored.name,
+            plan_digest=plan.digest,
+            package_digest=finished.package_digest,
+            size=finished.size,
+            sha256=finished.sha256,
+            rows=sum(member.rows or 0 for member in finished.members),
+            effective=job.effective,
+            objects=tuple(table_objects(plan)),
+            created=now,
+            expires=now + self._shop.artifacts.ttl_seconds,
+        )
+        await asyncio.to_thread((folder / "archive").replace, self._shop.artifacts.path(artifact))
+        job.path = self._shop.artifacts.path(artifact)
+        await self._shop.artifacts.add(artifact)
+        job.finish(artifact)
+
+    def _context(
+        self,
+        request: PackageRequest,
+        plan: Plan,
+        variables: Mapping[str, Variable],
+        entries: Mapping[SourceKey, SourceEntry],
+    ) -> PackageContext:
+        return PackageContext(
+            package_name=request.package_name(variables),
+            template_name=request.template.name,
+            template_text=request.template.text,
+            template_digest=request.template.digest,
+            description=request.template.description,
+            parameters={parameter.name: parameter.value for parameter in request.parameters},
+            variables={name: v.document() for name, v in variables.items()},
+            sources=entries,
+            policy_version=plan.policy_version,
+            plan_digest=plan.digest,
+            origin=self._shop.origin,
+            sign=self._shop.sign,
+        )
+
+    def _run_scope(
+        self,
+        actor: Actor,
+        sources: Sources,
+        opened: Mapping[SourceKey, OpenSource],
+        variables: Mapping[str, Variable],
+    ) -> RunScope:
+        values = {name: variable.value for name, variable in variables.items()}
+        return RunScope(actor, sources, opened, values, self._shop.max_costs())
+
+    def _cache_key(self, request: PackageRequest, sources: Sources, variables: Mapping[str, Variable]) -> str:
+        """Everything that decides the bytes (ruling 18). The signer is part of it, times are not."""
+        return self._shop.artifacts.cache_key(
+            {
+                "renderer": RENDERER_VERSION,
+                "format": request.codec.name,
+                "template": request.template.digest,
+                "owner": request.stored.owner,
+                "state": request.stored.state,
+                "policy": sources.policy.version,
+                "roles": sorted(request.actor.roles),
+                "sources": sources.identity,
+                "variables": {name: variable.value for name, variable in variables.items()},
+                "origin": self._shop.origin,
+            }
+        )
+
+
+def _scope(request: PackageRequest, sources: Sources, opened: Mapping[SourceKey, OpenSource]) -> PlanScope:
+    catalogs = {key: source.catalog for key, source in opened.items()}
+    return PlanScope(request.actor, sources, catalogs, request.approved)
+
+
+async def _expect(step: Step, run: RunScope, variables: Mapping[str, Variable]) -> tuple[TablePlan, ...]:
+    if step.variables() <= variables.keys():
+        return (await step.check(run)).tables
+    return step.tables
+
+
+def _shown(request: PackageRequest, variables: Mapping[str, Variable]) -> dict[str, str | None]:
+    names = [step.variable for step in request.template.prepare]
+    return {name: variables[name].value if name in variables else "unknown" for name in [*variables, *names]}
+
+
+def _shown_name(request: PackageRequest, variables: Mapping[str, Variable]) -> str:
+    known = set(find_variables(request.template.package_name)) <= variables.keys()
+    return request.package_name(variables) if known else request.template.package_name
+
+
+def _caused(error: HfitError, cause: BaseException) -> HfitError:
+    error.__cause__ = cause
+    return error

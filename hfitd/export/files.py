@@ -1,0 +1,49 @@
+"""Looking into volumes: what the caller may list and read of them, and nothing else exists."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from hfitd.errors import NotFound
+from hfitd.export.sources import Sources
+from hfitd.model import Action, Actor
+from hfitd.volumes.interface import FileEntry, ListingQuery
+
+
+def list_volumes(sources: Sources, actor: Actor) -> list[str]:
+    """Volumes that the actor may list or read something of."""
+    actions = (Action.FILES_LIST, Action.FILES_READ)
+    policy = sources.policy
+    return sorted(name for name in sources.volumes if any(policy.may_enter(actor, action, name) for action in actions))
+
+
+def require_volume(sources: Sources, actor: Actor, volume: str, action: Action) -> None:
+    """NotFound unless the volume exists and the actor may do this to something in it."""
+    if volume not in sources.volumes or not sources.policy.may_enter(actor, action, volume):
+        raise NotFound("There is no such volume.", resource=volume)
+
+
+async def list_files(
+    sources: Sources, actor: Actor, volume: str, query: ListingQuery
+) -> AsyncGenerator[list[FileEntry], None]:
+    """Entries that the actor may list, in batches."""
+    policy = sources.policy
+    async for batch in sources.volumes[volume].list(query):
+        visible = [e for e in batch if policy.may(actor, Action.FILES_LIST, f"{volume}/{e.path}")]
+        if visible:
+            yield visible
+
+
+async def find_best(sources: Sources, actor: Actor, volume: str, query: ListingQuery) -> str:
+    """Path of the first readable file in the query's order; NotFound when there is none."""
+    policy = sources.policy
+    best = await sources.volumes[volume].best(query)
+    if best is None:
+        raise NotFound("No file fits the filters.", resource=volume)
+    if policy.may(actor, Action.FILES_READ, f"{volume}/{best.path}"):
+        return best.path
+    async for batch in sources.volumes[volume].list(query):
+        for entry in batch:
+            if not entry.isdir and policy.may(actor, Action.FILES_READ, f"{volume}/{entry.path}"):
+                return entry.path
+    raise NotFound("No file fits the filters.", resource=volume)

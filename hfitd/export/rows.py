@@ -1,0 +1,127 @@
+"""``rows``: one table's rows as a stream, by the same road as a package: plan, audit, check, spool.
+
+NDJSON ends with ``{"_end": {"rows": N, "sha256": "..."}}``, the digest over every byte before that line, so that a
+stream that was cut is always noticed; CSV has no such record (ruling 19).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from hfitd.audit.log import AuditLog
+from hfitd.config.model import LimitsConfig
+from hfitd.engines.interface import Format
+from hfitd.errors import NotFound, PermissionDenied, QueryTimeout, ShuttingDown
+from hfitd.export.browse import list_databases
+from hfitd.export.items.interface import PlanScope, RunScope
+from hfitd.export.items.rows import RowsItem
+from hfitd.export.job import Job
+from hfitd.export.package.codec import CODECS
+from hfitd.export.record import rows_record
+from hfitd.export.sources import Sources, open_sources
+from hfitd.export.spool import Spool, SpoolSink
+from hfitd.export.template.model import Export, TableData
+from hfitd.model import Actor
+from hfitd.observe import Observer
+
+ITEM = RowsItem()
+
+
+@dataclass(frozen=True, slots=True)
+class RowsRequest:
+    """Which rows, in which form."""
+
+    provider: str
+    database: str
+    table: str
+    form: Format
+    filter: str = ""
+    order: str = ""
+    limit: int | None = None
+
+    def export(self) -> Export:
+        """The request as the one-item plan that it is."""
+        data = TableData(self.provider, self.table, self.filter, self.order, self.database, self.limit)
+        return Export(f"rows.{self.form.value}", "table-data", data)
+
+
+class RowStreams:
+    """Starts row streams; each is a job with one reader."""
+
+    def __init__(
+        self,
+        sources: Callable[[], Sources],
+        spool: Spool,
+        audit: AuditLog,
+        observer: Observer,
+        *,
+        limits: LimitsConfig,
+        max_costs: Callable[[], Mapping[str, float | None]],
+    ) -> None:
+        self._sources = sources
+        self._spool = spool
+        self._audit = audit
+        self._observer = observer
+        self._limits = limits
+        self._max_costs = max_costs
+
+    async def start(self, actor: Actor, request: RowsRequest) -> Job:
+        """A job whose bytes are the rows; returns when nothing can be refused any more."""
+        sources = self._sources()
+        if request.database not in await list_databases(sources, actor, request.provider):
+            raise NotFound("There is no such database.", resource=request.database)
+        job = Job("", CODECS["none"], 0.0)
+        job.task = asyncio.create_task(self._drive(job, actor, request, sources), name=f"rows {job.id}")
+        try:
+            await job.checked()
+        except PermissionDenied as error:
+            if error.code == "EXPORT_REFUSED":
+                raise NotFound("There is no such table.", resource=request.table) from error
+            raise
+        except asyncio.CancelledError:
+            job.task.cancel()
+            raise
+        return job
+
+    async def _drive(self, job: Job, actor: Actor, request: RowsRequest, sources: Sources) -> None:
+        folder = self._spool.job_folder(job.id)
+        try:
+            async with asyncio.timeout(self._limits.job_timeout_seconds):
+                await self._run(job, actor, request, sources)
+        except TimeoutError:
+            job.fail(QueryTimeout("The rows took longer than limits.job_timeout allows."))
+        except asyncio.CancelledError:
+            job.fail(ShuttingDown("The stream was given up; ask again."))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the reader has to learn of it
+            job.fail(error)
+        finally:
+            if job.error is not None:
+                self._observer.job_failed(job.id, job.error)
+            await asyncio.shield(self._spool.remove(folder))
+
+    async def _run(self, job: Job, actor: Actor, request: RowsRequest, sources: Sources) -> None:
+        export = request.export()
+        keys = ITEM.sources(export, sources)
+        async with open_sources(sources, keys) as opened:
+            catalogs = {key: source.catalog for key, source in opened.items()}
+            step = ITEM.plan(export, PlanScope(actor, sources, catalogs))
+            token = await self._audit.begin(rows_record(actor, step))
+            outcome, rows, size = "failed", 0, 0
+            try:
+                checked = await step.check(RunScope(actor, sources, opened, {}, self._max_costs()))
+                job.path = self._spool.folder / job.id / "rows"
+                with self._spool.open_file(job.path) as file:
+                    sink = SpoolSink(file, self._limits.package_bytes, job.grow)
+                    job.mark_checked()
+                    built = await checked.members[0].build(sink)
+                    rows, size = built.rows or 0, sink.size
+                    if request.form is Format.NDJSON:
+                        end = {"_end": {"rows": rows, "sha256": sink.digest.hexdigest()}}
+                        await sink.write(json.dumps(end).encode() + b"\n")
+                outcome = "ok"
+            finally:
+                await asyncio.shield(self._audit.end(token, outcome, rows=rows, size=size))
+        job.end()

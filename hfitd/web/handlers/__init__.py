@@ -1,0 +1,1 @@
+"""Handlers: ten lines each, one room below behind every one."""

@@ -1,0 +1,105 @@
+"""Volumes: names, listings, one file or the best match."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from hfitd.errors import BadRequest, NotFound
+from hfitd.export.files import find_best, list_files, list_volumes, require_volume
+from hfitd.model import Action
+from hfitd.volumes.interface import FileEntry, ListingQuery
+from hfitd.volumes.listing import parse_listing_query
+from hfitd.web.gateway import actor, gateway
+from hfitd.web.ranges import wanted_span
+from hfitd.web.streams import attachment, head_response, send_chunks, send_span
+
+NDJSON = {"Content-Type": "application/x-ndjson; charset=utf-8", "Cache-Control": "no-store"}
+
+
+async def volumes(request: web.Request) -> web.Response:
+    """Volumes you may look into."""
+    return web.json_response(list_volumes(gateway(request).sources(), actor(request)))
+
+
+async def files(request: web.Request) -> web.StreamResponse:
+    """Files of a volume, one JSON object a line."""
+    door, volume = gateway(request), request.match_info["volume"]
+    require_volume(door.sources(), actor(request), volume, Action.FILES_LIST)
+    query = _query(request)
+    token = await door.audit.begin(door.records.files(actor(request), Action.FILES_LIST, volume))
+    batches = list_files(door.sources(), actor(request), volume, query)
+    try:
+        first = await anext(batches, [])  # a folder that is not there can still be refused
+        response = await send_chunks(request, _lines(first, batches), NDJSON)
+    finally:
+        await batches.aclose()
+        await door.audit.end(token, "ok")
+    return response
+
+
+async def download_file(request: web.Request) -> web.StreamResponse:
+    """One file by path, or the first that the filters select; whole or a range."""
+    door, volume = gateway(request), request.match_info["volume"]
+    require_volume(door.sources(), actor(request), volume, Action.FILES_READ)
+    path = request.query.get("path")
+    if path is not None and len(request.query) > 1:
+        raise BadRequest("Give a path or filters, not both.", resource="path")
+    if path is None:
+        path = await find_best(door.sources(), actor(request), volume, _query(request))
+    if not door.sources().policy.may(actor(request), Action.FILES_READ, f"{volume}/{path}"):
+        raise NotFound("There is no such file.", resource=path)
+    async with door.sources().volumes[volume].open(path) as file:
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Disposition": attachment(file.entry.name),
+            "ETag": file.etag,
+            "X-Hfit-Path": json.dumps(file.entry.path),
+            "Last-Modified": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(file.entry.modtime)),
+        }
+        if request.headers.get("If-None-Match") == file.etag:
+            return head_response(headers, status=304)
+        if request.method == "HEAD":
+            return head_response({**headers, "Accept-Ranges": "bytes"}, file.entry.size)
+        span = wanted_span(request, file.entry.size, file.etag)
+        token = await door.audit.begin(door.records.files(actor(request), Action.FILES_READ, f"{volume}/{path}"))
+        outcome = "aborted_by_client"
+        try:
+            response = await send_span(request, file.fileno(), span, headers)
+            outcome = "ok"
+        finally:
+            await door.audit.end(token, outcome, size=span.stop - span.start)
+        return response
+
+
+async def _lines(first: list[FileEntry], rest: AsyncIterator[list[FileEntry]]) -> AsyncIterator[bytes]:
+    yield _render(first)
+    async for batch in rest:
+        yield _render(batch)
+
+
+def _render(batch: list[FileEntry]) -> bytes:
+    return "".join(json.dumps(_entry(entry), ensure_ascii=False) + "\n" for entry in batch).encode()
+
+
+def _entry(entry: FileEntry) -> dict[str, object]:
+    document: dict[str, object] = {
+        "name": entry.name,
+        "path": entry.path,
+        "size": entry.size,
+        "modtime": int(entry.modtime),
+        "isdir": entry.isdir,
+    }
+    if entry.raw_path:
+        document["raw_path"] = entry.raw_path
+    if entry.error:
+        document["error"] = entry.error
+    return document
+
+
+def _query(request: web.Request) -> ListingQuery:
+    pairs = [(name, value) for name, value in request.query.items() if name != "path"]
+    return parse_listing_query(pairs, time.time())

@@ -1,0 +1,131 @@
+"""Packages: the plan, the download, the same bytes again, and how far they are."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from hfitd.errors import BadRequest
+from hfitd.export.downloads import Delivery
+from hfitd.export.requests import Given, PackageRequest, read_request
+from hfitd.web.bodies import DownloadBody, PlanBody, read_json
+from hfitd.web.gateway import actor, gateway
+from hfitd.web.ranges import wanted_span
+from hfitd.web.streams import attachment, begin, head_response, send_chunks, send_span
+
+MAX_BODY = 1024 * 1024
+
+
+async def plan_package(request: web.Request) -> web.Response:
+    """What a download would do, without reading a data row."""
+    body = await read_json(request, PlanBody, MAX_BODY)
+    wanted = await _request(request, body["template_name"], _parameters(body["parameters"]))
+    return web.json_response(await gateway(request).downloads.plan(wanted, prepare=body["prepare"]))
+
+
+async def download_package(request: web.Request) -> web.StreamResponse:
+    """Build the package, or join who builds it, or serve it again."""
+    body = await read_json(request, DownloadBody, MAX_BODY)
+    wanted = await _request(
+        request,
+        body["template_name"],
+        _parameters(body["parameters"]),
+        compression=body["compression"],
+        refresh=body["refresh"],
+    )
+    door = gateway(request)
+    async with door.limits.package_slot(actor(request)):
+        delivery = await door.downloads.start(wanted)
+        return await _deliver(request, delivery, wanted.known_digest)
+
+
+async def get_package(request: web.Request) -> web.StreamResponse:
+    """The same bytes again, whole or a range; only for who obtained them."""
+    door = gateway(request)
+    delivery = await door.downloads.reopen(request.match_info["id"], actor(request))
+    return await _deliver(request, delivery, "")
+
+
+async def package_events(request: web.Request) -> web.StreamResponse:
+    """Progress as server-sent events until it is done or has failed."""
+    delivery = await gateway(request).downloads.reopen(request.match_info["id"], actor(request))
+    headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    response = await begin(request, 200, headers, None)
+    with delivery.job.reading():
+        async for kind, data in delivery.job.follow():
+            await response.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode())
+    await response.write_eof()
+    await gateway(request).downloads.delivered(delivery, "ok", 0)
+    return response
+
+
+async def _request(
+    request: web.Request, name: str, given: Given, *, compression: str = "gzip", refresh: bool = False
+) -> PackageRequest:
+    door = gateway(request)
+    return await read_request(
+        door.library.templates,
+        door.sources(),
+        actor(request),
+        name,
+        given,
+        compression=compression,
+        refresh=refresh,
+        known_digest=request.headers.get("X-Hfit-Known-Digest", ""),
+    )
+
+
+async def _deliver(request: web.Request, delivery: Delivery, known_digest: str) -> web.StreamResponse:
+    """Send it, and close its audit record with what became of it."""
+    downloads = gateway(request).downloads
+    outcome, sent = "aborted_by_client", 0
+    try:
+        response = await _send(request, delivery, known_digest)
+        outcome, sent = "ok", response.body_length
+        return response
+    finally:
+        failed = delivery.job.error is not None
+        await downloads.delivered(delivery, "failed" if failed else outcome, sent)
+
+
+async def _send(request: web.Request, delivery: Delivery, known_digest: str) -> web.StreamResponse:
+    job, headers = delivery.job, _headers(delivery)
+    artifact = job.artifact
+    if artifact is None:
+        with job.reading():
+            if request.method == "HEAD":
+                return head_response(headers)
+            return await send_chunks(request, job.read(), headers)
+    same = known_digest == artifact.package_digest or request.headers.get("If-None-Match") == delivery.etag
+    if known_digest and same or request.method in {"GET", "HEAD"} and same:
+        return head_response(headers, status=304)
+    if request.method == "HEAD":
+        return head_response({**headers, "Accept-Ranges": "bytes"}, artifact.size)
+    descriptor = job.open()
+    try:
+        return await send_span(request, descriptor, wanted_span(request, artifact.size, delivery.etag), headers)
+    finally:
+        os.close(descriptor)
+
+
+def _headers(delivery: Delivery) -> Mapping[str, str]:
+    headers = {
+        "Content-Type": delivery.job.codec.content_type,
+        "Content-Disposition": attachment(delivery.job.package_name + delivery.job.codec.suffix),
+        "ETag": delivery.etag,
+        "X-Hfit-Package": delivery.package_id,
+        "X-Hfit-Cache": "hit" if delivery.cached else "miss",
+        "Cache-Control": "private, no-cache",
+    }
+    if delivery.job.artifact is not None:
+        headers["X-Hfit-Digest"] = delivery.job.artifact.package_digest
+    return headers
+
+
+def _parameters(given: object) -> Given:
+    if not isinstance(given, dict | list):
+        raise BadRequest("parameters has to be an object or an array.", resource="parameters")
+    return given

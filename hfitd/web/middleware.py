@@ -1,0 +1,178 @@
+"""What happens around every handler, outermost first.
+
+1. ``identify``: a request id, the log context, the time it took.
+2. ``answer_errors``: every error becomes the one shape of contract section 4; nothing of its cause goes out.
+3. ``refuse_oddities``: foreign hosts, content encodings, unexpected bodies, new work while draining.
+4. ``authenticate``: default deny; only routes marked public pass without a token.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from datetime import UTC, datetime
+
+from aiohttp import web
+from aiohttp.typedefs import Handler as Next
+
+from hfitd.errors import (
+    BadRequest,
+    HfitError,
+    Internal,
+    MethodNotAllowed,
+    NotFound,
+    ShuttingDown,
+    TokenInvalid,
+    TooLarge,
+    UnsupportedMedia,
+    ValidationFailed,
+)
+from hfitd.web.gateway import ACTOR, BEGAN, REQUEST_ID, gateway
+from hfitd.web.ranges import client_address
+from hfitd.web.table import Guard, Route
+
+ROUTE = web.AppKey("route_table", dict[web.AbstractRoute, Route])
+BEARER = re.compile(r"Bearer ([A-Za-z0-9._~+/=-]{1,8192})")
+
+
+def error_body(error: HfitError, request_id: str) -> dict[str, object]:
+    """The one error shape."""
+    return {
+        "category": error.category,
+        "code": error.code,
+        "message": error.message,
+        "resource": error.resource,
+        "suggestions": list(error.suggestions),
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "request_id": request_id,
+    }
+
+
+def error_response(error: HfitError, request_id: str) -> web.Response:
+    """The error as a response."""
+    headers = {"X-Request-Id": request_id, "Cache-Control": "no-store"}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(max(1, error.retry_after_seconds))
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return web.json_response(error_body(error, request_id), status=error.status, headers=headers)
+
+
+@web.middleware
+async def identify(request: web.Request, handler: Next) -> web.StreamResponse:
+    """(1) Name the request and measure it."""
+    request[REQUEST_ID] = secrets.token_hex(8)
+    observer = gateway(request).observer
+    started = time.perf_counter()
+    with observer.request_context(request[REQUEST_ID]):
+        response = await handler(request)
+        route = route_of(request)
+        name = route.operation_id if route else "unknown"
+        observer.request_done(name, request.method, response.status, time.perf_counter() - started)
+    if not response.prepared:
+        response.headers.setdefault("X-Request-Id", request[REQUEST_ID])
+    return response
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Next) -> web.StreamResponse:
+    """(2) Turn whatever was raised into a response; once bytes have left, only the connection can say it."""
+    observer = gateway(request).observer
+    try:
+        return await handler(request)
+    except HfitError as error:
+        known = error
+        observer.request_failed(error)
+    except web.HTTPException as error:
+        known = _translate(error)
+    except ConnectionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last net: the cause is logged, the caller gets an id
+        known = Internal()
+        observer.request_failed(error)
+    if request.transport is None or _began(request):
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the response had begun")
+    return error_response(known, request[REQUEST_ID])
+
+
+@web.middleware
+async def refuse_oddities(request: web.Request, handler: Next) -> web.StreamResponse:
+    """(3) Refuse what no client of ours sends."""
+    door = gateway(request)
+    route = route_of(request)
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia("Bodies are not decompressed here; send the body as it is.")
+    if len(request.query) > 64 or len(request.raw_path) > 8192:
+        raise BadRequest("The query is too long.")
+    _check_host(request)
+    if request.can_read_body and (route is None or not route.max_body):
+        raise TooLarge("This route takes no body.")
+    if door.draining and (route is None or route.guard is Guard.TOKEN):
+        raise ShuttingDown(retry_after_seconds=5)
+    return await handler(request)
+
+
+@web.middleware
+async def authenticate(request: web.Request, handler: Next) -> web.StreamResponse:
+    """(4) Everything but the routes marked public needs exactly one valid Bearer token."""
+    door = gateway(request)
+    route = route_of(request)
+    guard = route.guard if route else Guard.TOKEN
+    if guard is Guard.METRICS:
+        guard = _metrics_guard(request)
+    if guard is not Guard.PUBLIC:
+        headers = request.headers.getall("Authorization", [])
+        match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
+        if match is None:
+            raise TokenInvalid("Log in first: this route needs exactly one Bearer token.")
+        request[ACTOR] = await door.tokens.verify(match[1], address=client_address(request))
+        decision = await door.limits.check_request(request[ACTOR])
+        response = await handler(request)
+        if not response.prepared:
+            response.headers["X-RateLimit-Limit"] = str(decision.limit)
+            response.headers["X-RateLimit-Remaining"] = str(decision.remaining)
+        return response
+    return await handler(request)
+
+
+def route_of(request: web.Request) -> Route | None:
+    """The row of the route table, or None for an unknown path."""
+    return request.config_dict[ROUTE].get(request.match_info.route)
+
+
+def _metrics_guard(request: web.Request) -> Guard:
+    rule = gateway(request).config.server.metrics
+    if rule == "public":
+        return Guard.PUBLIC
+    if rule == "loopback" and client_address(request) in {"127.0.0.1", "::1"}:
+        return Guard.PUBLIC
+    if rule == "loopback":
+        raise NotFound
+    return Guard.TOKEN
+
+
+def _check_host(request: web.Request) -> None:
+    """The Host has to be the origin's, or an address of this machine for health checks and local tools."""
+    hosts = request.headers.getall("Host", [])
+    allowed = gateway(request).config.server.origin.partition("://")[2]
+    name = hosts[0].rpartition(":")[0] or hosts[0] if len(hosts) == 1 else ""
+    allowed_name = allowed.rpartition(":")[0] or allowed
+    if name.lower() not in {allowed_name.lower(), "127.0.0.1", "localhost", "[::1]"}:
+        raise BadRequest("This host name is not served here.")
+
+
+def _translate(error: web.HTTPException) -> HfitError:
+    if error.status == 404:
+        return NotFound()
+    if error.status == 405:
+        return MethodNotAllowed()
+    if error.status == 413:
+        return TooLarge()
+    return ValidationFailed() if error.status < 500 else Internal()
+
+
+def _began(request: web.Request) -> bool:
+    return request.get(BEGAN, False)

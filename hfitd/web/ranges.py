@@ -1,0 +1,75 @@
+"""One byte range (RFC 9110, section 14) and the address of the caller behind trusted proxies."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from hfitd.errors import RangeInvalid
+from hfitd.web.gateway import gateway
+
+SINGLE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes ``start`` to ``stop`` (exclusive) of ``size``; ``partial`` asks for 206."""
+
+    start: int
+    stop: int
+    size: int
+    partial: bool
+
+    @property
+    def content_range(self) -> str:
+        """The header's value."""
+        return f"bytes {self.start}-{self.stop - 1}/{self.size}"
+
+
+def wanted_span(request: web.Request, size: int, etag: str) -> Span:
+    """The bytes asked for: all of them when there is no Range, several ranges, or a stale If-Range.
+
+    RangeInvalid (416) when the one range lies outside.
+    """
+    whole = Span(0, size, size, partial=False)
+    header = request.headers.get("Range")
+    if header is None or request.headers.get("If-Range", etag) != etag:
+        return whole
+    match = SINGLE.fullmatch(header.strip())
+    if match is None or match[0] == "bytes=-":
+        return whole  # several ranges or another unit: the whole is always a right answer
+    first, last = match[1], match[2]
+    if not first:
+        start, stop = max(0, size - int(last)), size
+        if int(last) == 0:
+            raise RangeInvalid(resource=f"bytes */{size}")
+    else:
+        start = int(first)
+        stop = min(int(last) + 1, size) if last else size
+    if start >= size or start >= stop:
+        raise RangeInvalid(resource=f"bytes */{size}")
+    return Span(start, stop, size, partial=True)
+
+
+def client_address(request: web.Request) -> str:
+    """The caller's address; ``X-Forwarded-For`` counts only from proxies that the configuration names."""
+    peer = request.remote or ""
+    trusted = [ipaddress.ip_network(entry) for entry in gateway(request).config.server.trusted_proxies]
+    if not _within(peer, trusted):
+        return peer
+    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
+    for hop in reversed(hops):
+        if not _within(hop, trusted):
+            return hop
+    return peer
+
+
+def _within(address: str, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
