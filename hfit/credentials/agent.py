@@ -1,0 +1,55 @@
+"""Keys that ssh-agent (or Pageant) holds; they sign without their passphrase."""
+
+from __future__ import annotations
+
+import contextlib
+
+import paramiko
+
+from hfit.credentials.keys import RSA_ALGORITHM
+from hfit.credentials.ssh_wire import PublicKey, WireReader, public_key_from_blob
+from hfit.credentials.sshsig import MINIMUM_RSA_BITS
+from hfit.errors import KeyUnusable
+
+
+class AgentSigner:
+    """One key of the agent."""
+
+    origin = "ssh-agent"
+
+    def __init__(self, key: paramiko.AgentKey, public_key: PublicKey) -> None:
+        self._key = key
+        self.public_key = public_key
+
+    def sign(self, data: bytes) -> bytes:
+        """Let the agent sign. RSA must be asked for SHA-512, the agent's default is SHA-1."""
+        algorithm = RSA_ALGORITHM if self.public_key.key_type == "ssh-rsa" else None
+        try:
+            return bytes(self._key.sign_ssh_data(data, algorithm))
+        except (paramiko.SSHException, OSError) as error:
+            raise KeyUnusable(
+                "ssh-agent would not sign with this key.",
+                reason="It may ask for a confirmation that was not given, or be locked.",
+                suggestions=["Check with: ssh-add -l"],
+            ) from error
+
+
+def agent_signers() -> tuple[AgentSigner, ...]:
+    """The agent's usable keys in its order; empty without an agent. Certificates and weak keys are left out."""
+    signers = []
+    with contextlib.suppress(paramiko.SSHException, OSError):
+        for key in paramiko.Agent().get_keys():
+            with contextlib.suppress(ValueError):
+                public_key = public_key_from_blob(key.asbytes())
+                if _strong(public_key):
+                    signers.append(AgentSigner(key, public_key))
+    return tuple(signers)
+
+
+def _strong(public_key: PublicKey) -> bool:
+    if public_key.key_type != "ssh-rsa":
+        return True
+    reader = WireReader(public_key.blob)
+    reader.string()
+    reader.string()
+    return int.from_bytes(reader.string(), "big").bit_length() >= MINIMUM_RSA_BITS

@@ -1,0 +1,1 @@
+"""Packages as files: reading, verifying and placing them; the format is re-derived to the byte."""

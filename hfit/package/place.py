@@ -1,0 +1,160 @@
+"""Giving a finished package its name, without losing what stood there (attack cases C05, C12).
+
+1. Two hfit never work on one target: a lock file beside it, released by the system when a process dies.
+2. Nothing there, or an empty folder: renamed. An unmodified earlier package: exchanged in one step. Anything else is
+   refused, exit 6; ``--force`` replaces that too, but never a link, the home folder, or a folder one stands in.
+3. What was replaced is removed only after the new package has its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from hfit.credentials.pins import Trust
+from hfit.errors import IntegrityFailed, TargetBusy, TargetOccupied
+from hfit.package.extract import part_prefix
+from hfit.package.verify import verify_directory
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+
+
+@contextlib.contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """Hold the target for the time of the block (step 1); TargetBusy when another process has it."""
+    path = target.with_name(f".{target.name}.hfit-lock")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    try:
+        try:
+            if sys.platform == "win32":
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not path.exists() or not os.path.samestat(os.fstat(descriptor), path.stat()):
+                    raise BlockingIOError  # the one before us removed its lock while we opened it
+        except OSError as error:
+            raise TargetBusy(
+                f"Another hfit is working on {target}.", suggestions=["Wait until it has finished, then try again."]
+            ) from error
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def clear_leftovers(target: Path) -> None:
+    """Remove unfinished folders of a run that was killed. Only while the target is locked."""
+    for leftover in target.parent.glob(part_prefix(target).replace("[", "[[]") + "????????"):
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def check_target(target: Path, trust: Trust, *, force: bool) -> str:
+    """Say early whether ``place`` would work: "absent", "package" or "other", else TargetOccupied (step 2)."""
+    if target.is_symlink():
+        raise _occupied(target, "It is a symbolic link.", forceable=False)
+    if not target.exists():
+        return "absent"
+    if _is_precious(target):
+        raise _occupied(target, "It is your home folder, or a folder you stand in.", forceable=False)
+    if target.is_dir() and not any(target.iterdir()):
+        return "other"
+    problem = "It is a file."
+    if target.is_dir():
+        try:
+            verify_directory(target, trust, allow_hidden=True)
+        except IntegrityFailed as error:
+            problem = f"It is not an unmodified package: {error.message}"
+        else:
+            return "package"
+    if not force:
+        raise _occupied(target, problem, forceable=True)
+    return "other"
+
+
+def place(part: Path, target: Path, trust: Trust, *, force: bool) -> None:
+    """Make the finished folder ``part`` the target."""
+    if check_target(target, trust, force=force) == "absent":
+        part.rename(target)
+    else:
+        _exchange(part, target)
+    _sync_folder(target.parent)
+
+
+def place_file(part: Path, target: Path, *, force: bool) -> None:
+    """Make the finished file ``part`` the target; a plain file there is replaced, anything else is refused."""
+    if target.is_symlink() and not force:
+        raise _occupied(target, "It is a symbolic link.", forceable=True)
+    if target.is_dir() and not target.is_symlink():
+        raise _occupied(target, "It is a folder.", forceable=False)
+    part.replace(target)
+    _sync_folder(target.parent)
+
+
+def _is_precious(target: Path) -> bool:
+    resolved, here = target.resolve(), Path.cwd().resolve()
+    with contextlib.suppress(RuntimeError):
+        home = Path.home().resolve()
+        if resolved == home or resolved in home.parents:
+            return True
+    return resolved == here or resolved in here.parents
+
+
+def _exchange(part: Path, target: Path) -> None:
+    """Swap both names in one step where the system can, else in two with a way back; then remove the old (step 3)."""
+    if _swap_names(part, target):
+        _remove(part)
+        return
+    old = target.with_name(f".{target.name}.old-{secrets.token_hex(4)}")
+    target.rename(old)
+    try:
+        part.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    _remove(old)
+
+
+def _swap_names(one: Path, other: Path) -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if function is None:
+        return False
+    return bool(function(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _occupied(target: Path, reason: str, *, forceable: bool) -> TargetOccupied:
+    hint = "Choose another place with -o" + (", or replace it with --force." if forceable else ".")
+    return TargetOccupied(f"{target} is not replaced.", reason=reason, suggestions=[hint])
