@@ -1,0 +1,1 @@
+"""What happens inside: one closed set of events, each a log line and a metric."""

@@ -1,0 +1,224 @@
+"""Everything the daemon ever says about itself. A room that wants to say more adds a class here.
+
+Fields are numbers and names of configured things. No field takes SQL, a row value, a token, a host or a path of the
+server; ``key`` of a store record and ``email`` are names. An exception is carried whole, ``logs`` decides what of it
+may be written.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    level: ClassVar[int] = logging.INFO
+
+
+@dataclass(frozen=True, slots=True)
+class Started(_Event):
+    """The daemon serves."""
+
+    version: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping(_Event):
+    """It takes no new work and waits for ``jobs``."""
+
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped(_Event):
+    """It has ended; ``lost`` jobs did not finish in time."""
+
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigReloaded(_Event):
+    """SIGHUP was answered; with ``mistakes`` the old configuration stays."""
+
+    mistakes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InsecureSetting(_Event):
+    """``server.insecure`` allows this."""
+
+    level: ClassVar[int] = logging.WARNING
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDone(_Event):
+    """A request was answered. ``route`` is the pattern, never the path; ``code`` the error code or empty."""
+
+    method: str
+    route: str
+    status: int
+    seconds: float
+    size: int = 0
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginDone(_Event):
+    """A login succeeded or failed; ``reason`` is for the operator only, the caller learns nothing of it."""
+
+    email: str
+    ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PackageDone(_Event):
+    """A package job ended. ``outcome`` is "done", "failed" or "cancelled"."""
+
+    template: str
+    outcome: str
+    rows: int
+    size: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RowsSent(_Event):
+    """Rows left the daemon outside a package."""
+
+    provider: str
+    rows: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheAsked(_Event):
+    """A finished package was looked for."""
+
+    level: ClassVar[int] = logging.DEBUG
+    hit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractionStarted(_Event):
+    """A job reads its sources; single flight means one of these for many askers."""
+
+    level: ClassVar[int] = logging.DEBUG
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractionJoined(_Event):
+    """An asker joined a job that was running already."""
+
+    level: ClassVar[int] = logging.DEBUG
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueChanged(_Event):
+    """How many wait for and hold a place of ``name``, now."""
+
+    level: ClassVar[int] = logging.DEBUG
+    name: str
+    waiting: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsChanged(_Event):
+    """How many connections to a provider are open, now."""
+
+    level: ClassVar[int] = logging.DEBUG
+    provider: str
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseTime(_Event):
+    """A provider worked for us. ``operation`` is one of a few words: "catalog", "render", "estimate" ..."""
+
+    level: ClassVar[int] = logging.DEBUG
+    provider: str
+    operation: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoopLag(_Event):
+    """The event loop was away this long."""
+
+    level: ClassVar[int] = logging.DEBUG
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRaised(_Event):
+    """Something failed that nobody asked for; ``error`` goes to the log without its values."""
+
+    level: ClassVar[int] = logging.ERROR
+    code: str
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditState(_Event):
+    """The audit log can be written, or not; ``problem`` says why not in a word, ``lag`` is records not yet sunk."""
+
+    level: ClassVar[int] = logging.WARNING
+    ready: bool
+    problem: str = ""
+    lag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SinkDropped(_Event):
+    """A sink of the audit log did not take this many records; the local chain has them."""
+
+    level: ClassVar[int] = logging.WARNING
+    sink: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTampered(_Event):
+    """A record of the store was not written by this installation and is treated as absent."""
+
+    level: ClassVar[int] = logging.CRITICAL
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFailed(_Event):
+    """The store did not answer."""
+
+    level: ClassVar[int] = logging.WARNING
+
+
+Event = (
+    Started
+    | Stopping
+    | Stopped
+    | ConfigReloaded
+    | InsecureSetting
+    | RequestDone
+    | LoginDone
+    | PackageDone
+    | RowsSent
+    | CacheAsked
+    | ExtractionStarted
+    | ExtractionJoined
+    | QueueChanged
+    | ConnectionsChanged
+    | DatabaseTime
+    | LoopLag
+    | ErrorRaised
+    | AuditState
+    | SinkDropped
+    | StoreTampered
+    | StoreFailed
+)

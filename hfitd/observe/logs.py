@@ -1,0 +1,140 @@
+"""Log lines: one event, one line, nothing secret.
+
+1. A line is JSON, or words with every value as JSON: a newline or an escape sequence in a value stays a value (D02).
+2. Of an exception only its classes and our places in the code are written, and the message only if it is one of
+   ``errors.HfitError``: a driver's message may hold a row, a path or a password (H10).
+3. As a second net, what is shaped like a token, a key or a password in a URL is cut from every text.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TextIO, cast
+
+from hfitd.errors import HfitError
+
+_request_id: ContextVar[str] = ContextVar("hfitd_request_id", default="")
+_job_id: ContextVar[str] = ContextVar("hfitd_job_id", default="")
+
+_SECRET_SHAPES = re.compile(
+    r"eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"  # a JSON web token
+    r"|-----BEGIN [A-Z ]*(?:PRIVATE KEY|SSH SIGNATURE)-----(?s:.)*?(?:-----END [A-Z ]*-----|$)"
+    r"|(?i:\bbearer)\s+[^\s\"',]+"
+    r"|(?<=://)[^/\s\"'@]*:[^/\s\"'@]*(?=@)"  # user:password@
+    r"|(?i:(?<=password=)|(?<=passwd=)|(?<=secret=)|(?<=token=)|(?<=pwd=))[^\s&\"',;]+"
+)
+_HIDDEN = "[hidden]"
+_MAX_CAUSES = 8
+_MAX_FRAMES = 30
+
+
+@contextmanager
+def request_context(request_id: str, job_id: str = "") -> Iterator[None]:
+    """Name the request (and job) in every line written inside, also by tasks started inside."""
+    request_token, job_token = _request_id.set(request_id), _job_id.set(job_id)
+    try:
+        yield
+    finally:
+        _request_id.reset(request_token)
+        _job_id.reset(job_token)
+
+
+def current_request_id() -> str:
+    """The id that ``request_context`` set, or an empty text."""
+    return _request_id.get()
+
+
+def current_job_id() -> str:
+    """The id of the job, or an empty text."""
+    return _job_id.get()
+
+
+def hide_secrets(text: str) -> str:
+    """The text without anything shaped like a token, a private key or a password in a URL."""
+    return _SECRET_SHAPES.sub(_HIDDEN, text)  # 3
+
+
+def describe_error(error: BaseException) -> list[str]:
+    """The chain of causes as lines ``Class: place < place``, without what their messages may hold."""
+    lines: list[str] = []
+    current: BaseException | None = error
+    seen: set[int] = set()
+    while current is not None and id(current) not in seen and len(lines) < _MAX_CAUSES:
+        seen.add(id(current))
+        message = f" ({current.message})" if isinstance(current, HfitError) else ""  # 2
+        lines.append(f"{type(current).__qualname__}{message}: {_places(current.__traceback__)}")
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return lines
+
+
+def _places(trace: TracebackType | None) -> str:
+    frames = traceback.extract_tb(trace, limit=-_MAX_FRAMES)
+    names = [f"{'/'.join(frame.filename.split('/')[-2:])}:{frame.lineno} {frame.name}" for frame in reversed(frames)]
+    return " < ".join(names) or "no trace"
+
+
+class LineFormatter(logging.Formatter):
+    """Makes one line of a record: ``json`` for machines, ``text`` for people."""
+
+    def __init__(self, style: str) -> None:
+        super().__init__()
+        self._as_json = style == "json"
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter; ``record.fields`` are the fields of an event."""
+        fields: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        if record.name != "hfitd":
+            fields["logger"] = record.name
+        fields |= {"request_id": _request_id.get(), "job_id": _job_id.get()}
+        fields |= cast(Mapping[str, object], getattr(record, "fields", {}))
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            fields["error"] = describe_error(error)
+        return self._as_line({key: _hide(value) for key, value in fields.items() if value not in ("", None)})
+
+    def _as_line(self, fields: Mapping[str, object]) -> str:
+        if self._as_json:
+            return json.dumps(fields, default=str)  # 1
+        head = f"{fields['time']} {fields['level']:<8} {_as_word(fields['event'])}"
+        rest = [f"{key}={_as_word(value)}" for key, value in fields.items() if key not in ("time", "level", "event")]
+        return " ".join((head, *rest))
+
+
+def _hide(value: object) -> object:
+    if isinstance(value, str):
+        return hide_secrets(value)
+    return [_hide(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _as_word(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_.:@/+-]+", value):
+        return value
+    return json.dumps(value, default=str)  # 1
+
+
+def configure_logging(level: str, style: str, stream: TextIO | None = None) -> None:
+    """Send everything that is logged in this process to ``stream`` (default stderr), one line each.
+
+    ``level`` is a name of logging in lower case; ``style`` is "json" or "text". Called once, by ``app``.
+    """
+    handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
+    handler.setFormatter(LineFormatter(style))
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)  # libraries
+    logging.getLogger("hfitd").setLevel(level.upper())

@@ -1,0 +1,57 @@
+"""The numbers, in a registry of their own, in the Prometheus text format 0.0.4.
+
+Labels are routes, providers, codes and outcomes: a bounded number of each, never a name of a person or a value.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_PACKAGE_BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0)
+_LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class Metrics:
+    """Every metric the daemon has; names begin with ``hfitd_``."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = self._counter("requests", "Requests answered", "method", "route", "status")
+        self.request_seconds = self._histogram("request_seconds", "Time to answer", _REQUEST_BUCKETS, "route")
+        self.errors = self._counter("errors", "Errors answered or met inside, by code", "code")
+        self.logins = self._counter("logins", "Logins", "outcome")
+        self.packages = self._counter("packages", "Package jobs ended", "outcome")
+        self.package_seconds = self._histogram("package_seconds", "Time of a package job", _PACKAGE_BUCKETS)
+        self.rows = self._counter("rows", "Rows given out, packages and streams", "way")
+        self.sent_bytes = self._counter("bytes", "Bytes of rows and packages given out", "way")
+        self.cache = self._counter("cache_lookups", "Looks for a finished package", "result")
+        self.extractions = self._counter("extractions", "Jobs that read their sources")
+        self.joined = self._counter("extractions_joined", "Askers that joined a running job")
+        self.waiting = self._gauge("queue_waiting", "Waiting for a place", "queue")
+        self.running = self._gauge("queue_running", "Holding a place", "queue")
+        self.connections = self._gauge("provider_connections", "Open connections to a provider", "provider")
+        self.database_seconds = self._counter(
+            "database_seconds", "Time providers worked for us", "provider", "operation"
+        )
+        self.loop_lag = self._histogram("event_loop_lag_seconds", "How long the event loop was away", _LAG_BUCKETS)
+        self.audit_ready = self._gauge("audit_ready", "1 while the audit log can be written")
+        self.audit_lag = self._gauge("audit_lag_records", "Audit records that sinks have not taken yet")
+        self.audit_dropped = self._counter("audit_sink_dropped", "Audit records a sink did not take", "sink")
+        self.store_tampered = self._counter("store_tampered", "Records of the store that somebody else wrote")
+        self.store_failures = self._counter("store_failures", "Times the store did not answer")
+
+    def text(self) -> bytes:
+        """Everything, as a scrape reads it."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"hfitd_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"hfitd_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"hfitd_{name}", text, labels, registry=self.registry, buckets=buckets)

@@ -1,0 +1,155 @@
+"""Where every room reports to: an event becomes a log line and moves its metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+from typing import assert_never
+
+from hfitd.observe import events
+from hfitd.observe.logs import describe_error
+from hfitd.observe.metrics import METRICS_CONTENT_TYPE, Metrics
+
+__all__ = ["METRICS_CONTENT_TYPE", "Observer"]
+
+
+class Observer:
+    """Takes events; never raises and never blocks longer than a log line takes."""
+
+    def __init__(self) -> None:
+        self._metrics = Metrics()
+        self._metrics.audit_ready.set(1)
+        self._log = logging.getLogger("hfitd")
+
+    def event(self, event: events.Event) -> None:
+        """Count it and log it at its level; a log that cannot be written loses the line, not the request."""
+        self._count(event)
+        if self._log.isEnabledFor(event.level):
+            self._log.log(event.level, _name(event), extra={"fields": _fields(event)})
+
+    def metrics_text(self) -> bytes:
+        """What ``/metrics`` answers; its content type is METRICS_CONTENT_TYPE."""
+        return self._metrics.text()
+
+    def _count(self, event: events.Event) -> None:
+        match event:
+            case events.RequestDone() | events.LoginDone() | events.ErrorRaised():
+                self._count_answers(event)
+            case (
+                events.PackageDone()
+                | events.RowsSent()
+                | events.CacheAsked()
+                | events.ExtractionStarted()
+                | events.ExtractionJoined()
+            ):
+                self._count_work(event)
+            case (
+                events.QueueChanged()
+                | events.ConnectionsChanged()
+                | events.DatabaseTime()
+                | events.LoopLag()
+                | events.AuditState()
+                | events.SinkDropped()
+                | events.StoreTampered()
+                | events.StoreFailed()
+            ):
+                self._count_machine(event)
+            case (
+                events.Started()
+                | events.Stopping()
+                | events.Stopped()
+                | events.ConfigReloaded()
+                | events.InsecureSetting()
+            ):
+                pass  # lines only
+            case _:
+                assert_never(event)
+
+    def _count_answers(self, event: events.RequestDone | events.LoginDone | events.ErrorRaised) -> None:
+        metrics = self._metrics
+        match event:
+            case events.RequestDone():
+                metrics.requests.labels(event.method, event.route, str(event.status)).inc()
+                metrics.request_seconds.labels(event.route).observe(event.seconds)
+                if event.code:
+                    metrics.errors.labels(event.code).inc()
+            case events.LoginDone():
+                metrics.logins.labels("ok" if event.ok else "failed").inc()
+            case events.ErrorRaised():
+                metrics.errors.labels(event.code).inc()
+            case _:
+                assert_never(event)
+
+    def _count_work(
+        self,
+        event: events.PackageDone
+        | events.RowsSent
+        | events.CacheAsked
+        | events.ExtractionStarted
+        | events.ExtractionJoined,
+    ) -> None:
+        metrics = self._metrics
+        match event:
+            case events.PackageDone():
+                metrics.packages.labels(event.outcome).inc()
+                metrics.package_seconds.observe(event.seconds)
+                metrics.rows.labels("package").inc(event.rows)
+                metrics.sent_bytes.labels("package").inc(event.size)
+            case events.RowsSent():
+                metrics.rows.labels("stream").inc(event.rows)
+                metrics.sent_bytes.labels("stream").inc(event.size)
+            case events.CacheAsked():
+                metrics.cache.labels("hit" if event.hit else "miss").inc()
+            case events.ExtractionStarted():
+                metrics.extractions.inc()
+            case events.ExtractionJoined():
+                metrics.joined.inc()
+            case _:
+                assert_never(event)
+
+    def _count_machine(
+        self,
+        event: events.QueueChanged
+        | events.ConnectionsChanged
+        | events.DatabaseTime
+        | events.LoopLag
+        | events.AuditState
+        | events.SinkDropped
+        | events.StoreTampered
+        | events.StoreFailed,
+    ) -> None:
+        metrics = self._metrics
+        match event:
+            case events.QueueChanged():
+                metrics.waiting.labels(event.name).set(event.waiting)
+                metrics.running.labels(event.name).set(event.running)
+            case events.ConnectionsChanged():
+                metrics.connections.labels(event.provider).set(event.open)
+            case events.DatabaseTime():
+                metrics.database_seconds.labels(event.provider, event.operation).inc(event.seconds)
+            case events.LoopLag():
+                metrics.loop_lag.observe(event.seconds)
+            case events.AuditState():
+                metrics.audit_ready.set(int(event.ready))
+                metrics.audit_lag.set(event.lag)
+            case events.SinkDropped():
+                metrics.audit_dropped.labels(event.sink).inc(event.records)
+            case events.StoreTampered():
+                metrics.store_tampered.inc()
+            case events.StoreFailed():
+                metrics.store_failures.inc()
+            case _:
+                assert_never(event)
+
+
+def _name(event: events.Event) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
+
+
+def _fields(event: events.Event) -> dict[str, object]:
+    fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    error = fields.get("error")
+    if isinstance(error, BaseException):
+        fields["error"] = describe_error(error)
+    return fields
