@@ -54,16 +54,6 @@ class VolumeStep:
     regex_replace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter with its value bound: ``value`` is canonical text, None is NULL. ``type`` "" is an undeclared
-    positional one, whose type the database infers. The canonical text of a list is a JSON array of texts."""
-
-    name: str  # declared name, or "1", "2" ...
-    type: str
-    value: str | None
-
-
 PrepareStep = InputStep | QueryStep | VolumeStep
 
 

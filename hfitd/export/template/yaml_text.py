@@ -5,8 +5,8 @@
 3. T01, T03: no anchors, aliases, tags, merge keys, directives or second documents. Events are read, not objects made,
    so nothing can be constructed that is not a mapping, a list or a scalar.
 4. T02: a key stands once; both lines are named.
-5. T06: a plain scalar is null, true, false or a decimal number in its one canonical spelling; all else is text
-   (``no``, ``012``, ``12:30:45``, ``2024-01-01``, ``1_000``, ``.inf``).
+5. T06: a plain scalar is null, true, false or a whole number in its one canonical spelling; all else is text
+   (``no``, ``012``, ``12:30:45``, ``2024-01-01``, ``1_000``, ``1.50``, ``.inf``).
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ MAX_DEPTH = 12
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Pointer = tuple[str | int, ...]
-Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
+Value = None | bool | int | str | list["Value"] | dict[str, "Value"]
 
 BAD_CHARACTERS = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e0fff\ud800-\udfff\ufffe\uffff]"
 )
 INTEGER = re.compile(r"(0|-?[1-9][0-9]{0,30})\Z")
-DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,15})\.[0-9]{1,15}\Z")
 WORDS: dict[str, Value] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
@@ -94,7 +93,7 @@ class Composer:
         value: Value = None
         count = 0
         for event in self._events:
-            line = event.start_mark.line + 1
+            line = line_of(event)
             if isinstance(event, yaml.DocumentStartEvent):
                 count += 1
                 if count > 1:  # 3
@@ -108,7 +107,7 @@ class Composer:
 
     def _value(self, event: yaml.Event, pointer: Pointer) -> Value:
         """One value with everything in it."""
-        line = event.start_mark.line + 1
+        line = line_of(event)
         self._lines.setdefault(pointer, line)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):  # 3
             raise fail(line, "anchors and aliases are not allowed")
@@ -133,7 +132,7 @@ class Composer:
         """A mapping up to its end; keys are text, as written."""
         found: dict[str, Value] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            line = event.start_mark.line + 1
+            line = line_of(event)
             if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag:
                 raise fail(line, "a key is plain text, without anchor or tag")
             key = event.value
@@ -153,6 +152,9 @@ def scalar(event: yaml.ScalarEvent) -> Value:
         return text
     if text in WORDS:
         return WORDS[text]
-    if INTEGER.match(text):
-        return int(text)
-    return float(text) if DECIMAL.match(text) else text
+    return int(text) if INTEGER.match(text) else text
+
+
+def line_of(event: yaml.Event) -> int:
+    """The 1-based line an event begins on."""
+    return event.start_mark.line + 1 if event.start_mark else 1
