@@ -1,0 +1,163 @@
+"""The files of ``deploy/`` are checked offline by the tools that read such files, and by doing what they do."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hfitd.config.load import load_config
+from tests.live.databases import run_sql
+from tests.live.servers import Server, find_binary, free_port
+from tests.support.source import ROOT
+
+DEPLOY = ROOT / "deploy"
+DOCKERFILE = DEPLOY / "Dockerfile"
+COMPOSE = DEPLOY / "compose" / "compose.yaml"
+TOOLS = Path(sys.executable).parent
+
+
+def _run(*argv: str | Path, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*map(str, argv)], env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
+    )
+
+
+def _passes(*argv: str | Path, environment: dict[str, str] | None = None) -> str:
+    done = _run(*argv, environment=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_dockerfile_is_clean() -> None:
+    _passes(TOOLS / "hadolint", DOCKERFILE)
+
+
+def test_the_dockerfile_copies_only_what_is_there_and_not_ignored() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = [
+        name
+        for line in re.findall(r"(?m)^COPY (?!--from)(.+)$", DOCKERFILE.read_text())
+        for name in line.split()[:-1]
+    ]
+    assert {"hfit", "hfitd", "setup.cfg"} <= set(copied)
+    assert set(copied) <= allowed
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_container_runs_without_root() -> None:
+    assert re.findall(r"(?m)^USER (.+)$", DOCKERFILE.read_text()) == ["10001"]
+
+
+@pytest.fixture
+def health() -> Iterator[tuple[list[str], int]]:
+    """The image's health command, and the port of a server that says it is well."""
+
+    class Healthy(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/health" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    found = re.search(r"HEALTHCHECK.*\\\n\s+CMD (\[.*\])", DOCKERFILE.read_text())
+    assert found
+    command = json.loads(found[1])
+    with http.server.HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield [sys.executable, *command[1:]], server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_the_health_command_tells_a_running_daemon_from_a_dead_one(health: tuple[list[str], int]) -> None:
+    command, port = health
+    alive, lost, dead = f"{port}/health", f"{port}/elsewhere", f"{free_port()}/health"
+    codes = [
+        _run(*command, environment={"HFITD_HEALTH_URL": f"http://127.0.0.1:{address}"}).returncode
+        for address in (alive, lost, dead)
+    ]
+    assert codes == [0, 1, 1]
+
+
+def test_the_compose_file_follows_its_schema() -> None:
+    _passes(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
+    _passes(TOOLS / "yamllint", "--strict", "-d", "{extends: default, rules: {line-length: {max: 130}, "
+            "document-start: disable}}", COMPOSE)  # fmt: skip
+
+
+def test_the_compose_file_mounts_only_what_is_there() -> None:
+    mounts = [
+        volume.split(":")[0]
+        for service in yaml.safe_load(COMPOSE.read_text())["services"].values()
+        for volume in service.get("volumes", [])
+        if volume.startswith(".")
+    ]
+    assert mounts
+    assert all((COMPOSE.parent / mount).exists() for mount in mounts)
+
+
+def test_the_daemons_configuration_of_the_compose_file_is_valid() -> None:
+    service = yaml.safe_load(COMPOSE.read_text())["services"]["hfitd"]
+    given = dict.fromkeys(service["environment"], "a secret")
+    config = load_config(COMPOSE.parent / "hfitd.toml", given)
+    assert list(config.providers) == ["shop"]
+    assert f"127.0.0.1:{config.server.listen.split(':')[-1]}" in service["ports"][0]
+
+
+def test_the_sample_shop_loads_and_its_reader_can_only_read(postgres_server: Server, postgres_database: str) -> None:
+    server = postgres_server
+    psql = find_binary("psql", "HFIT_TEST_PG_BIN", "postgresql-client")
+    environment = {
+        "PATH": f"{psql.parent}:{os.environ['PATH']}",
+        "PGHOST": server.host,
+        "PGPORT": str(server.port),
+        "PGPASSWORD": server.password,
+        "POSTGRES_USER": server.user,
+        "POSTGRES_DB": postgres_database,
+        "HFITD_SHOP_PASSWORD": "it's \"quoted\"",
+    }
+    script = DEPLOY / "compose" / "shop.sh"
+    _passes("sh", script, environment=environment)
+    try:
+        reader = Server("postgresql", server.host, server.port, "hfitd", "it's \"quoted\"", server.directory)
+        assert run_sql(reader, "select count(*) from purchase_line", postgres_database).strip() == "1200"
+        with pytest.raises(AssertionError, match="permission denied"):
+            run_sql(reader, "set default_transaction_read_only = off; delete from customer", postgres_database)
+    finally:
+        run_sql(server, "drop owned by hfitd; drop role hfitd;", postgres_database)
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit with a program that exists here."""
+    text = (DEPLOY / "hfitd.service").read_text()
+    changed = re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={find_binary('true', 'HFIT_TEST_BIN', 'coreutils')}", text)
+    assert changed != text
+    path = tmp_path / "hfitd.service"
+    path.write_text(changed)
+    return path
+
+
+def test_the_unit_is_valid(unit: Path) -> None:
+    analyze = find_binary("systemd-analyze", "HFIT_TEST_SYSTEMD_BIN", "systemd")
+    _passes(analyze, "verify", "--recursive-errors=yes", "--man=no", unit)
+    unit.write_text(unit.read_text().replace("NoNewPrivileges=yes", "NoNewPriviledges=yes"))
+    assert _run(analyze, "verify", "--recursive-errors=yes", "--man=no", unit).returncode
+
+
+def test_the_unit_is_a_sandbox(unit: Path) -> None:
+    """systemd's own exposure score, of 100; without any protection a service has 96."""
+    analyze = find_binary("systemd-analyze", "HFIT_TEST_SYSTEMD_BIN", "systemd")
+    _passes(analyze, "security", "--offline=true", "--threshold=20", "--no-pager", unit)
