@@ -15,8 +15,8 @@ from hfitd.export.template.variables import VariableProblem, uses_of
 TOKEN = re.compile(
     r"""
     (?P<variable>\$\{[^{}]*\}|\$[1-9][0-9]{0,2})
-  | (?P<quote>'(?:[^'\\]|''|\\.)*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\$[A-Za-z_]*\$(?s:.*?)\$[A-Za-z_]*\$)
-  | (?P<comment>--[^\n]*|\#[^\n]*|/\*(?s:.*?)\*/)
+  | (?P<quote>'(?:[^'\\]|''|\\.)*(?:'|\Z)|"(?:[^"]|"")*(?:"|\Z)|`(?:[^`]|``)*(?:`|\Z)|\$[A-Za-z_]*\$(?s:.*?)(?:\$[A-Za-z_]*\$|\Z))
+  | (?P<comment>--[^\n]*|\#[^\n]*|/\*(?s:.*?)(?:\*/|\Z))
   | (?P<word>[^\W\d]\w*)
   | (?P<open>\()
   | (?P<close>\))
@@ -26,8 +26,8 @@ TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-NAMING = frozenset({"from", "join", "into", "update", "table", "as", "order", "group", "using", "collate", "cast"})
-ENDING = frozenset("where having limit offset window union intersect except fetch for on returning select".split())
+NAMING = frozenset({"as", "collate", "into", "update", "table"})  # a name follows
+ENDING = frozenset({"where", "having", "limit", "offset", "window", "union", "intersect", "except", "fetch", "for", "on"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def check_positions(sql: str) -> None:
             raise VariableProblem("a variable stands in quotes or a comment; write it without quotes, it is a value")
         if token.kind == "variable":
             check_neighbours(token, before, after)
-            if clauses[-1] and starts_item(before, after, clauses[-1]):
+            if clauses[-1] not in ("", "select") and starts_item(before, after, clauses[-1]):
                 raise VariableProblem(f"a variable stands in {clauses[-1].upper()}, where only names can stand")
         clauses = follow(clauses, token, before)
 
@@ -63,7 +63,9 @@ def read(sql: str) -> Iterator[Token]:
 
 
 def check_neighbours(token: Token, before: Token | None, after: Token | None) -> None:
-    """A value touches no name and no dot."""
+    """A value touches no name and no dot, and stands nowhere a name has to."""
+    if before is not None and before.text.lower() in NAMING:
+        raise VariableProblem(f"a variable stands after {before.text.upper()}, where only a name can stand")
     end = token.start + len(token.text)
     if before is not None and before.start + len(before.text) == token.start and touches(before):
         raise VariableProblem("a variable is glued to what stands before it; it is a value, never a part of a name")
@@ -79,7 +81,7 @@ def touches(token: Token) -> bool:
 def starts_item(before: Token | None, after: Token | None, clause: str) -> bool:
     """Whether the variable is itself the item of a list of names, not a value inside an expression."""
     if clause == "from":
-        return before is not None and (before.kind == "comma" or before.text.lower() in NAMING)
+        return before is not None and (before.kind == "comma" or before.text.lower() in ("from", "join"))
     alone_before = before is None or before.kind == "comma" or before.text.lower() == "by"
     alone_after = after is None or after.kind in ("comma", "close") or after.kind == "word"
     return alone_before and alone_after
@@ -94,8 +96,10 @@ def follow(clauses: list[str], token: Token, before: Token | None) -> list[str]:
         return clauses[:-1] or [""]
     if word == "by" and before is not None and before.text.lower() in ("order", "group"):
         return [*clauses[:-1], f"{before.text.lower()} by"]
-    if word in ("from", "join"):
-        return [*clauses[:-1], "from"]
-    if word in ENDING or (token.text == ";"):
-        return [*clauses[:-1], ""]
+    if word == "select":
+        return [*clauses[:-1], "select"]
+    if clauses[-1] and word in ("from", "join") and (before is None or before.text.lower() != "distinct"):
+        return [*clauses[:-1], "from"]  # not IS DISTINCT FROM, and not the FROM inside EXTRACT( )
+    if word in ENDING:
+        return [*clauses[:-1], "select" if clauses[-1] else ""]
     return clauses
