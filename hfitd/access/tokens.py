@@ -1,0 +1,169 @@
+"""Access tokens: issued at login, verified on every request, dead when the user changes.
+
+The argument of ``verify``:
+
+1. The text is a valid token of this server (``token_text``). A verified text is remembered by its digest, so that a
+   request costs no second signature check; its times are checked on every request.
+2. The user exists, is not disabled, and has the token's epoch and key still. Every change of a user makes a new
+   epoch, and a user made again under an old name has another (A09, A10). What the store said is trusted for 5 s.
+3. The token was not logged out; asked together with 2, remembered for the same 5 s, and at once at this instance.
+4. When the store is lost, what it last said holds for 60 s, then StoreUnavailable. A token that was never checked
+   against the store is not accepted on memory alone.
+5. The roles are those the store gives the user now, never something in the token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hfitd.access.token_keys import TokenKeys
+from hfitd.access.token_text import LEEWAY_SECONDS, Claims, is_current, read_token, write_token
+from hfitd.errors import BadRequest, StoreUnavailable, TokenInvalid
+from hfitd.model import Actor
+from hfitd.store.interface import Store
+from hfitd.store.keys import key_of
+from hfitd.store.users import User, Users
+
+TRUST_SECONDS = 5.0
+LOST_STORE_SECONDS = 60.0
+_RETRY_SECONDS = 1.0
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as the login answers it; ``expires_in`` in seconds."""
+
+    text: str
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A verified token and what the store last said of it; ``asked`` is None before it was asked."""
+
+    claims: Claims
+    actor: Actor | None = None
+    asked: float | None = None
+
+
+class Tokens:
+    """Issues and verifies. ``clock`` is wall time and ``monotonic`` measures trust, both in seconds."""
+
+    def __init__(
+        self,
+        keys: TokenKeys,
+        users: Users,
+        store: Store,
+        origin: str,
+        ttl_seconds: float,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._keys = keys
+        self._users = users
+        self._store = store
+        self._origin = origin
+        self._ttl_seconds = int(ttl_seconds)
+        self._clock = clock
+        self._monotonic = monotonic
+        self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
+        self._lost_at: float | None = None
+
+    def issue(self, user: User, fingerprint: str) -> Token:
+        """A new token of a user who just proved to hold the key of that fingerprint."""
+        now = int(self._clock())
+        claims = Claims(
+            subject=user.email,
+            token_id=secrets.token_urlsafe(16),
+            key_fingerprint=fingerprint,
+            epoch=user.epoch,
+            issued_at=now,
+            expires_at=now + self._ttl_seconds,
+        )
+        return Token(write_token(self._keys.current(), self._origin, claims), self._ttl_seconds)
+
+    async def verify(self, text: str) -> Actor:
+        """Who the token says is asking. TokenInvalid; StoreUnavailable when nobody can say whether it still holds."""
+        name = _digest(text)
+        seen = self._seen.get(name)
+        if seen is None:
+            seen = _Seen(read_token(text, self._keys.find, self._origin, self._clock()))  # 1
+        elif not is_current(seen.claims, self._clock()):
+            self._seen.pop(name, None)
+            raise TokenInvalid()
+        if seen.actor is None or seen.asked is None or self._monotonic() - seen.asked >= TRUST_SECONDS:
+            seen = await self._ask(name, seen)
+        self._remember(name, seen)
+        if seen.actor is None:
+            raise TokenInvalid()
+        return seen.actor
+
+    def expires_in(self, text: str) -> int:
+        """Whole seconds that a verified token still lives; TokenInvalid for any other."""
+        seen = self._seen.get(_digest(text))
+        if seen is None:
+            raise TokenInvalid()
+        return max(0, int(seen.claims.expires_at - self._clock()))
+
+    async def revoke(self, email: str) -> None:
+        """End every session of a user, here at once and elsewhere within 5 s. NotFound."""
+        user = await self._users.end_sessions(email)
+        self._forget(lambda seen: seen.claims.subject == user.email)
+
+    async def logout(self, actor: Actor) -> None:
+        """End the session of this one token, here at once and elsewhere within 5 s."""
+        lifetime = self._ttl_seconds + 2 * LEEWAY_SECONDS
+        await self._store.write(key_of("denied", actor.token_id), b"1", ttl_seconds=lifetime)
+        self._forget(lambda seen: seen.claims.token_id == actor.token_id)
+
+    async def _ask(self, name: bytes, seen: _Seen) -> _Seen:
+        now = self._monotonic()
+        try:
+            if self._lost_at is not None and now - self._lost_at < _RETRY_SECONDS:
+                raise StoreUnavailable()  # asked a moment ago; waiting again would slow every request
+            actor = await self._actor_now(seen.claims)
+        except StoreUnavailable:
+            if self._lost_at is None or now - self._lost_at >= _RETRY_SECONDS:
+                self._lost_at = now
+            if seen.asked is None or seen.actor is None or now - seen.asked >= LOST_STORE_SECONDS:
+                raise  # 4
+            return seen
+        self._lost_at = None
+        if actor is None:
+            self._seen.pop(name, None)
+            raise TokenInvalid()
+        return replace(seen, actor=actor, asked=now)
+
+    async def _actor_now(self, claims: Claims) -> Actor | None:
+        try:
+            user = await self._users.get(claims.subject)
+        except BadRequest:
+            return None
+        if user is None or user.disabled or user.epoch != claims.epoch:  # 2
+            return None
+        if claims.key_fingerprint not in {key.fingerprint for key in user.keys}:  # 2
+            return None
+        if await self._store.read(key_of("denied", claims.token_id)) is not None:  # 3
+            return None
+        return Actor(user.email, user.roles, claims.key_fingerprint, claims.token_id)  # 5
+
+    def _remember(self, name: bytes, seen: _Seen) -> None:
+        self._seen[name] = seen
+        self._seen.move_to_end(name)
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def _forget(self, which: Callable[[_Seen], bool]) -> None:
+        for name in [name for name, seen in self._seen.items() if which(seen)]:
+            del self._seen[name]
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
