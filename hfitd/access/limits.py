@@ -77,9 +77,8 @@ class Limits:
     async def check_challenge(self, address: str) -> None:
         """Before a challenge is stored; RateLimited."""
         key = key_of("rate", "challenge", _place(address))
-        _require(
-            self._local.allow(key, limit=_CHALLENGES_PER_MINUTE, period_seconds=_MINUTE_SECONDS), "challenges"
-        )  # 2
+        limit, period = _CHALLENGES_PER_MINUTE, _MINUTE_SECONDS
+        _require(self._local.allow(key, limit=limit, period_seconds=period), "challenges")  # 2
         _require(await self._count(key, limit, period), "challenges")
 
     async def check_login(self, address: str, email: str) -> None:

@@ -32,9 +32,7 @@ def load_signing_key(keys_dir: Path) -> Ed25519PrivateKey:
         raise AuditUnavailable(_DAMAGED) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise AuditUnavailable(_DAMAGED)
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     _load(keys_dir / _PUBLIC_FILE, lambda: public)
     return key
 

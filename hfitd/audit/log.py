@@ -18,10 +18,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from hfitd.audit.disk import Disk
 from hfitd.audit.keys import load_signing_key, load_value_key
 from hfitd.audit.record import AuditRecord, canonical, record_fields
-from hfitd.audit.segments import AuditProblem, Segments
+from hfitd.audit.segments import AuditProblem, Recovered, Segments
 from hfitd.audit.sinks import SinkRunner, make_sinks
 from hfitd.audit.writer import Submission, Writer
 from hfitd.errors import AuditUnavailable
@@ -84,9 +86,10 @@ class AuditLog:
             value_key = load_value_key(keys_dir)
             runners = make_sinks(sinks, instance, lambda name, lost: notify("sink_dropped", name, lost))
             try:
-                writer = _start_writer(
-                    directory, instance, keys_dir, runners, notify, disk or Disk(), segment_bytes=segment_bytes
-                )
+                real = disk or Disk()
+                key = load_signing_key(keys_dir)
+                segments, recovered = Segments.open(directory, instance, key, real, segment_bytes)
+                writer = _start_writer(segments, recovered, key, instance, runners=runners, notify=notify, disk=real)
             except BaseException:
                 for runner in runners:
                     runner.close()
@@ -205,21 +208,19 @@ def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *
 
 
 def _start_writer(
-    directory: Path,
+    segments: Segments,
+    recovered: Recovered,
+    key: Ed25519PrivateKey,
     instance: str,
-    keys_dir: Path,
+    *,
     runners: list[SinkRunner],
     notify: Callable[[str, str], None],
     disk: Disk,
-    *,
-    segment_bytes: int,
 ) -> Writer:
     def copy(lines: list[bytes]) -> None:
         for runner in runners:
             runner.put(lines)
 
-    key = load_signing_key(keys_dir)
-    segments, recovered = Segments.open(directory, instance, key, disk, segment_bytes)
     writer = Writer(
         segments,
         key=key,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,25 +19,29 @@ def search_audit(
     An ``end`` fits when its ``begin`` does, as far as both are among the files. Blocks; use a thread. Does not check
     the chain, ``verify_audit`` does. AuditUnavailable when the folder cannot be read.
     """
-    found: list[dict[str, object]] = []
-    begun: dict[tuple[object, object], dict[str, object]] = {}
     try:
-        for record in _read_all(directory):
-            subject = record
-            if record.get("kind") == "begin":
-                begun[record.get("instance"), record.get("seq")] = record
-            elif record.get("kind") == "end":
-                subject = begun.pop((record.get("instance"), record.get("begin")), record)
-            if (
-                email in ("", subject.get("email"))
-                and action in ("", subject.get("action"))
-                and str(record.get("time", "")) >= since
-            ):
-                found.append(record)
+        fitting = (record for record in _matching(directory, email, action) if str(record.get("time", "")) >= since)
+        newest = heapq.nlargest(limit, fitting, key=lambda record: (str(record.get("time", "")), _number(record))))
     except OSError as error:
         raise AuditUnavailable("The audit folder cannot be read.") from error
-    found.sort(key=lambda record: str(record.get("time", "")))
-    return found[-limit:] if limit > 0 else []
+    return newest[::-1]
+
+
+def _matching(directory: Path, email: str, action: str) -> Iterator[dict[str, object]]:
+    begun: dict[tuple[object, object], dict[str, object]] = {}
+    for record in _read_all(directory):
+        subject = record
+        if record.get("kind") == "begin":
+            begun[record.get("instance"), record.get("seq")] = record
+        elif record.get("kind") == "end":
+            subject = begun.pop((record.get("instance"), record.get("begin")), record)
+        if email in ("", subject.get("email")) and action in ("", subject.get("action")):
+            yield record
+
+
+def _number(record: dict[str, object]) -> int:
+    seq = record.get("seq")
+    return seq if isinstance(seq, int) else 0
 
 
 def _read_all(directory: Path) -> Iterator[dict[str, object]]:

@@ -177,9 +177,7 @@ class Segments:
             raise AuditUnavailable(_BROKEN, suggestions=_ADVICE)  # 3
         return _recovered((), torn)
 
-    def _continue(
-        self, path: Path, number: int, whole: bytes, torn: bytes, checkpoint: Position | None
-    ) -> Recovered:
+    def _continue(self, path: Path, number: int, whole: bytes, torn: bytes, checkpoint: Position | None) -> Recovered:
         try:
             position, begins = _read_segment(whole, self._instance, number, checkpoint)
         except BrokenLine as error:

@@ -179,9 +179,7 @@ class RedisStore:
         """Close the connections."""
         await self._link.close()
 
-    async def _write(
-        self, values: Mapping[str, tuple[bytes, int | None]], ttl_seconds: float | None
-    ) -> dict[str, int]:
+    async def _write(self, values: Mapping[str, tuple[bytes, int | None]], ttl_seconds: float | None) -> dict[str, int]:
         names = {key: _name("r", key) for key in values}
 
         async def write(pipe: Pipeline) -> dict[str, int]:

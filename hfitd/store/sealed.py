@@ -135,9 +135,7 @@ class SealedStore:
             raise Conflict()
         return record.version
 
-    async def _seal_all(
-        self, values: Mapping[str, tuple[bytes, int | None]]
-    ) -> dict[str, tuple[bytes, int | None]]:
+    async def _seal_all(self, values: Mapping[str, tuple[bytes, int | None]]) -> dict[str, tuple[bytes, int | None]]:
         sealed: dict[str, tuple[bytes, int | None]] = {}
         for key, (value, expect) in values.items():
             if kind_of(key) in self._kinds:
