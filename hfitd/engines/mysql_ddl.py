@@ -1,0 +1,121 @@
+"""CREATE statements for the tables of an export, from SHOW CREATE TABLE as far as the actor may see it.
+
+Foreign keys stand inside CREATE TABLE: the file switches their checks off, so tables refer to each other in any order
+and in cycles. Names are bare in the snapshot's own database, qualified in others. Views are left out: an export turns
+what they show into data. AUTO_INCREMENT counters and sequence states are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hfitd.engines.interface import DdlOptions
+from hfitd.engines.mysql_connection import Opened
+from hfitd.engines.mysql_create import Created, Visible, visible_definition
+from hfitd.engines.mysql_dialect import MysqlDialect
+from hfitd.engines.mysql_errors import translated
+from hfitd.engines.mysql_insert import CLOSING, opening
+from hfitd.errors import ExportRefused
+from hfitd.model import Catalog, Column, Relation, TableName
+
+_DIALECT = MysqlDialect()
+
+
+async def write_ddl(
+    opened: Opened,
+    database: str,
+    relations: Sequence[Relation],
+    options: DdlOptions,
+    catalog: Catalog | None = None,
+) -> bytes:
+    """The whole file. ``catalog`` is needed for ``whole``: it adds databases and sequences."""
+    tables = sorted((item for item in relations if item.table.kind != "view"), key=lambda item: item.table.name)
+    targets = {item.table.name: frozenset(column.column.name for column in item.columns) for item in tables}
+    created = [(item.table.name, await _define(opened, item, targets)) for item in tables]
+    statements = _databases(database, list(targets)) if options.whole else []
+    if options.option == "dropcreate":
+        statements += [f"DROP TABLE IF EXISTS {_spell(name, database)};" for name in targets]
+    for sequence in _wanted_sequences(created, options, catalog, database):
+        statements += await _sequence(opened, sequence, database, options.option)
+    exists = "IF NOT EXISTS " if options.option == "ifnotexists" else ""
+    for name, definition in created:
+        body = ",\n  ".join(_own_names(element, database, name) for element in definition.elements)
+        statements.append(f"CREATE TABLE {exists}{_spell(name, database)} (\n  {body}\n) {definition.tail};")
+    return opening(strict=False) + "".join(f"{statement}\n" for statement in statements).encode() + CLOSING
+
+
+def _spell(name: TableName, database: str) -> str:
+    return _DIALECT.identifier(name.name) if name.schema == database else _DIALECT.qualified(name.schema, name.name)
+
+
+def _own_names(element: str, database: str, table: TableName) -> str:
+    """Sequences of the own database without its name, so that the file loads into any database."""
+    if table.schema != database:
+        return element
+    return element.replace(f"nextval({_DIALECT.identifier(database)}.", "nextval(")
+
+
+def _databases(database: str, tables: Sequence[TableName]) -> list[str]:
+    others = sorted({name.schema for name in tables} - {database})
+    return [f"CREATE DATABASE IF NOT EXISTS {_DIALECT.identifier(name)};" for name in others]
+
+
+async def _define(opened: Opened, relation: Relation, targets: dict[TableName, frozenset[str]]) -> Created:
+    name = relation.table.name
+    visible = Visible(
+        table=name,
+        granted=targets[name],
+        clear=frozenset(item.column.name for item in relation.columns if item.rule is None),
+        columns=frozenset(column.name for column in relation.table.columns),
+        targets=targets,
+    )
+    try:
+        with translated():
+            shown = await opened.connection.command(f"SHOW CREATE TABLE {_DIALECT.qualified(name.schema, name.name)}")
+    except ExportRefused:  # a role with column grants only may not see it
+        return _from_catalog(relation)
+    return visible_definition(shown[0][1] or "", visible)
+
+
+def _from_catalog(relation: Relation) -> Created:
+    """Columns and keys as the catalogue has them; generated columns become plain ones."""
+    granted = {item.column.name for item in relation.columns}
+    elements = [_column(item.column, clear=item.rule is None) for item in relation.columns]
+    for key in relation.table.keys:
+        if granted.issuperset(key.columns):
+            kind = "PRIMARY KEY" if key.primary else f"UNIQUE KEY {_DIALECT.identifier(key.name)}"
+            elements.append(f"{kind} ({','.join(map(_DIALECT.identifier, key.columns))})")
+    return Created(tuple(elements), "")
+
+
+def _column(column: Column, *, clear: bool) -> str:
+    parts = [_DIALECT.identifier(column.name), column.type_name]
+    if column.collation:
+        parts.append(f"COLLATE {column.collation}")
+    if not column.nullable:
+        parts.append("NOT NULL")
+    if clear and column.default is not None:
+        parts.append(f"DEFAULT {column.default}")
+    return " ".join(parts)
+
+
+def _wanted_sequences(
+    created: Sequence[tuple[TableName, Created]], options: DdlOptions, catalog: Catalog | None, database: str
+) -> list[TableName]:
+    wanted = {sequence for _, definition in created for sequence in definition.sequences}
+    if options.whole and catalog is not None:
+        wanted |= {item.name for item in catalog.sequences if item.name.schema == database}
+    return sorted(wanted)
+
+
+async def _sequence(opened: Opened, name: TableName, database: str, option: str) -> list[str]:
+    """The sequence and where it stands, so that it goes on after what the source has given out."""
+    qualified, spelt = _DIALECT.qualified(name.schema, name.name), _spell(name, database)
+    with translated():
+        shown = await opened.connection.command(f"SHOW CREATE SEQUENCE {qualified}")
+        ((following,),) = await opened.connection.command(f"SELECT next_not_cached_value FROM {qualified}")  # noqa: S608 - quoted
+    definition = (shown[0][1] or "").split(_DIALECT.identifier(name.name), 1)[-1].strip()
+    create = {"ifnotexists": "CREATE SEQUENCE IF NOT EXISTS", "dropcreate": "CREATE OR REPLACE SEQUENCE"}.get(
+        option, "CREATE SEQUENCE"
+    )
+    return [f"{create} {spelt} {definition};", f"DO SETVAL({spelt}, {following}, 0);"]

@@ -1,0 +1,105 @@
+"""How MySQL and MariaDB spell things. Pure; the round trips with a server are in the tests.
+
+Everything quoted here reads the same under every sql_mode: identifiers stand in backticks (also under ANSI_QUOTES),
+and a text literal never holds a backslash, which NO_BACKSLASH_ESCAPES would read differently.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hfitd.engines.mysql_binds import spell, text_literal
+from hfitd.model import Column, Kind, Relation
+from hfitd.sql import Bind, Sql, join, text
+
+MAX_SORTED_CHARACTERS = 255  # the server compares 1024 bytes (max_sort_length) of a sort key, 4 bytes a character
+_PLAIN = re.compile(r"[^\x00-\x08\x0b-\x1f\\\x7f]*")
+
+
+class MysqlDialect:
+    """The spelling of MySQL and MariaDB."""
+
+    name = "mysql"
+    sqlglot_name = "mysql"
+    fence = " LIMIT 18446744073709551615"
+
+    def identifier(self, name: str) -> str:
+        """The name in backticks; ValueError for an empty one, NUL, or characters MySQL has no names with.
+
+        MySQL's names are of the Basic Multilingual Plane and do not end in a blank.
+        """
+        if not name or "\0" in name or name.endswith(" ") or any(not _in_plane(letter) for letter in name):
+            raise ValueError("not a name that MySQL can have")
+        return "`" + name.replace("`", "``") + "`"
+
+    def qualified(self, schema: str, name: str) -> str:
+        """``database`.`table``."""
+        return f"{self.identifier(schema)}.{self.identifier(name)}"
+
+    def literal(self, value: str | None) -> str:
+        """A text literal, or NULL. Text with a backslash or control characters is hexadecimal."""
+        if value is None:
+            return "NULL"
+        if _PLAIN.fullmatch(value) and value.isascii():
+            return "'" + value.replace("'", "''") + "'"
+        return text_literal(value)
+
+    def typed_literal(self, value: str | None, column: Column) -> str:
+        """A literal of the column's type. Bytes are base64. Raises ParamInvalid when the type cannot take it."""
+        bind = spell(Bind(value, column.type_name, column.name))
+        cast = _cast(column)
+        return f"CAST({bind} AS {cast})" if cast else bind
+
+    def fold(self, word: str) -> str:
+        """Names are used as written."""
+        return word
+
+    def same_name(self, left: str, right: str) -> bool:
+        """Exact names only: what the server would fold is resolved against the catalogue, which prints them."""
+        return left == right
+
+    def row_order(self, relation: Relation) -> Sql:
+        """ORDER BY terms over the table's raw columns, NULLs first as MySQL sorts them.
+
+        Without a visible row key: all unmasked columns in table order; empty when there is none. The server
+        compares only the first 1024 bytes of a sort key, so long columns also take part by their SHA-256; equal rows
+        are equal in all bytes.
+        """
+        visible = {item.column.name: item.column for item in relation.columns}
+        columns = [visible[name] for name in relation.table.row_key if name in visible]
+        if not columns or len(columns) < len(relation.table.row_key):
+            columns = [item.column for item in relation.columns if item.rule is None]
+        terms = [self._binary(column) for column in columns]
+        terms += [f"SHA2({self.identifier(column.name)}, 256)" for column in columns if _is_long(column)]
+        return join(", ", [text(term) for term in terms])
+
+    def _binary(self, column: Column) -> str:
+        name = self.identifier(column.name)
+        if column.kind in (Kind.TEXT, Kind.JSON, Kind.UUID, Kind.OTHER):
+            return f"CAST({name} AS BINARY)"
+        return name
+
+
+def _in_plane(letter: str) -> bool:
+    return ord(letter) <= 0xFFFF and not 0xD800 <= ord(letter) <= 0xDFFF
+
+
+def _is_long(column: Column) -> bool:
+    if column.kind in (Kind.TEXT, Kind.JSON, Kind.BYTES, Kind.OTHER):
+        return column.max_length is None or column.max_length > MAX_SORTED_CHARACTERS
+    return False
+
+
+def _cast(column: Column) -> str:
+    """What CAST calls the column's type; empty where a literal already has it or CAST cannot say it."""
+    bare = re.split(r"[ (]", column.type_name.lower(), maxsplit=1)[0]
+    if column.kind is Kind.INTEGER:
+        return "UNSIGNED" if "unsigned" in column.type_name.lower() or bare in ("bit", "year") else "SIGNED"
+    if bare in ("decimal", "numeric"):
+        return column.type_name.split(")")[0] + ")" if "(" in column.type_name else "DECIMAL(65,30)"
+    if bare in ("float", "double", "real"):
+        return "DOUBLE"
+    if column.kind is Kind.TIMESTAMP or bare == "time":
+        digits = re.search(r"\(([0-6])\)", column.type_name)
+        return ("TIME" if bare == "time" else "DATETIME") + (f"({digits[1]})" if digits else "")
+    return {Kind.DATE: "DATE", Kind.BYTES: "BINARY", Kind.TEXT: "CHAR"}.get(column.kind, "")

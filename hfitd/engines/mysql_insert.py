@@ -1,0 +1,101 @@
+"""Rows as INSERT statements that every MySQL or MariaDB client loads, whatever its session says.
+
+The file sets the session up and puts it back: UTF-8, UTC, foreign keys unchecked (any shape and order loads), zero in
+an AUTO_INCREMENT column kept, dates kept as they are. It is strict, so a value that does not fit fails loudly; only
+ENUM columns need it lenient, for the error value '' of a row is no member of theirs.
+
+No literal holds a backslash, NUL or carriage return: the ``mysql`` client rewrites CR LF inside strings, and
+NO_BACKSLASH_ESCAPES would change the rest. Such text, and all bytes, is hexadecimal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from hfitd.engines.interface import Select
+from hfitd.engines.mysql_dialect import MysqlDialect
+from hfitd.engines.mysql_types import ENUM, Typed
+from hfitd.engines.rendering import InsertEncoder, RawRow, Shape
+from hfitd.model import Kind
+
+Literal = Callable[[bytes], bytes]
+
+_OPENING = """SET NAMES utf8mb4;
+SET @hfit_time_zone=@@time_zone, time_zone='+00:00';
+SET @hfit_foreign_key_checks=@@foreign_key_checks, foreign_key_checks=0;
+SET @hfit_sql_mode=@@sql_mode, sql_mode='{}';
+"""
+CLOSING = b"""SET sql_mode=@hfit_sql_mode;
+SET foreign_key_checks=@hfit_foreign_key_checks;
+SET time_zone=@hfit_time_zone;
+"""
+_LENIENT = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
+
+_PLAIN = re.compile(rb"[^\x00-\x08\x0b-\x1f\\\x7f]*")
+_NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?")
+
+
+def opening(*, strict: bool) -> bytes:
+    """The statements that set a loading session up; ``CLOSING`` puts it back."""
+    return _OPENING.format(f"{_LENIENT},STRICT_ALL_TABLES" if strict else _LENIENT).encode()
+
+
+def written(select: Select) -> list[int]:
+    """Positions of the outputs that a file may write: all but generated columns."""
+    return [n for n, output in enumerate(select.outputs) if output.column is None or not output.column.generated]
+
+
+def shape_of_written(shape: Shape, keep: Sequence[int]) -> Shape:
+    """The shape of these outputs alone."""
+    return Shape(
+        tuple(shape.names[n] for n in keep), tuple(shape.kinds[n] for n in keep), tuple(shape.masks[n] for n in keep)
+    )
+
+
+def project(rows: Sequence[RawRow], keep: Sequence[int], width: int) -> Sequence[RawRow]:
+    """Only these cells of each row."""
+    return rows if len(keep) == width else [[row[n] for n in keep] for row in rows]
+
+
+def insert_encoder(select: Select, types: Sequence[Typed], shape: Shape, dialect: MysqlDialect) -> InsertEncoder:
+    """The encoder of the written outputs; ``types`` and ``shape`` are of those."""
+    columns = ", ".join(dialect.identifier(name) for name in shape.names)
+    strict = not any(item.field.flags & ENUM for item in types)
+    return InsertEncoder(
+        f"INSERT INTO {select.into} ({columns}) VALUES".encode(),
+        [_literal(item, masked=mask is not None) for item, mask in zip(types, shape.masks, strict=True)],
+        before=opening(strict=strict),
+        after=CLOSING,
+    )
+
+
+def _literal(item: Typed, *, masked: bool) -> Literal:
+    kind = item.type.kind
+    if kind is Kind.BYTES:
+        return _bytes
+    if kind is Kind.INTEGER and not masked:
+        return _verbatim
+    if kind in (Kind.INTEGER, Kind.NUMBER):
+        return _number
+    return text_literal
+
+
+def _verbatim(cell: bytes) -> bytes:
+    return cell
+
+
+def _number(cell: bytes) -> bytes:
+    """Digits as they are; anything else, and minus zero (which as a number literal loses its sign), as text."""
+    return cell if _NUMBER.fullmatch(cell) and cell != b"-0" else text_literal(cell)
+
+
+def _bytes(cell: bytes) -> bytes:
+    return b"X'" + cell.hex().encode("ascii") + b"'"
+
+
+def text_literal(cell: bytes) -> bytes:
+    """UTF-8 text, quoted when that is safe everywhere."""
+    if _PLAIN.fullmatch(cell):
+        return b"'" + cell.replace(b"'", b"''") + b"'"
+    return b"_utf8mb4 X'" + cell.hex().encode("ascii") + b"'"
