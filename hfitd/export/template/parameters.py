@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import math
 import re
@@ -208,7 +208,7 @@ def read_date(text: str) -> str | None:
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         return None
     try:
-        return datetime.date.fromisoformat(text).isoformat()
+        return dt.date.fromisoformat(text).isoformat()
     except ValueError:
         return None
 
@@ -219,7 +219,7 @@ def read_timestamp(text: str) -> str | None:
     if not re.fullmatch(shape, text):
         return None
     try:
-        return datetime.datetime.fromisoformat(text).isoformat(" ")
+        return dt.datetime.fromisoformat(text).isoformat(" ")
     except ValueError:
         return None
 

@@ -15,8 +15,9 @@ from hfitd.export.template.variables import VariableProblem, uses_of
 TOKEN = re.compile(
     r"""
     (?P<variable>\$\{[^{}]*\}|\$[1-9][0-9]{0,2})
-  | (?P<quote>'(?:[^'\\]|''|\\.)*(?:'|\Z)|"(?:[^"]|"")*(?:"|\Z)|`(?:[^`]|``)*(?:`|\Z)|\$[A-Za-z_]*\$(?s:.*?)(?:\$[A-Za-z_]*\$|\Z))
-  | (?P<comment>--[^\n]*|\#[^\n]*|/\*(?s:.*?)(?:\*/|\Z))
+  | (?P<quote>'(?:[^'\\]|''|\\.)*(?:'|\Z)|"(?:[^"]|"")*(?:"|\Z)|`(?:[^`]|``)*(?:`|\Z)
+      |\$[A-Za-z_]*\$(?s:.*?)(?:\$[A-Za-z_]*\$|\Z))
+  | (?P<comment>--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))
   | (?P<word>[^\W\d]\w*)
   | (?P<open>\()
   | (?P<close>\))
@@ -27,7 +28,9 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 NAMING = frozenset({"as", "collate", "into", "update", "table"})  # a name follows
-ENDING = frozenset({"where", "having", "limit", "offset", "window", "union", "intersect", "except", "fetch", "for", "on"})
+ENDING = frozenset(
+    {"where", "having", "limit", "offset", "window", "union", "intersect", "except", "fetch", "for", "on"}
+)
 
 
 @dataclass(frozen=True, slots=True)
