@@ -112,9 +112,9 @@ def _read(directory: Path) -> tuple[Ed25519PrivateKey, tuple[ListedKey, ...]]:
         raise StoreUnavailable("The package key is gone; restore it from the backup.")
     current = max(files)
     private = read_private_key(files[current])
-    listed = {number: _read_listed(path) for number, path in numbered_files(directory, _NAME, "pub").items()}
-    # a line without its private key above the current number is a rotation that never finished
-    known = [listed[number] for number in sorted(listed) if number <= current]
+    # a line above the current number, without its private key, is of a rotation that never finished
+    lines = numbered_files(directory, _NAME, "pub")
+    known = [_read_listed(path) for number, path in lines.items() if number <= current]
     line = _line(private)
     if not known or known[-1].key.line != line:
         known.append(ListedKey(parse_public_key(line), None))

@@ -89,7 +89,7 @@ def _unwrap(armoured: str) -> bytes:
     if len(armoured) > _MAX_ARMOUR:
         raise ValueError("the signature is too long")
     lines = armoured.replace("\r\n", "\n").removesuffix("\n").split("\n")
-    if len(lines) < 3 or lines[0] != _BEGIN or lines[-1] != _END:
+    if len(lines) < 3 or lines[0] != _BEGIN or lines[-1] != _END or "" in lines:
         raise ValueError("the signature has no armour")
     try:
         encoded = "".join(lines[1:-1]).encode("ascii")
