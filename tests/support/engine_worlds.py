@@ -32,7 +32,8 @@ CREATE TABLE loose (a integer, b varchar(10));
 CREATE VIEW grown AS SELECT id, name FROM customer WHERE born < DATE '2000-01-01';
 CREATE TABLE "Odd ""Name" ("select" integer PRIMARY KEY, "a b" varchar(5));
 INSERT INTO customer VALUES
-    (1, 'Ada', 'ada@example.com', '1815-12-10', 10.50, true, '\x00ff0a5c27', '2024-02-29 23:59:59.123', '{"a": [1, 2.50]}'),
+    (1, 'Ada', 'ada@example.com', '1815-12-10', 10.50, true, '\x00ff0a5c27', '2024-02-29 23:59:59.123',
+        '{"a": [1, 2.50]}'),
     (2, 'O''Hara, "Bob"', 'bob@example.com', NULL, -0.01, false, '\x', NULL, NULL),
     (3, E'tab\tnew\nline\rback\\slash', 'c@example.com', '2001-01-01', NULL, NULL, NULL, '1970-01-01 00:00:00', '"x"'),
     (4, '', 'd@example.com', '1999-12-31', 99999999.99, true, NULL, NULL, 'null'),

@@ -1,0 +1,289 @@
+"""PostgreSQL 10 to 18: the engine and its snapshots.
+
+How a caller's statement is kept harmless, beyond what its builder promises:
+
+1. It runs in a read-only, repeatable-read transaction whose mode is pinned (``postgres_pool``).
+2. It is prepared in the extended protocol, which refuses two statements, before it runs anywhere (``postgres_binds``).
+3. Its values are bound, in COPY too.
+4. It has a deadline of the wall clock besides the server's, which counts each fetch anew.
+5. Whatever the server says of it leaves as an error without its words (``postgres_errors``).
+6. Its connection is closed afterwards; leaving early cancels it on the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from hfitd.config.model import ProviderConfig
+from hfitd.engines.interface import (
+    DdlOptions,
+    Estimate,
+    Format,
+    OutputType,
+    Row,
+    Select,
+    ServerReport,
+    Snapshot,
+)
+from hfitd.engines.postgres_binds import Prepared, Statements
+from hfitd.engines.postgres_catalog import read_catalog
+from hfitd.engines.postgres_check import report_server
+from hfitd.engines.postgres_copy import END, PROLOGUE, Lines, mask_lines, parse_lines
+from hfitd.engines.postgres_ddl import write_ddl
+from hfitd.engines.postgres_dialect import PostgresDialect
+from hfitd.engines.postgres_errors import Stage, translated
+from hfitd.engines.postgres_pool import Lease, Pool
+from hfitd.engines.rendering import Collector, RawRow, Renderer, Shape, text_encoder, text_rows
+from hfitd.errors import NotFound, QueryTimeout
+from hfitd.model import Catalog, Kind, Receipt, Relation, Sink
+
+_POSITION = """
+SELECT pg_catalog.concat_ws(' ',
+    'snapshot=' || pg_catalog.txid_current_snapshot()::pg_catalog.text,
+    'lsn=' || CASE
+        WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+        ELSE pg_catalog.pg_current_wal_lsn()
+    END::pg_catalog.text)
+"""
+_DATABASES = """
+SELECT datname::pg_catalog.text FROM pg_catalog.pg_database
+WHERE datallowconn AND NOT datistemplate AND pg_catalog.has_database_privilege(oid, 'CONNECT')
+"""
+# A small read is followed by a pause in which the kernel collects a bigger one: a third of the CPU (performance B1).
+_SMALL_BYTES = 64 * 1024
+_NAP_AFTER_BYTES = 512 * 1024
+_NAP_SECONDS = 0.001
+
+
+class PostgresEngine:
+    """One PostgreSQL server. Connects when first asked for something."""
+
+    def __init__(self, provider: ProviderConfig) -> None:
+        self.name = provider.name
+        self.dialect = PostgresDialect()
+        self._provider = provider
+        self._pool = Pool(provider)
+
+    async def databases(self) -> list[str]:
+        """The provider's database and those of its globs that the role may connect to."""
+        async with self._pool.lend(self._provider.database) as lease:
+            with translated(Stage.OWN):
+                records = await lease.connection.fetch(_DATABASES)
+        return sorted(name for name in (record[0] for record in records) if self._may_read(name))
+
+    def snapshot(self, database: str | None = None) -> AbstractAsyncContextManager[Snapshot]:
+        """One consistent view; a database that the provider does not list is NotFound."""
+        name = database or self._provider.database
+        if not self._may_read(name):
+            raise NotFound("There is no such database.", resource=name)
+        return self._snapshot(name)
+
+    async def check(self) -> ServerReport:
+        """Version and whatever the role can do that a reader should not."""
+        async with self._pool.lend(self._provider.database) as lease:
+            return await report_server(lease.connection)
+
+    async def close(self) -> None:
+        """Close every connection, also those in use."""
+        await self._pool.close()
+
+    def _may_read(self, database: str) -> bool:
+        return database == self._provider.database or any(
+            fnmatch.fnmatchcase(database, glob) for glob in self._provider.databases
+        )
+
+    @asynccontextmanager
+    async def _snapshot(self, database: str) -> AsyncIterator[Snapshot]:
+        async with self._pool.lend(database) as lease:
+            with translated(Stage.OWN):
+                position = await lease.connection.fetchval(_POSITION)
+            yield PostgresSnapshot(lease, self._provider.statement_timeout_seconds, position)
+
+
+class PostgresSnapshot:
+    """A repeatable-read transaction. Its one connection does one thing at a time; callers may be many."""
+
+    def __init__(self, lease: Lease, timeout_seconds: float, position: str) -> None:
+        self.position = position
+        self._lease = lease
+        self._connection: Any = lease.connection
+        self._timeout_seconds = timeout_seconds
+        self._statements = Statements(lease.connection)
+        self._turn = asyncio.Lock()
+        self._dialect = PostgresDialect()
+
+    async def catalog(self) -> Catalog:
+        """What the role may SELECT, in few queries."""
+        async with self._turn:
+            return await read_catalog(self._connection, self._lease.database)
+
+    async def describe(self, select: Select) -> tuple[OutputType, ...]:
+        """Types of the outputs; every value is tried on the server."""
+        async with self._turn, self._deadline():
+            prepared = await self._prepare(select, Stage.DESCRIBE)
+            await self._statements.check_values(prepared)
+        return prepared.types
+
+    async def estimate(self, select: Select) -> Estimate:
+        """The planner's rows, cost and row width."""
+        async with self._turn, self._deadline():
+            prepared = await self._prepare(select, Stage.DESCRIBE)
+            with translated(Stage.DESCRIBE):
+                text = await self._connection.fetchval(f"EXPLAIN (FORMAT JSON) {prepared.text}", *prepared.values)
+        plan = json.loads(text)[0]["Plan"]
+        rows = int(plan["Plan Rows"])
+        return Estimate(rows=rows, cost=float(plan["Total Cost"]), size=rows * int(plan["Plan Width"]))
+
+    async def rows(self, select: Select, limit: int) -> list[Row]:
+        """At most ``limit`` rows; the server stops there."""
+        async with self._turn, self._deadline():
+            prepared = await self._prepare(select, Stage.RUN)
+            shape = Shape.of(select.outputs, prepared.types)
+            with translated(Stage.RUN):
+                text = f"{_as_text(prepared)} LIMIT {int(limit)}"
+                records = await self._connection.fetch(text, *prepared.values)
+        return text_rows(shape, _raw_rows(records, shape))
+
+    @asynccontextmanager
+    async def batches(self, select: Select, size: int) -> AsyncIterator[AsyncIterator[list[Row]]]:
+        """All rows through a server-side cursor, ``size`` at a time. The deadline counts the server's time only."""
+        async with self._turn, self._deadline():
+            prepared = await self._prepare(select, Stage.RUN)
+            shape = Shape.of(select.outputs, prepared.types)
+            with translated(Stage.RUN):
+                cursor = await self._connection.cursor(_as_text(prepared), *prepared.values)
+        pages = self._pages(cursor, shape, size)
+        try:
+            yield pages
+        finally:
+            await pages.aclose()
+
+    async def render(self, select: Select, form: Format, sink: Sink) -> Receipt:
+        """COPY text as it comes for SQL without masks; taken apart only where a mask or another form needs it."""
+        async with self._turn, self._deadline():
+            prepared = await self._prepare(select, Stage.RUN)  # 2
+            shape = Shape.of(select.outputs, prepared.types)
+            await self._statements.set_binds(prepared)  # 3
+            if form is Format.SQL:
+                return await self._render_sql(prepared, shape, select.into, sink)
+            renderer = Renderer(shape, text_encoder(form, shape), sink)
+            lines = Lines()
+
+            async def take(chunk: bytes) -> None:
+                await renderer.add(parse_lines(lines.cut(chunk), shape))
+
+            await self._copy(prepared.copy_text, take)
+            return await renderer.finish()
+
+    async def ddl(self, relations: Sequence[Relation], options: DdlOptions, sink: Sink) -> Receipt:
+        """Statements that create the relations, from the catalogue."""
+        async with self._turn:
+            return await write_ddl(self._connection, relations, options, sink)
+
+    async def _render_sql(self, prepared: Prepared, shape: Shape, into: str, sink: Sink) -> Receipt:
+        out = Collector(sink)
+        columns = ", ".join(self._dialect.identifier(name) for name in shape.names)
+        target = f"{into} ({columns})" if columns else into
+        await out.write(PROLOGUE + f"COPY {target} FROM stdin;\n".encode())
+        masked = any(shape.masks)
+        lines = Lines()
+
+        async def take(chunk: bytes) -> None:
+            await out.write(mask_lines(lines.cut(chunk), shape) if masked else chunk)
+
+        rows = await self._copy(prepared.copy_text, take)
+        await out.write(END)
+        await out.flush()
+        return Receipt(rows=rows, size=out.size)
+
+    async def _prepare(self, select: Select, stage: Stage) -> Prepared:
+        self._lease.spoilt = True  # 6
+        return await self._statements.prepare(select, stage)
+
+    async def _copy(self, text: str, take: Callable[[bytes], Awaitable[None]]) -> int:
+        """COPY the rows of ``text``, which has been prepared, into ``take``; their number."""
+        feed = _Feed(take)
+        try:
+            with translated(Stage.RUN):
+                status: str = await self._connection.copy_from_query(text, output=feed.accept)
+        except Exception:
+            # What the sink raised is the sink's, and not an error of the database.
+            if feed.error is not None:
+                raise feed.error from None
+            raise
+        return int(status.removeprefix("COPY "))
+
+    async def _pages(self, cursor: Any, shape: Shape, size: int) -> AsyncGenerator[list[Row], None]:
+        left = self._timeout_seconds
+        clock = asyncio.get_running_loop().time
+        while True:
+            async with self._turn:
+                started = clock()
+                async with self._deadline(left):
+                    with translated(Stage.RUN):
+                        records = await cursor.fetch(size)
+                left -= clock() - started
+            if not records:
+                return
+            yield text_rows(shape, _raw_rows(records, shape))
+
+    @asynccontextmanager
+    async def _deadline(self, seconds: float | None = None) -> AsyncIterator[None]:
+        deadline = asyncio.timeout(self._timeout_seconds if seconds is None else max(seconds, 0.0))
+        try:
+            async with deadline:  # 4
+                yield
+        except TimeoutError:
+            if deadline.expired():
+                raise QueryTimeout() from None
+            raise
+
+
+class _Feed:
+    """Takes the chunks of a COPY, lets the kernel collect bigger ones, and keeps the sink's error apart."""
+
+    def __init__(self, take: Callable[[bytes], Awaitable[None]]) -> None:
+        self._take = take
+        self._taken = 0
+        self.error: Exception | None = None
+
+    async def accept(self, chunk: bytes | bytearray) -> None:
+        """Pass a chunk on; the driver gives what it has, often a bytearray."""
+        try:
+            await self._take(bytes(chunk))
+        except Exception as error:
+            self.error = error
+            raise
+        self._taken += len(chunk)
+        if len(chunk) < _SMALL_BYTES and self._taken > _NAP_AFTER_BYTES:
+            await asyncio.sleep(_NAP_SECONDS)
+
+
+def _as_text(prepared: Prepared) -> str:
+    """The statement with every output as the server prints it, NULL as NULL.
+
+    ``format`` calls the type's output function; a cast to text would not be the same (``bpchar``, ``inet``), and
+    ``num_nulls`` tells a NULL from a row of NULLs.
+    """
+    names = [f"c{number}" for number in range(len(prepared.types))]
+    if not names:
+        return f"SELECT FROM ({prepared.text}) AS q"
+    cells = ", ".join(
+        f"CASE pg_catalog.num_nulls(q.{name}) WHEN 0 THEN pg_catalog.format('%s', q.{name}) END" for name in names
+    )
+    return f"SELECT {cells} FROM ({prepared.text}) AS q ({', '.join(names)})"  # noqa: S608 - cells and names are ours, the text is composed
+
+
+def _raw_rows(records: Sequence[Any], shape: Shape) -> list[RawRow]:
+    return [
+        [
+            None if cell is None else bytes.fromhex(cell[2:]) if kind is Kind.BYTES else cell.encode()
+            for kind, cell in zip(shape.kinds, record, strict=True)
+        ]
+        for record in records
+    ]

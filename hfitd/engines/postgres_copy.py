@@ -1,0 +1,94 @@
+r"""COPY text (PostgreSQL manual, COPY, "Text Format"): the server's fastest form and the one that is exact for every
+type. Passed on as it is, or taken apart into cells.
+
+A row is a line; cells are separated by tabs; NULL is ``\N``; backslash, BS, FF, LF, CR, TAB and VT inside a cell are
+escaped by a backslash. ``bytea`` is ``\x`` and hex digits, its backslash escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from hfitd.engines.rendering import RawRow, Shape
+from hfitd.model import Kind
+
+PROLOGUE = (
+    b"SET client_encoding = 'UTF8';\nSET DateStyle = 'ISO, YMD';\nSET IntervalStyle = 'postgres';\n"
+    b"SET lc_monetary = 'C';\nSET xmloption = content;\n"
+)
+END = b"\\.\n\n"
+
+_NULL = rb"\N"
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_SPECIAL = re.compile(rb"[\\\x08\x0c\n\r\t\x0b]")
+_LETTERS = {b"\\": b"\\", b"\b": b"b", b"\f": b"f", b"\n": b"n", b"\r": b"r", b"\t": b"t", b"\v": b"v"}
+_CHARACTERS = {letter: character for character, letter in _LETTERS.items()}
+
+
+class Lines:
+    """Cuts chunks into whole lines, whatever their borders."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def cut(self, chunk: bytes) -> list[bytes]:
+        """The lines that are whole now, without their LF."""
+        if self._rest:
+            chunk = self._rest + chunk
+        lines = chunk.split(b"\n")
+        self._rest = lines.pop()
+        return lines
+
+
+def unescape(cell: bytes) -> bytes:
+    """The text that stands escaped in a cell."""
+    return _ESCAPED.sub(lambda match: _CHARACTERS.get(match[1], match[1]), cell) if b"\\" in cell else cell
+
+
+def escape(text: bytes) -> bytes:
+    """A text as a cell; the inverse of ``unescape``."""
+    return _SPECIAL.sub(lambda match: b"\\" + _LETTERS[match[0]], text)
+
+
+def parse_lines(lines: Iterable[bytes], shape: Shape) -> list[RawRow]:
+    """Lines as rows of cells, bytes decoded."""
+    if not shape.kinds:
+        return [() for _ in lines]
+    if Kind.BYTES not in shape.kinds:
+        return [
+            line.split(b"\t") if b"\\" not in line else [_cell(cell) for cell in line.split(b"\t")] for line in lines
+        ]
+    cells = [_bytes_cell if kind is Kind.BYTES else _cell for kind in shape.kinds]
+    return [[read(cell) for read, cell in zip(cells, line.split(b"\t"), strict=True)] for line in lines]
+
+
+def mask_lines(lines: Sequence[bytes], shape: Shape) -> bytes:
+    """The lines with their masked cells covered; only those are unescaped."""
+    covers = [
+        (number, mask, _bytes_cell if kind is Kind.BYTES else _cell, _spell_bytes if kind is Kind.BYTES else escape)
+        for number, (mask, kind) in enumerate(zip(shape.masks, shape.kinds, strict=True))
+        if mask is not None
+    ]
+    out: list[bytes] = []
+    for line in lines:
+        cells = line.split(b"\t")
+        for number, mask, read, spell in covers:
+            cell = read(cells[number])
+            if cell is not None:
+                cells[number] = spell(mask(cell))
+        out.append(b"\t".join(cells))
+    out.append(b"")
+    return b"\n".join(out)
+
+
+def _cell(cell: bytes) -> bytes | None:
+    return None if cell == _NULL else unescape(cell)
+
+
+def _bytes_cell(cell: bytes) -> bytes | None:
+    return None if cell == _NULL else bytes.fromhex(cell[3:].decode("ascii"))
+
+
+def _spell_bytes(raw: bytes) -> bytes:
+    return b"\\\\x" + raw.hex().encode("ascii")

@@ -1,0 +1,22 @@
+"""Which engine serves a provider: one line an engine. Nothing registers itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from hfitd.config.model import ProviderConfig
+from hfitd.engines.interface import Engine
+from hfitd.engines.postgres import PostgresEngine
+from hfitd.errors import Internal
+
+ENGINES: Mapping[str, Callable[[ProviderConfig], Engine]] = {
+    "postgresql": PostgresEngine,
+}
+
+
+def open_engine(provider: ProviderConfig) -> Engine:
+    """The engine of a provider. Connects to nothing yet; an unknown ``type`` is Internal, for the configuration
+    has refused it before."""
+    if provider.type not in ENGINES:
+        raise Internal(f'Provider "{provider.name}" has a type that no engine serves.')
+    return ENGINES[provider.type](provider)

@@ -1,0 +1,35 @@
+"""Worlds of the contract suites."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.live.databases import create_database, run_sql
+from tests.support import engine_worlds
+from tests.support.engine_worlds import SHOP, World
+
+
+def _postgres(request: pytest.FixtureRequest, server_fixture: str) -> World:
+    server = request.getfixturevalue(server_fixture)
+    create_database(server, SHOP)
+    run_sql(server, engine_worlds.POSTGRES_SHOP, SHOP)
+    return engine_worlds.postgres_world(server)
+
+
+WORLDS = {
+    "postgresql": lambda request: _postgres(request, "postgres_server"),
+    "postgresql-new": lambda request: _postgres(request, "postgres_new_server"),
+}
+
+
+@pytest_asyncio.fixture(scope="session", params=WORLDS)
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """One engine with the shop on it; read only."""
+    made = WORLDS[request.param](request)
+    try:
+        yield made
+    finally:
+        await made.engine.close()
