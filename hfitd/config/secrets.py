@@ -64,13 +64,15 @@ def read_private_file(path: Path, *, trusted: bool) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as error:
         raise SecretProblem("the secret file cannot be read") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)  # 3
         if not stat.S_ISREG(found.st_mode):
             raise SecretProblem("the secret file is not a regular file")
         if not trusted and (found.st_mode & 0o177 or found.st_uid not in (0, os.geteuid())):  # 2
             raise SecretProblem("the secret file must belong to the daemon's user and have mode 0600 or 0400")
-        data = file.read(MAX_SECRET_BYTES + 1)
+        data = os.read(descriptor, MAX_SECRET_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_SECRET_BYTES:
         raise SecretProblem("the secret file is larger than 64 KB")
     try:
