@@ -21,7 +21,7 @@ def search_audit(
     """
     try:
         fitting = (record for record in _matching(directory, email, action) if str(record.get("time", "")) >= since)
-        newest = heapq.nlargest(limit, fitting, key=lambda record: (str(record.get("time", "")), _number(record))))
+        newest = heapq.nlargest(limit, fitting, key=lambda record: (str(record.get("time", "")), _number(record)))
     except OSError as error:
         raise AuditUnavailable("The audit folder cannot be read.") from error
     return newest[::-1]

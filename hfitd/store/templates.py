@@ -95,6 +95,11 @@ class Templates:
         texts = await asyncio.gather(*(self._with_text(template) for template in seen))
         return sorted(texts, key=lambda template: (template.name, template.owner))
 
+    async def every(self) -> list[StoredTemplate]:
+        """All of them without their texts, for the administrator."""
+        heads = await asyncio.gather(*(self._read(key) for key in await self._store.keys(f"{_KIND}:")))
+        return sorted((head.template for head in heads if head), key=lambda t: (t.name, t.owner))
+
     async def create(self, owner: str, new: NewTemplate) -> StoredTemplate:
         """Keep a new one as a draft; Conflict when the owner has one of that name."""
         template = _first(normalise_email(owner), new)
