@@ -55,7 +55,7 @@ def effective_policy(policy_version: str, actor: Actor) -> str:
 class Artifacts:
     """The index and the folder. ``secret`` keys the cache keys."""
 
-    def __init__(self, store: Store, folder: Path, secret: bytes, ttl_seconds: float, max_bytes: int) -> None:
+    def __init__(self, store: Store, folder: Path, secret: bytes, *, ttl_seconds: float, max_bytes: int) -> None:
         self._store = store
         self.folder = folder
         self._secret = secret

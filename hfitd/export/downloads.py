@@ -34,13 +34,14 @@ from hfitd.export.package.context import PackageContext, SourceEntry
 from hfitd.export.package.part import Budget
 from hfitd.export.plan import Plan, describe_plan, make_plan, needed_sources
 from hfitd.export.prepare import Variable, resolve_variables
-from hfitd.export.record import package_record, reopen_record, table_objects
+from hfitd.export.record import describe_failure, package_record, reopen_record, table_objects
 from hfitd.export.requests import PackageRequest
 from hfitd.export.sources import OpenSource, SourceKey, Sources, open_sources
 from hfitd.export.spool import Spool
 from hfitd.export.template.variables import find_variables
 from hfitd.model import Actor, Json
-from hfitd.observe import Observer
+from hfitd.observe.events import CacheAsked, ExtractionStarted
+from hfitd.observe.observer import Observer
 
 COMPRESSION_THREADS = 2
 RENDERER_VERSION = 1  # raise it when the same rows would be written as other bytes
@@ -98,7 +99,7 @@ class Downloads:
                 try:
                     variables = await resolve_variables(plan, request.parameters, run)
                 finally:
-                    await self._shop.audit.end(token, "ok")
+                    await self._shop.audit.end(token, "done")
                 run = self._run_scope(request.actor, sources, opened, variables)
             tables = {step.export.key: await _expect(step, run, variables) for step in plan.steps}
         return describe_plan(plan, tables, _shown(request, variables), _shown_name(request, variables))
@@ -116,6 +117,7 @@ class Downloads:
             if request.known_digest:
                 await job.wait()
             audit = await self._shop.audit.begin(package_record(request, job.plan, "package", job.artifact))
+        self._shop.observer.event(CacheAsked(joined or job.cached))
         package_id = job.artifact.id if job.artifact else job.id
         await self._shop.artifacts.grant(package_id, request.actor)
         return Delivery(job, package_id, audit, joined or job.cached)
@@ -141,6 +143,24 @@ class Downloads:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._executor.shutdown(wait=True)
+
+    @property
+    def running(self) -> int:
+        """How many jobs are under way."""
+        return len(self._by_id)
+
+    async def delivered(self, delivery: Delivery, outcome: str, sent: int) -> None:
+        """Close the audit record of a delivery."""
+        artifact = delivery.job.artifact
+        await asyncio.shield(
+            self._shop.audit.end(
+                delivery.audit,
+                outcome,
+                rows=artifact.rows if artifact else 0,
+                size=sent,
+                package_digest=artifact.package_digest if artifact else "",
+            )
+        )
 
     async def drain(self, grace_seconds: float) -> None:
         """Let running jobs finish for a while."""
@@ -192,7 +212,7 @@ class Downloads:
                 del self._by_key[job.key]
             self._by_id.pop(job.id, None)
             if job.error is not None:
-                self._shop.observer.job_failed(job.id, job.error)
+                self._shop.observer.event(describe_failure(job.error))
             await asyncio.shield(self._shop.spool.remove(folder))
 
     async def _run(self, job: Job, request: PackageRequest, sources: Sources, folder: Path) -> None:
@@ -216,10 +236,10 @@ class Downloads:
                 }
                 context = self._context(request, plan, variables, entries)
                 finished = await self._build(job, members, context, folder)
-                outcome = "ok"
+                outcome = "done"
             finally:
                 await asyncio.shield(self._shop.audit.end(audit, outcome))
-        await self._file_away(job, key, request, plan, finished, folder)
+        await self._file_away(job, key, request, finished, folder)
 
     async def _use_finished(self, job: Job, key: str, request: PackageRequest) -> bool:
         """(5) The finished package for the values that the prepare steps found, if there is one."""
@@ -248,17 +268,16 @@ class Downloads:
         job.path = folder / "archive"
         job.package_name = context.package_name
         self.extractions += 1
-        self._shop.observer.extraction()
+        self._shop.observer.event(ExtractionStarted(context.template_name))
         with self._shop.spool.open_file(job.path) as file:
             job.mark_checked()
             finished = await build.run(members, context, file)
             await asyncio.to_thread(os.fsync, file.fileno())
         return finished
 
-    async def _file_away(
-        self, job: Job, key: str, request: PackageRequest, plan: Plan, finished: Finished, folder: Path
-    ) -> None:
-        now = time.time()
+    async def _file_away(self, job: Job, key: str, request: PackageRequest, finished: Finished, folder: Path) -> None:
+        plan, now = job.plan, time.time()
+        assert plan is not None
         artifact = Artifact(
             id=job.id,
             cache_key=key,

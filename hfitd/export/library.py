@@ -53,7 +53,7 @@ class Library:
             raise NotFound("There is no such template.", resource=name)
         return stored
 
-    async def check(self, actor: Actor, text: bytes) -> Template:
+    async def check(self, actor: Actor, text: bytes | str) -> Template:
         """Parse and check; TemplateInvalid says everything that is wrong."""
         template = await asyncio.to_thread(parse_template, text)
         self._require(actor, Action.TEMPLATE_EDIT, template.name)

@@ -20,12 +20,12 @@ from hfitd.export.items.interface import PlanScope, RunScope
 from hfitd.export.items.rows import RowsItem
 from hfitd.export.job import Job
 from hfitd.export.package.codec import CODECS
-from hfitd.export.record import rows_record
+from hfitd.export.record import describe_failure, rows_record
 from hfitd.export.sources import Sources, open_sources
 from hfitd.export.spool import Spool, SpoolSink
 from hfitd.export.template.model import Export, TableData
 from hfitd.model import Actor
-from hfitd.observe import Observer
+from hfitd.observe.observer import Observer
 
 ITEM = RowsItem()
 
@@ -99,7 +99,7 @@ class RowStreams:
             job.fail(error)
         finally:
             if job.error is not None:
-                self._observer.job_failed(job.id, job.error)
+                self._observer.event(describe_failure(job.error))
             await asyncio.shield(self._spool.remove(folder))
 
     async def _run(self, job: Job, actor: Actor, request: RowsRequest, sources: Sources) -> None:
@@ -121,7 +121,7 @@ class RowStreams:
                     if request.form is Format.NDJSON:
                         end = {"_end": {"rows": rows, "sha256": sink.digest.hexdigest()}}
                         await sink.write(json.dumps(end).encode() + b"\n")
-                outcome = "ok"
+                outcome = "done"
             finally:
                 await asyncio.shield(self._audit.end(token, outcome, rows=rows, size=size))
         job.end()

@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from aiohttp import web
 from aiohttp.typedefs import Handler as Next
 
+from hfitd.access.limits import rate_headers
 from hfitd.errors import (
     BadRequest,
     HfitError,
@@ -28,7 +30,9 @@ from hfitd.errors import (
     UnsupportedMedia,
     ValidationFailed,
 )
-from hfitd.web.gateway import ACTOR, BEGAN, REQUEST_ID, gateway
+from hfitd.observe.events import ErrorRaised, RequestDone
+from hfitd.observe.logs import request_context
+from hfitd.web.context import ACTOR, BEGAN, ERROR_CODE, REQUEST_ID, TOKEN, gateway
 from hfitd.web.ranges import client_address
 from hfitd.web.table import Guard, Route
 
@@ -65,11 +69,16 @@ async def identify(request: web.Request, handler: Next) -> web.StreamResponse:
     request[REQUEST_ID] = secrets.token_hex(8)
     observer = gateway(request).observer
     started = time.perf_counter()
-    with observer.request_context(request[REQUEST_ID]):
-        response = await handler(request)
-        route = route_of(request)
-        name = route.operation_id if route else "unknown"
-        observer.request_done(name, request.method, response.status, time.perf_counter() - started)
+    status, size, code = 499, 0, "ABORTED_BY_CLIENT"
+    with request_context(request[REQUEST_ID]):
+        try:
+            response = await handler(request)
+            status, size, code = response.status, response.body_length, request.get(ERROR_CODE, "")
+        finally:
+            route = route_of(request)
+            path = route.path if route else "unknown"
+            seconds = time.perf_counter() - started
+            observer.event(RequestDone(request.method, path, status, seconds, size, code))
     if not response.prepared:
         response.headers.setdefault("X-Request-Id", request[REQUEST_ID])
     return response
@@ -83,18 +92,20 @@ async def answer_errors(request: web.Request, handler: Next) -> web.StreamRespon
         return await handler(request)
     except HfitError as error:
         known = error
-        observer.request_failed(error)
+        if error.status >= 500:
+            observer.event(ErrorRaised(error.code, error))
     except web.HTTPException as error:
         known = _translate(error)
     except ConnectionError:
         raise
     except Exception as error:  # noqa: BLE001 - the last net: the cause is logged, the caller gets an id
         known = Internal()
-        observer.request_failed(error)
+        observer.event(ErrorRaised(known.code, error))
     if request.transport is None or _began(request):
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError("the response had begun")
+    request[ERROR_CODE] = known.code
     return error_response(known, request[REQUEST_ID])
 
 
@@ -128,12 +139,13 @@ async def authenticate(request: web.Request, handler: Next) -> web.StreamRespons
         match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
         if match is None:
             raise TokenInvalid("Log in first: this route needs exactly one Bearer token.")
-        request[ACTOR] = await door.tokens.verify(match[1], address=client_address(request))
+        request[TOKEN] = match[1]
+        person = await door.tokens.verify(match[1])
+        request[ACTOR] = replace(person, address=client_address(request))
         decision = await door.limits.check_request(request[ACTOR])
         response = await handler(request)
         if not response.prepared:
-            response.headers["X-RateLimit-Limit"] = str(decision.limit)
-            response.headers["X-RateLimit-Remaining"] = str(decision.remaining)
+            response.headers.update(rate_headers(decision))
         return response
     return await handler(request)
 
@@ -175,4 +187,4 @@ def _translate(error: web.HTTPException) -> HfitError:
 
 
 def _began(request: web.Request) -> bool:
-    return request.get(BEGAN, False)
+    return BEGAN in request

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from hfitd.errors import RangeInvalid
-from hfitd.web.gateway import gateway
+from hfitd.web.context import gateway
 
 SINGLE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from hfitd.web.gateway import BEGAN
+from hfitd.web.context import BEGAN
 from hfitd.web.ranges import Span
 
 CHUNK = 256 * 1024
@@ -21,7 +21,9 @@ def attachment(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-async def begin(request: web.Request, status: int, headers: Mapping[str, str], length: int | None) -> web.StreamResponse:
+async def begin(
+    request: web.Request, status: int, headers: Mapping[str, str], length: int | None
+) -> web.StreamResponse:
     """Send the head. After this an error can only cut the connection."""
     response = web.StreamResponse(status=status, headers=headers)
     if length is not None:
@@ -31,7 +33,9 @@ async def begin(request: web.Request, status: int, headers: Mapping[str, str], l
     return response
 
 
-async def send_chunks(request: web.Request, chunks: AsyncIterator[bytes], headers: Mapping[str, str]) -> web.StreamResponse:
+async def send_chunks(
+    request: web.Request, chunks: AsyncIterator[bytes], headers: Mapping[str, str]
+) -> web.StreamResponse:
     """Stream of unknown length."""
     response = await begin(request, 200, headers, None)
     async for chunk in chunks:
@@ -40,7 +44,9 @@ async def send_chunks(request: web.Request, chunks: AsyncIterator[bytes], header
     return response
 
 
-async def send_span(request: web.Request, descriptor: int, span: Span, headers: Mapping[str, str]) -> web.StreamResponse:
+async def send_span(
+    request: web.Request, descriptor: int, span: Span, headers: Mapping[str, str]
+) -> web.StreamResponse:
     """Part of a finished file."""
     head = {**headers, "Accept-Ranges": "bytes"}
     if span.partial:

@@ -9,7 +9,7 @@ from hfitd.errors import ExportRefused, NotFound, PathRefused
 from hfitd.export.items.interface import Built, Checked, Member, PlanScope, RunScope, TablePlan
 from hfitd.export.sources import SourceKey, Sources
 from hfitd.export.template.model import Export, VolumeFile, VolumeFiles
-from hfitd.export.template.variables import expand_component, expand_glob, find_variables
+from hfitd.export.template.variables import expand_component, expand_filter, find_variables
 from hfitd.model import Action, Actor, Sink
 from hfitd.volumes.interface import Volume
 from hfitd.volumes.listing import parse_listing
@@ -51,10 +51,6 @@ class FilesStep:
         """Variables in the filters or the path."""
         return frozenset(name for text in self.texts for name in find_variables(text))
 
-    def expect(self, scope: PlanScope) -> tuple[TablePlan, ...]:
-        """Files have no tables."""
-        return ()
-
     async def check(self, scope: RunScope) -> Checked:
         """Find the files; one that is missing or not granted refuses the export."""
         volume = scope.sources.volumes[self.volume]
@@ -71,7 +67,7 @@ class FilesStep:
         return Checked((copy_file(volume, path, self.export.key),), ())
 
     async def _select(self, volume: Volume, scope: RunScope) -> tuple[Member, ...]:
-        query = parse_listing([expand_glob(text, scope.values) for text in self.texts], time.time())
+        query = parse_listing([expand_filter(text, scope.values) for text in self.texts], time.time())
         members: list[Member] = []
         try:
             async for batch in volume.list(query):

@@ -89,18 +89,23 @@ class Checked:
 class Step(Protocol):
     """A planned export."""
 
-    export: Export
-    source: SourceKey | None
-    tables: tuple[TablePlan, ...]
+    @property
+    def export(self) -> Export:
+        """The export as the template has it."""
+
+    @property
+    def source(self) -> SourceKey | None:
+        """The database it reads, if any."""
+
+    @property
+    def tables(self) -> tuple[TablePlan, ...]:
+        """The tables it reads, with what the catalogue expects of them."""
 
     def variables(self) -> frozenset[str]:
         """Variables whose values it needs."""
 
     async def check(self, scope: RunScope) -> Checked:
         """Describe and estimate every query, list every file; refuse now or never."""
-
-    def expect(self, scope: PlanScope) -> tuple[TablePlan, ...]:
-        """What the catalogue alone says of sizes, when values are not known yet."""
 
 
 class Item(Protocol):

@@ -86,10 +86,6 @@ class QueryStep:
         """Variables of the query."""
         return self.query.parsed.variables
 
-    def expect(self, scope: PlanScope) -> tuple[TablePlan, ...]:
-        """The tables it names, as the catalogue counts them."""
-        return self.tables
-
     async def check(self, scope: RunScope) -> Checked:
         """Rewrite with values, describe, estimate."""
         written = await asyncio.to_thread(self.query.rewrite, scope.values)

@@ -54,10 +54,6 @@ class RowsStep:
         """Variables of the filter."""
         return self.condition.variables if self.condition else frozenset()
 
-    def expect(self, scope: PlanScope) -> tuple[TablePlan, ...]:
-        """The whole table, as the catalogue counts it."""
-        return self.tables
-
     async def check(self, scope: RunScope) -> Checked:
         """Compile with values, describe, estimate."""
         dialect = scope.sources.dialect(self.source.provider)

@@ -28,10 +28,6 @@ class SchemaStep:
         """None: names of tables are never variable."""
         return frozenset()
 
-    def expect(self, scope: PlanScope) -> tuple[TablePlan, ...]:
-        """The tables; no row is read."""
-        return self.tables
-
     async def check(self, scope: RunScope) -> Checked:
         """Nothing can be refused any more; the one member renders the DDL."""
         snapshot = scope.opened[self.source].snapshot

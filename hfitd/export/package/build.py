@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -117,7 +118,7 @@ class PackageBuild:
                 entry = _entry(by_path[path], part, context, orders)
                 if part.built.modtime is not None:
                     times[path] = _timestamp(datetime.fromtimestamp(part.built.modtime, UTC))
-                await self._in_thread(lambda p=path, w=part.writer: archive.add_part(p, w.size, w.path))
+                await self._in_thread(partial(archive.add_part, path, part.writer.size, part.writer.path))
                 await part.writer.discard()
             self._tell(entries, entry, archive)
         await self._close(archive, entries, times, context)

@@ -38,10 +38,11 @@ MAX_DEPTH = 40  # parentheses and NOTs
 MAX_OPERANDS = 2000
 MAX_ORDER_TERMS = 32
 _COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", ">": ">", "<=": "<=", ">=": ">="}
-_RESERVED = frozenset(
-    "ALL AND ANY ASC BETWEEN CASE CAST COLLATE DESC DISTINCT ELSE END EXCEPT EXISTS FROM GROUP HAVING ILIKE IN INTERSECT"
-    " INTO IS LIKE LIMIT NOT NULL OFFSET OR ORDER SELECT SOME THEN TRUE FALSE UNION WHEN WHERE WITH XOR".split()
-)
+_RESERVED = frozenset({
+    "ALL", "AND", "ANY", "ASC", "BETWEEN", "CASE", "CAST", "COLLATE", "DESC", "DISTINCT", "ELSE", "END", "EXCEPT",
+    "EXISTS", "FROM", "GROUP", "HAVING", "ILIKE", "IN", "INTERSECT", "INTO", "IS", "LIKE", "LIMIT", "NOT", "NULL",
+    "OFFSET", "OR", "ORDER", "SELECT", "SOME", "THEN", "TRUE", "FALSE", "UNION", "WHEN", "WHERE", "WITH", "XOR",
+})  # fmt: skip
 
 
 def read_condition(source: str) -> Condition:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from hfitd.audit.record import AuditRecord
 from hfitd.errors import AuthFailed
+from hfitd.observe.events import LoginDone
 from hfitd.web.bodies import ChallengeBody, LoginBody, read_json
-from hfitd.web.gateway import actor, gateway
+from hfitd.web.context import TOKEN, actor, gateway
 from hfitd.web.ranges import client_address
 
 MAX_LOGIN_BODY = 16 * 1024
@@ -16,7 +18,7 @@ async def challenge(request: web.Request) -> web.Response:
     """A nonce to sign, also for people who do not exist."""
     body = await read_json(request, ChallengeBody, MAX_LOGIN_BODY)
     door = gateway(request)
-    await door.limits.check_login(client_address(request), body["email"])
+    await door.limits.check_challenge(client_address(request))
     issued = await door.challenges.issue(body["email"])
     return web.json_response(
         {"nonce": issued.nonce, "origin": issued.origin, "expires_in": issued.expires_in},
@@ -30,19 +32,19 @@ async def login(request: web.Request) -> web.Response:
     door = gateway(request)
     address = client_address(request)
     await door.limits.check_login(address, body["email"])
-    record = await door.audit.begin(door.records.login(body["email"], address))
+    record = await door.audit.begin(AuditRecord("login", email=body["email"], address=address))
     try:
         user, fingerprint = await door.challenges.login(
             body["email"], body["nonce"], body["public_key"], body["signature"]
         )
     except AuthFailed:
         await door.audit.end(record, "refused")
-        await door.limits.login_failed(address, body["email"])
-        door.observer.login(success=False)
+        door.observer.event(LoginDone(body["email"], ok=False))
         raise
     token = door.tokens.issue(user, fingerprint)
-    await door.audit.end(record, "ok")
-    door.observer.login(success=True)
+    await door.audit.end(record, "done")
+    await door.limits.login_succeeded(address, body["email"])
+    door.observer.event(LoginDone(user.email, ok=True))
     return web.json_response(
         {"token": token.text, "expires_in": token.expires_in, "package_keys": door.package_keys.public()},
         headers={"Cache-Control": "no-store"},
@@ -63,7 +65,7 @@ async def whoami(request: web.Request) -> web.Response:
             "email": person.email,
             "roles": list(person.roles),
             "key_fingerprint": person.key_fingerprint,
-            "expires_in": gateway(request).tokens.seconds_left(person),
+            "expires_in": gateway(request).tokens.expires_in(request[TOKEN]),
         }
     )
 

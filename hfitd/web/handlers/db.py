@@ -15,7 +15,7 @@ from hfitd.export.browse import (
     visible_relation,
 )
 from hfitd.export.rows import RowsRequest
-from hfitd.web.gateway import actor, gateway
+from hfitd.web.context import actor, gateway
 from hfitd.web.streams import head_response, send_chunks
 
 FORMS = {"application/x-ndjson": Format.NDJSON, "text/csv": Format.CSV}

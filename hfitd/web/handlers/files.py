@@ -10,10 +10,11 @@ from aiohttp import web
 
 from hfitd.errors import BadRequest, NotFound
 from hfitd.export.files import find_best, list_files, list_volumes, require_volume
+from hfitd.export.record import actor_record
 from hfitd.model import Action
 from hfitd.volumes.interface import FileEntry, ListingQuery
 from hfitd.volumes.listing import parse_listing_query
-from hfitd.web.gateway import actor, gateway
+from hfitd.web.context import actor, gateway
 from hfitd.web.ranges import wanted_span
 from hfitd.web.streams import attachment, head_response, send_chunks, send_span
 
@@ -30,14 +31,14 @@ async def files(request: web.Request) -> web.StreamResponse:
     door, volume = gateway(request), request.match_info["volume"]
     require_volume(door.sources(), actor(request), volume, Action.FILES_LIST)
     query = _query(request)
-    token = await door.audit.begin(door.records.files(actor(request), Action.FILES_LIST, volume))
+    token = await door.audit.begin(actor_record(Action.FILES_LIST.value, actor(request), (volume,)))
     batches = list_files(door.sources(), actor(request), volume, query)
     try:
-        first = await anext(batches, [])  # a folder that is not there can still be refused
+        first: list[FileEntry] = await anext(batches, [])  # a folder that is not there can still be refused
         response = await send_chunks(request, _lines(first, batches), NDJSON)
     finally:
         await batches.aclose()
-        await door.audit.end(token, "ok")
+        await door.audit.end(token, "done")
     return response
 
 
@@ -65,14 +66,19 @@ async def download_file(request: web.Request) -> web.StreamResponse:
         if request.method == "HEAD":
             return head_response({**headers, "Accept-Ranges": "bytes"}, file.entry.size)
         span = wanted_span(request, file.entry.size, file.etag)
-        token = await door.audit.begin(door.records.files(actor(request), Action.FILES_READ, f"{volume}/{path}"))
+        token = await door.audit.begin(actor_record(Action.FILES_READ.value, actor(request), (f"{volume}/{path}",)))
         outcome = "aborted_by_client"
         try:
             response = await send_span(request, file.fileno(), span, headers)
-            outcome = "ok"
+            outcome = "done"
         finally:
             await door.audit.end(token, outcome, size=span.stop - span.start)
         return response
+
+
+async def file_head(request: web.Request) -> web.StreamResponse:
+    """The head of a file, without its body."""
+    return await download_file(request)
 
 
 async def _lines(first: list[FileEntry], rest: AsyncIterator[list[FileEntry]]) -> AsyncIterator[bytes]:

@@ -12,7 +12,7 @@ from hfitd.errors import BadRequest
 from hfitd.export.downloads import Delivery
 from hfitd.export.requests import Given, PackageRequest, read_request
 from hfitd.web.bodies import DownloadBody, PlanBody, read_json
-from hfitd.web.gateway import actor, gateway
+from hfitd.web.context import actor, gateway
 from hfitd.web.ranges import wanted_span
 from hfitd.web.streams import attachment, begin, head_response, send_chunks, send_span
 
@@ -49,6 +49,11 @@ async def get_package(request: web.Request) -> web.StreamResponse:
     return await _deliver(request, delivery, "")
 
 
+async def package_head(request: web.Request) -> web.StreamResponse:
+    """The head of a package, without its body."""
+    return await get_package(request)
+
+
 async def package_events(request: web.Request) -> web.StreamResponse:
     """Progress as server-sent events until it is done or has failed."""
     delivery = await gateway(request).downloads.reopen(request.match_info["id"], actor(request))
@@ -58,7 +63,7 @@ async def package_events(request: web.Request) -> web.StreamResponse:
         async for kind, data in delivery.job.follow():
             await response.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode())
     await response.write_eof()
-    await gateway(request).downloads.delivered(delivery, "ok", 0)
+    await gateway(request).downloads.delivered(delivery, "done", 0)
     return response
 
 
@@ -84,7 +89,7 @@ async def _deliver(request: web.Request, delivery: Delivery, known_digest: str) 
     outcome, sent = "aborted_by_client", 0
     try:
         response = await _send(request, delivery, known_digest)
-        outcome, sent = "ok", response.body_length
+        outcome, sent = "done", response.body_length
         return response
     finally:
         failed = delivery.job.error is not None
@@ -100,7 +105,7 @@ async def _send(request: web.Request, delivery: Delivery, known_digest: str) -> 
                 return head_response(headers)
             return await send_chunks(request, job.read(), headers)
     same = known_digest == artifact.package_digest or request.headers.get("If-None-Match") == delivery.etag
-    if known_digest and same or request.method in {"GET", "HEAD"} and same:
+    if (known_digest and same) or (request.method in {"GET", "HEAD"} and same):
         return head_response(headers, status=304)
     if request.method == "HEAD":
         return head_response({**headers, "Accept-Ranges": "bytes"}, artifact.size)

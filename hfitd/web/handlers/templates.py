@@ -7,7 +7,7 @@ from aiohttp import web
 from hfitd.errors import UnsupportedMedia
 from hfitd.export.library import describe_stored
 from hfitd.web.bodies import read_bytes
-from hfitd.web.gateway import actor, gateway
+from hfitd.web.context import actor, gateway
 
 MAX_TEMPLATE = 64 * 1024
 MAX_BUNDLE = 4 * 1024 * 1024

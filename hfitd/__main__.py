@@ -1,0 +1,5 @@
+"""``python -m hfitd``."""
+
+from hfitd.cli import main
+
+main()

@@ -1,0 +1,268 @@
+"""The composition root: knows every room, opens and closes all, in an order that is its own reverse.
+
+Reload (SIGHUP) replaces providers, volumes and policy; a bad file keeps what is and says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as distribution_version
+from pathlib import Path
+
+from hfitd.access.challenge import Challenges
+from hfitd.access.limits import Limits
+from hfitd.access.package_keys import PackageKeys
+from hfitd.access.policy import Policy
+from hfitd.access.token_keys import TokenKeys
+from hfitd.access.tokens import Tokens
+from hfitd.admin.commands import AdminDesk
+from hfitd.admin.server import AdminServer
+from hfitd.audit.log import AuditLog, AuditNotice
+from hfitd.config.load import load_config
+from hfitd.config.model import Config
+from hfitd.engines.table import open_engine
+from hfitd.errors import ConfigError
+from hfitd.export.artifacts import Artifacts
+from hfitd.export.downloads import Downloads, Workshop
+from hfitd.export.library import Library
+from hfitd.export.rows import RowStreams
+from hfitd.export.sources import Sources
+from hfitd.export.spool import Spool
+from hfitd.gateway.core import Gateway
+from hfitd.gateway.readiness import Readiness
+from hfitd.observe.events import (
+    AuditState,
+    ConfigReloaded,
+    InsecureSetting,
+    SinkDropped,
+    Started,
+    Stopped,
+    Stopping,
+    StoreTampered,
+)
+from hfitd.observe.lag import watch_loop_lag
+from hfitd.observe.logs import configure_logging
+from hfitd.observe.observer import Observer
+from hfitd.store.open import open_store
+from hfitd.store.secret import load_secret
+from hfitd.store.templates import Templates
+from hfitd.store.users import Users
+from hfitd.volumes.folder import open_volume
+from hfitd.web.server import WebServer
+
+PROVIDER_CLOSE_SECONDS = 5.0
+
+
+def installed_version() -> str:
+    """The version of this distribution."""
+    return distribution_version("hot-fixture-tool")
+
+
+def keys_folder(config: Config) -> Path:
+    """Where an installation's keys lie."""
+    return config.server.keys_dir or config.server.data_dir / "keys"
+
+
+def admin_socket_path(config: Config) -> Path:
+    """Where the admin verbs reach the daemon."""
+    return config.server.admin_socket or config.server.data_dir / "admin.sock"
+
+
+@dataclass(slots=True)
+class Current:
+    """What a reload replaces."""
+
+    config: Config
+    sources: Sources
+
+    def max_costs(self) -> Mapping[str, float | None]:
+        """The cost ceiling of each provider."""
+        return {name: provider.max_cost for name, provider in self.config.providers.items()}
+
+
+def open_sources_of(config: Config, keys_dir: Path) -> Sources:
+    """Engines, volumes and policy of a configuration; connects to nothing."""
+    key = config.policy.mask_key
+    mask_key = key.reveal().encode() if key else load_secret(keys_dir / "mask.key")
+    return Sources(
+        engines={name: open_engine(provider) for name, provider in config.providers.items()},
+        default_databases={name: p.database or "main" for name, p in config.providers.items()},
+        volumes={name: open_volume(volume) for name, volume in config.volumes.items()},
+        policy=Policy(config.policy, config.roles, mask_key),
+        identity=_identity(config, mask_key),
+    )
+
+
+def _identity(config: Config, mask_key: bytes) -> str:
+    """Digest of what the sources are, so that a package of another server is never taken for one of this."""
+    providers = [[p.name, p.type, p.host, p.port, p.database, str(p.path)] for p in config.providers.values()]
+    volumes = [[v.name, str(v.path)] for v in config.volumes.values()]
+    key_id = hashlib.sha256(b"key id" + mask_key).hexdigest()
+    return hashlib.sha256(json.dumps([sorted(providers), sorted(volumes), key_id]).encode()).hexdigest()
+
+
+async def close_sources(sources: Sources) -> None:
+    """Close engines and volumes; an engine that does not answer is left after a while."""
+    for engine in sources.engines.values():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PROVIDER_CLOSE_SECONDS):
+                await engine.close()
+    for volume in sources.volumes.values():
+        volume.close()
+
+
+@asynccontextmanager
+async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tuple[Gateway, Current]]:
+    """Everything behind the doors, closed again in reverse order."""
+    data_dir, keys_dir = config.server.data_dir, keys_folder(config)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        token_keys, package_keys = TokenKeys.load(keys_dir), PackageKeys.load(keys_dir)
+        password = config.store.password.reveal() if config.store.password else None
+        store = await open_store(
+            config.store.url,
+            password=password,
+            data_dir=data_dir,
+            keys_dir=keys_dir,
+            on_tampered=lambda key: observer.event(StoreTampered(key)),
+        )
+        stack.push_async_callback(store.close)
+        audit = await AuditLog.open(
+            data_dir / "audit",
+            instance="local",
+            keys_dir=keys_dir,
+            sinks=config.audit.sinks,
+            on_notice=lambda notice: observer.event(_audit_event(notice)),
+        )
+        stack.push_async_callback(audit.close)
+        current = Current(config, open_sources_of(config, keys_dir))
+        stack.push_async_callback(lambda: close_sources(current.sources))
+        spool = Spool(data_dir / "spool")
+        artifacts = Artifacts(
+            store,
+            _artifact_folder(config),
+            load_secret(keys_dir / "artifact.key"),
+            ttl_seconds=config.artifacts.ttl_seconds,
+            max_bytes=config.artifacts.max_bytes,
+        )
+        workshop = Workshop(
+            sources=lambda: current.sources,
+            max_costs=current.max_costs,
+            artifacts=artifacts,
+            spool=spool,
+            audit=audit,
+            observer=observer,
+            limits=config.limits,
+            origin=config.server.origin,
+            sign=package_keys.sign,
+        )
+        downloads = Downloads(workshop)
+        stack.push_async_callback(downloads.close)
+        users = Users(store)
+        tokens = Tokens(token_keys, users, store, config.server.origin, config.auth.token_ttl_seconds)
+        yield (
+            Gateway(
+                config=config,
+                version=installed_version(),
+                store=store,
+                users=users,
+                challenges=Challenges(store, users, config.auth, config.server.origin),
+                tokens=tokens,
+                token_keys=token_keys,
+                package_keys=package_keys,
+                limits=Limits(store, config.limits, config.auth),
+                audit=audit,
+                observer=observer,
+                sources=lambda: current.sources,
+                library=Library(Templates(store), lambda: current.sources),
+                downloads=downloads,
+                row_streams=RowStreams(
+                    lambda: current.sources,
+                    spool,
+                    audit,
+                    observer,
+                    limits=config.limits,
+                    max_costs=current.max_costs,
+                ),
+                readiness=Readiness(),
+            ),
+            current,
+        )
+
+
+def _audit_event(notice: AuditNotice) -> AuditState | SinkDropped:
+    if notice.kind == "sink_dropped":
+        return SinkDropped(notice.detail, notice.records)
+    return AuditState(notice.kind == "ready", notice.detail)
+
+
+def _artifact_folder(config: Config) -> Path:
+    path = config.artifacts.url.removeprefix("file:")
+    return Path(path) if path else config.server.data_dir / "artifacts"
+
+
+async def reload_sources(door: Gateway, current: Current, path: Path, environ: Mapping[str, str]) -> None:
+    """Take over providers, volumes and policy of the file; a bad file changes nothing."""
+    try:
+        config = await asyncio.to_thread(load_config, path, environ)
+        fresh = await asyncio.to_thread(open_sources_of, config, keys_folder(config))
+    except ConfigError as error:
+        door.observer.event(ConfigReloaded(tuple(f"{m.key}: {m.message}" for m in error.mistakes)))
+        return
+    old, current.sources, current.config = current.sources, fresh, config
+    door.observer.event(ConfigReloaded())
+    asyncio.get_running_loop().call_later(
+        config.limits.job_timeout_seconds, lambda: asyncio.ensure_future(close_sources(old))
+    )
+
+
+async def serve(path: Path, environ: Mapping[str, str], *, ready: asyncio.Event | None = None) -> None:
+    """Run the daemon until SIGTERM or SIGINT."""
+    config = load_config(path, environ)
+    configure_logging(config.log.level, config.log.format)
+    await run_daemon(config, path, environ, ready=ready)
+
+
+async def run_daemon(
+    config: Config, path: Path, environ: Mapping[str, str], *, ready: asyncio.Event | None = None
+) -> None:
+    """Open the doors, wait for a signal, drain, close."""
+    observer = Observer()
+    for name in sorted(config.server.insecure):
+        observer.event(InsecureSetting(name))
+    async with open_gateway(config, observer) as (door, current):
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(
+            signal.SIGHUP, lambda: asyncio.ensure_future(reload_sources(door, current, path, environ))
+        )
+        web = WebServer(door)
+        admin = AdminServer(admin_socket_path(config), AdminDesk(door))
+        lag = asyncio.create_task(watch_loop_lag(observer), name="loop lag")
+        await web.start()
+        await admin.start()
+        observer.event(Started(door.version, f"{os.getpid()}-{secrets.token_hex(2)}"))
+        if ready is not None:
+            ready.set()
+        try:
+            await stop.wait()
+        finally:
+            door.draining = True
+            observer.event(Stopping(door.downloads.running))
+            await door.downloads.drain(config.server.shutdown_grace_seconds)
+            lost = door.downloads.running
+            await admin.stop()
+            await web.stop()
+            lag.cancel()
+            observer.event(Stopped(lost))

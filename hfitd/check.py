@@ -1,0 +1,78 @@
+"""``hfitd check``: really connect to everything that is configured and say what is there."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from hfitd.app import keys_folder
+from hfitd.config.model import Config
+from hfitd.engines.table import open_engine
+from hfitd.errors import HfitError
+from hfitd.store.open import open_store
+from hfitd.volumes.folder import open_volume
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+    warnings: tuple[str, ...] = ()
+
+
+async def check_all(config: Config, *, database: str | None, store: bool, volumes: bool) -> list[CheckResult]:
+    """Results in the order of the file; ``database`` is a provider's name, ``*`` for all or None for none."""
+    chosen = [name for name in config.providers if database in {"*", name}]
+    results: list[CheckResult] = []
+    if database not in {None, "*"} and not chosen:
+        results.append(CheckResult(f"provider {database}", False, "there is no such provider in the configuration"))
+    results += await asyncio.gather(*(_check_provider(config, name) for name in chosen))
+    if volumes:
+        results += [_check_volume(config, name) for name in config.volumes]
+    if store:
+        results.append(await _check_store(config))
+    return results
+
+
+async def _check_provider(config: Config, name: str) -> CheckResult:
+    engine = open_engine(config.providers[name])
+    try:
+        report = await engine.check()
+    except HfitError as error:
+        return CheckResult(f"provider {name}", False, error.message)
+    finally:
+        await engine.close()
+    return CheckResult(f"provider {name}", True, f"{report.engine} {report.version}", report.warnings)
+
+
+def _check_volume(config: Config, name: str) -> CheckResult:
+    try:
+        volume = open_volume(config.volumes[name])
+    except HfitError as error:
+        return CheckResult(f"volume {name}", False, error.message)
+    volume.close()
+    return CheckResult(f"volume {name}", True, "can be opened")
+
+
+async def _check_store(config: Config) -> CheckResult:
+    if config.store.url == "embedded:" and (config.server.data_dir / "admin.sock").exists():
+        return CheckResult("store", True, "embedded, in use by a running daemon")
+    password = config.store.password.reveal() if config.store.password else None
+    try:
+        store = await open_store(
+            config.store.url,
+            password=password,
+            data_dir=config.server.data_dir,
+            keys_dir=keys_folder(config),
+            on_tampered=lambda key: None,
+        )
+        try:
+            await store.ping()
+        finally:
+            await store.close()
+    except (HfitError, OSError) as error:
+        return CheckResult("store", False, error.message if isinstance(error, HfitError) else "it cannot be opened")
+    return CheckResult("store", True, "answers")

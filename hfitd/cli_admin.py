@@ -1,0 +1,268 @@
+"""The admin verbs of ``hfitd``: each asks the running daemon over its socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+DEFAULT_SOCKET = Path("/var/lib/hfitd/admin.sock")
+
+
+def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--config`` and ``--socket`` after the verb."""
+    command = click.option(
+        "--socket", "socket_path", type=click.Path(path_type=Path), default=None, help="The daemon's admin socket."
+    )(command)
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        envvar="HFITD_CONFIG",
+        default=None,
+        help="The daemon's configuration, which names the socket (also HFITD_CONFIG).",
+    )(command)
+
+
+def ask(config_path: Path | None, socket_path: Path | None, command: str, **arguments: Any) -> Any:
+    """Send one verb; prints what was refused and exits."""
+    from hfitd.admin.wire import ask_daemon
+    from hfitd.errors import HfitError
+
+    path = socket_path or _configured_socket(config_path) or DEFAULT_SOCKET
+    try:
+        return ask_daemon(path, command, {name: value for name, value in arguments.items() if value is not None})
+    except HfitError as error:
+        click.echo(error.message, err=True)
+        for suggestion in error.suggestions:
+            click.echo(f"  {suggestion}", err=True)
+        sys.exit(4 if getattr(error, "wire_code", "") == "NOT_FOUND" else 1)
+
+
+def _configured_socket(config_path: Path | None) -> Path | None:
+    if config_path is None:
+        return None
+    from hfitd.config.load import load_config
+    from hfitd.errors import ConfigError
+
+    try:
+        config = load_config(config_path, os.environ)
+    except ConfigError as error:
+        click.echo("The configuration cannot be used:", err=True)
+        for mistake in error.mistakes:
+            click.echo(f"  {mistake}", err=True)
+        sys.exit(2)
+    return config.server.admin_socket or config.server.data_dir / "admin.sock"
+
+
+def show(document: Any) -> None:
+    """Print a result for people and scripts alike."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def read_key(key: str) -> str:
+    """The key itself, or the text of the file of that name."""
+    if key.startswith(("ssh-", "ecdsa-", "sk-")) and " " in key.strip():
+        return key
+    try:
+        return Path(key).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        click.echo(f"There is no readable public key file `{key}`, and it is no OpenSSH key line.", err=True)
+        sys.exit(2)
+
+
+@click.group()
+def user() -> None:
+    """Who may log in."""
+
+
+@user.command("add")
+@click.argument("email")
+@click.argument("key")
+@click.option("--role", "roles", multiple=True, help="A role of the configuration; may be repeated.")
+@place_options
+def user_add(email: str, key: str, roles: tuple[str, ...], **place: Path | None) -> None:
+    """Add a user with a public key (a file or the key itself)."""
+    show(ask(**_place(place), command="user.add", email=email, key=read_key(key), roles=list(roles)))
+
+
+@user.command("list")
+@place_options
+def user_list(**place: Path | None) -> None:
+    """List users."""
+    show(ask(**_place(place), command="user.list"))
+
+
+@user.command("show")
+@click.argument("email")
+@place_options
+def user_show(email: str, **place: Path | None) -> None:
+    """Show one user."""
+    show(ask(**_place(place), command="user.show", email=email))
+
+
+@user.command("disable")
+@click.argument("email")
+@place_options
+def user_disable(email: str, **place: Path | None) -> None:
+    """Keep the user but let them log in no more."""
+    show(ask(**_place(place), command="user.disable", email=email))
+
+
+@user.command("enable")
+@click.argument("email")
+@place_options
+def user_enable(email: str, **place: Path | None) -> None:
+    """Let a disabled user log in again."""
+    show(ask(**_place(place), command="user.enable", email=email))
+
+
+@user.command("remove")
+@click.argument("email")
+@place_options
+def user_remove(email: str, **place: Path | None) -> None:
+    """Remove a user; their tokens end at once."""
+    show(ask(**_place(place), command="user.remove", email=email))
+
+
+@user.command("set-roles")
+@click.argument("email")
+@click.option("--role", "roles", multiple=True, help="A role of the configuration; may be repeated.")
+@place_options
+def user_set_roles(email: str, roles: tuple[str, ...], **place: Path | None) -> None:
+    """Replace the user's roles."""
+    show(ask(**_place(place), command="user.set-roles", email=email, roles=list(roles)))
+
+
+@user.command("add-key")
+@click.argument("email")
+@click.argument("key")
+@place_options
+def user_add_key(email: str, key: str, **place: Path | None) -> None:
+    """Give the user another public key."""
+    show(ask(**_place(place), command="user.add-key", email=email, key=read_key(key)))
+
+
+@user.command("remove-key")
+@click.argument("email")
+@click.argument("fingerprint")
+@place_options
+def user_remove_key(email: str, fingerprint: str, **place: Path | None) -> None:
+    """Take a key from the user."""
+    show(ask(**_place(place), command="user.remove-key", email=email, fingerprint=fingerprint))
+
+
+@click.group()
+def key() -> None:
+    """The keys of this installation."""
+
+
+@key.command("show")
+@place_options
+def key_show(**place: Path | None) -> None:
+    """Print the package key as an OpenSSH line, then its fingerprint."""
+    keys = ask(**_place(place), command="key.show")
+    current = next(entry for entry in keys if entry["current"])
+    click.echo(current["public_key"])
+    click.echo(current["fingerprint"])
+
+
+@key.command("rotate")
+@click.argument("kind", type=click.Choice(["token", "package"]))
+@place_options
+def key_rotate(kind: str, **place: Path | None) -> None:
+    """Make a new key; the one before stays valid or listed."""
+    show(ask(**_place(place), command="key.rotate", kind=kind))
+
+
+@click.group()
+def session() -> None:
+    """Who is logged in."""
+
+
+@session.command("revoke")
+@click.argument("email")
+@place_options
+def session_revoke(email: str, **place: Path | None) -> None:
+    """End every session of a user."""
+    show(ask(**_place(place), command="session.revoke", email=email))
+
+
+@click.group()
+def template() -> None:
+    """The templates that people keep."""
+
+
+@template.command("list")
+@place_options
+def template_list(**place: Path | None) -> None:
+    """List all templates."""
+    show(ask(**_place(place), command="template.list"))
+
+
+@click.group()
+def policy() -> None:
+    """Who may see what, and why."""
+
+
+@policy.command("explain")
+@click.argument("email")
+@click.argument("object_name", metavar="OBJECT")
+@click.option("--action", default=None, help="Only this action, such as rows.")
+@place_options
+def policy_explain(email: str, object_name: str, action: str | None, **place: Path | None) -> None:
+    """Print every decision about an object and its reason."""
+    show(ask(**_place(place), command="policy.explain", email=email, object=object_name, action=action))
+
+
+@click.group()
+def audit() -> None:
+    """What was given to whom."""
+
+
+@audit.command("tail")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@click.option("--email", default=None, help="Only this user's.")
+@place_options
+def audit_tail(limit: int, email: str | None, **place: Path | None) -> None:
+    """Print the newest records, oldest first."""
+    for record in ask(**_place(place), command="audit.tail", limit=limit, email=email):
+        click.echo(json.dumps(record, ensure_ascii=False))
+
+
+@audit.command("verify")
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--key", "key_path", type=click.Path(path_type=Path, exists=True), default=None, help="Public key file.")
+def audit_verify(directory: Path, key_path: Path | None) -> None:
+    """Follow every chain of an audit folder, offline; exit 1 names the first bad record."""
+    from hfitd.audit.keys import load_public_key
+    from hfitd.audit.verify import verify_audit
+
+    public = load_public_key(key_path or directory.parent / "keys" / "audit.pub")
+    report = verify_audit(directory, public)
+    for problem in report.problems:
+        click.echo(str(problem), err=True)
+    click.echo(f"{report.records} records of {len(report.instances)} instances: {'ok' if report.ok else 'DAMAGED'}")
+    sys.exit(0 if report.ok else 1)
+
+
+@click.command()
+@place_options
+def status(**place: Path | None) -> None:
+    """Say how the daemon is."""
+    show(ask(**_place(place), command="status"))
+
+
+def add_admin_verbs(main: click.Group) -> None:
+    """Hang the verbs on the main command."""
+    for command in (user, key, session, template, policy, audit, status):
+        main.add_command(command)
+
+
+def _place(place: Mapping[str, Path | None]) -> dict[str, Path | None]:
+    return {"config_path": place["config_path"], "socket_path": place["socket_path"]}

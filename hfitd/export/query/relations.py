@@ -1,0 +1,71 @@
+"""What stands in a free query where its author wrote a table: a derived table of what the actor may see.
+
+1. Only visible columns are in it, by the catalogue's names (S05, S21).
+2. A constant mask is its literal; a keyed mask is a NULL of the column's type, so that no condition, join, order,
+   group, function or error can ask about the raw value (S22 to S26).
+3. The raw value of a keyed column is added only when ``reach`` is called, under a name no text can have.
+4. The row filter is inside, fenced (S27).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from hfitd.engines.interface import Dialect
+from hfitd.errors import Internal
+from hfitd.export.query.scopes import Field, Source
+from hfitd.export.query.select import mask_of
+from hfitd.masks.interface import BoundMask
+from hfitd.model import MaskedColumn, Relation
+from hfitd.sql import Sql, text
+
+
+class DerivedTable:
+    """One use of a relation in a query."""
+
+    def __init__(
+        self, relation: Relation, dialect: Dialect, masks: Mapping[str, BoundMask], fresh_name: Callable[[], str]
+    ) -> None:
+        self._relation = relation
+        self._dialect = dialect
+        self._masks = masks
+        self._fresh_name = fresh_name
+        self._reached: dict[str, str] = {}
+        self._visible = [item for item in relation.columns if not item.column.invisible]
+
+    def source(self, name: str, schema: str | None) -> Source:
+        """It as an entry of FROM."""
+        return Source(name, tuple(self._field(item) for item in self._visible), schema)
+
+    def sql(self) -> Sql:
+        """The derived table in parentheses; to be asked when everything that is needed was reached."""
+        listed = [self._column(item) for item in self._visible]
+        listed += [
+            f"{self._dialect.identifier(column)} AS {self._dialect.identifier(alias)}"
+            for column, alias in self._reached.items()  # 3
+        ]
+        name = self._relation.table.name
+        start = f"(SELECT {', '.join(listed)} FROM {self._dialect.qualified(name.schema, name.name)}"  # noqa: S608 - 1
+        if self._relation.row_filter is None:
+            return text(f"{start})")
+        return text(f"{start} WHERE (") + self._relation.row_filter + text(f") {self._dialect.fence})")  # 4
+
+    def _field(self, item: MaskedColumn) -> Field:
+        mask = mask_of(item, self._masks)
+        if mask is None or mask.constant:
+            return Field(item.column.name, item.column)
+        if mask.cell is None:
+            raise Internal("A mask has neither a constant nor a cell.")
+        return Field(item.column.name, item.column, mask.cell, lambda: self._reach(item.column.name))
+
+    def _reach(self, column: str) -> str:
+        if column not in self._reached:
+            self._reached[column] = self._fresh_name()
+        return self._reached[column]
+
+    def _column(self, item: MaskedColumn) -> str:
+        column, mask = item.column, mask_of(item, self._masks)
+        name = self._dialect.identifier(column.name)
+        if mask is None:
+            return name
+        return f"{self._dialect.typed_literal(mask.literal if mask.constant else None, column)} AS {name}"  # 2

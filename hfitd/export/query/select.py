@@ -1,0 +1,87 @@
+"""The only SELECT over one relation: explicit columns, masks in place, the row filter below everything else.
+
+1. Columns are the relation's visible ones by the catalogue's names; there is no star at the top.
+2. A constant mask is a literal: the raw value is not read. A keyed mask is a raw column whose output carries the
+   cell that masks it before it leaves the engine. A masked column without its mask is an error, not a raw column.
+3. The row filter stands alone in a fenced derived table, so that no condition, not even one that fails on some
+   values, is evaluated on a row outside it (S27).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from hfitd.engines.interface import Dialect, Output, Select
+from hfitd.errors import Internal
+from hfitd.masks.interface import BoundMask
+from hfitd.model import MaskedColumn, Relation
+from hfitd.sql import Sql, join, text
+
+
+def select_relation(
+    relation: Relation,
+    dialect: Dialect,
+    masks: Mapping[str, BoundMask],
+    *,
+    where: Sql | None,
+    order: Sql | None,
+    ordered: bool = True,
+    limit: int | None,
+    into: str = "",
+    leave_out: Collection[str] = (),
+) -> Select:
+    """Rows of the relation as its actor may see them.
+
+    ``where`` and ``order`` come from ``compile_filter`` and ``compile_order``. ``order`` None is the dialect's row
+    order, which also breaks the ties of a given order; ``ordered`` False takes rows as they come. ``leave_out`` names
+    columns a rendering cannot write, such as generated ones.
+    """
+    shown = [item for item in relation.columns if item.column.name not in leave_out and not item.column.invisible]
+    chosen = [_choose(number, item, dialect, masks, relation) for number, item in enumerate(shown)]
+    listed = ", ".join(sql for sql, _ in chosen)
+    sql = text(f"SELECT {listed} FROM ") + _source(relation, dialect)  # noqa: S608 - 1
+    if where is not None:
+        sql += text(" WHERE (") + where + text(")")
+    if ordered:
+        terms = [part for part in (order, dialect.row_order(relation)) if part is not None and part.pieces]
+        if terms:
+            sql += text(" ORDER BY ") + join(", ", terms)
+    if limit is not None:
+        sql += text(f" LIMIT {int(limit)}")
+    return Select(sql, tuple(output for _, output in chosen), into)
+
+
+def mask_of(item: MaskedColumn, masks: Mapping[str, BoundMask]) -> BoundMask | None:
+    """The mask of a column; Internal when a rule has none (2)."""
+    mask = masks.get(item.column.name)
+    if mask is None and item.rule is not None:
+        raise Internal("A masked column came without its mask.")
+    return mask
+
+
+def _choose(
+    number: int, item: MaskedColumn, dialect: Dialect, masks: Mapping[str, BoundMask], relation: Relation
+) -> tuple[str, Output]:
+    column, mask = item.column, mask_of(item, masks)
+    name = dialect.identifier(column.name)
+    if mask is None:
+        return name, Output(column.name, None, column)
+    if mask.constant:  # 2
+        # An alias that is a key column's name would take its place in ORDER BY.
+        alias = dialect.identifier(f"hfit_mask_{number}") if column.name in relation.table.row_key else name
+        return f"{dialect.typed_literal(mask.literal, column)} AS {alias}", Output(column.name, None, column)
+    if mask.cell is None:
+        raise Internal("A mask has neither a constant nor a cell.")
+    return name, Output(column.name, mask.cell, column)
+
+
+def _source(relation: Relation, dialect: Dialect) -> Sql:
+    name = relation.table.name
+    table = dialect.qualified(name.schema, name.name)
+    if relation.row_filter is None:
+        return text(table)
+    visible = [item.column.name for item in relation.columns]
+    needed = dict.fromkeys([*visible, *relation.table.row_key])  # the row order may need an ungranted key
+    listed = ", ".join(dialect.identifier(column) for column in needed)
+    fenced = text(f"(SELECT {listed} FROM {table} WHERE (") + relation.row_filter  # noqa: S608 - 3
+    return fenced + text(f") {dialect.fence}) AS {dialect.identifier(name.name)}")

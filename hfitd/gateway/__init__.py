@@ -1,0 +1,1 @@
+"""The composed daemon as both doors see it."""

@@ -1,0 +1,43 @@
+"""Whether the daemon can serve, asked at most every few seconds however often somebody wants to know."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+
+from hfitd.errors import HfitError
+from hfitd.export.sources import Sources
+from hfitd.store.interface import Store
+
+KEEP_SECONDS = 5.0
+TIMEOUT_SECONDS = 2.0
+
+
+class Readiness:
+    """The last answers. States are words: ``ok`` or ``unavailable``."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._asked = 0.0
+        self._answers: tuple[str, dict[str, str]] = ("unavailable", {})
+
+    async def ask(self, store: Store, sources: Sources) -> tuple[str, dict[str, str]]:
+        """State of the store and of each provider."""
+        async with self._lock:
+            if time.monotonic() - self._asked > KEEP_SECONDS or self._answers[0] != "ok":
+                names = sorted(sources.engines)
+                asked = [_state(store.ping()), *(_state(sources.engines[name].check()) for name in names)]
+                first, *rest = await asyncio.gather(*asked)
+                self._answers = (first, dict(zip(names, rest, strict=True)))
+                self._asked = time.monotonic()
+            return self._answers
+
+
+async def _state(question: Awaitable[object]) -> str:
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            await question
+    except (HfitError, TimeoutError):
+        return "unavailable"
+    return "ok"

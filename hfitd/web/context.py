@@ -1,0 +1,25 @@
+"""What handlers find on an application and a request."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from hfitd.gateway.core import Gateway
+from hfitd.model import Actor
+
+GATEWAY = web.AppKey("gateway", Gateway)
+ACTOR = web.RequestKey("actor", Actor)
+TOKEN = web.RequestKey("token", str)
+BEGAN = web.RequestKey("began", bool)  # the head of a streamed response has left
+ERROR_CODE = web.RequestKey("error_code", str)
+REQUEST_ID = web.RequestKey("request_id", str)
+
+
+def gateway(request: web.Request) -> Gateway:
+    """The daemon behind this request."""
+    return request.config_dict[GATEWAY]
+
+
+def actor(request: web.Request) -> Actor:
+    """Who asks; the guard put it there."""
+    return request[ACTOR]

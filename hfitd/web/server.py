@@ -1,0 +1,121 @@
+"""The HTTP server: routes from the one table, middlewares in their order, connections that cannot dawdle.
+
+1. The C parser has to be there: the pure-Python one has published request-smuggling faults.
+2. A connection that has not sent a complete head within ten seconds is closed; keep-alive lasts 75 s.
+3. HEAD is answered only where the table says so, never by running a GET handler.
+4. A handler is cancelled when its client leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Sequence
+
+from aiohttp import web
+from aiohttp.http_parser import HttpRequestParser
+from aiohttp.web_protocol import RequestHandler
+
+from hfitd.errors import Internal
+from hfitd.gateway.core import Gateway
+from hfitd.web.context import GATEWAY
+from hfitd.web.middleware import ROUTE, answer_errors, authenticate, identify, refuse_oddities
+from hfitd.web.openapi import make_document
+from hfitd.web.routes import ROUTES
+from hfitd.web.table import Route
+
+HEAD_TIMEOUT_SECONDS = 10.0
+KEEPALIVE_SECONDS = 75.0
+MAX_HEADER_BYTES = 8190
+
+
+def build_app(door: Gateway, routes: Sequence[Route] = ROUTES) -> web.Application:
+    """The application around an opened gateway."""
+    if HttpRequestParser.__module__ != "aiohttp._http_parser":  # (1)
+        raise Internal("aiohttp runs without its C parser; install a wheel for this platform.")
+    app = web.Application(middlewares=[identify, answer_errors, refuse_oddities, authenticate])
+    app[GATEWAY] = door
+    door.document = json.dumps(make_document(routes, door.version)).encode()
+    table: dict[web.AbstractRoute, Route] = {}
+    for route in routes:
+        added = app.router.add_route(route.method, route.path, route.handler)  # (3)
+        table[added] = route
+    app[ROUTE] = table
+    app.on_response_prepare.append(_tidy_headers)
+    return app
+
+
+async def _tidy_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """No version of anything, no sniffing, no framing."""
+    response.headers["Server"] = "hfitd"
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("X-Frame-Options", "DENY")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+
+
+class WebServer:
+    """The listening socket and its connections."""
+
+    def __init__(self, door: Gateway) -> None:
+        self._door = door
+        self._runner = web.AppRunner(
+            build_app(door),
+            access_log=None,
+            auto_decompress=False,
+            handle_signals=False,
+            handler_cancellation=True,  # (4)
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            shutdown_timeout=2.0,
+        )
+        self._watch: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listen on ``server.listen``; OSError when the address is taken."""
+        config = self._door.config.server
+        host, _, port = config.listen.rpartition(":")
+        await self._runner.setup()
+        site = web.TCPSite(
+            self._runner, host.strip("[]"), int(port), ssl_context=_tls(config.tls_certificate, config.tls_key)
+        )
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        self._watch = asyncio.create_task(self._close_dawdlers(), name="close dawdlers")
+
+    async def stop(self) -> None:
+        """Close the socket, then every connection."""
+        if self._watch is not None:
+            self._watch.cancel()
+        await self._runner.cleanup()
+
+    async def _close_dawdlers(self) -> None:
+        """(2) Close what has been waiting for a head for too long."""
+        waiting: dict[RequestHandler, float] = {}
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1.0)
+            server = self._runner.server
+            idle = {c for c in server.connections if is_waiting_for_head(c)} if server is not None else set()
+            waiting = {connection: waiting.get(connection, loop.time()) for connection in idle}
+            for connection, since in waiting.items():
+                if loop.time() - since > HEAD_TIMEOUT_SECONDS:
+                    connection.force_close()
+                    if connection.transport is not None:
+                        connection.transport.abort()
+
+
+def is_waiting_for_head(connection: RequestHandler) -> bool:
+    """Whether a connection is open, serves no request and has not been kept alive by a finished one."""
+    return connection._current_request is None and not connection._request_count
+
+
+def _tls(certificate: object, key: object) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(str(certificate), str(key) if key else None)
+    return context
