@@ -17,7 +17,7 @@ MOUNTS = Path("/proc/self/mountinfo")
 
 
 def is_pseudo_filesystem(path: Path) -> bool:
-    """Whether the folder, as named or with symbolic links followed, lies on a file system that holds no files of people."""
+    """Whether the folder, as named or with links followed, lies on a file system that holds no files of people."""
     real = path.resolve()
     if any(real.is_relative_to(root) or path.is_relative_to(root) for root in ROOTS):
         return True

@@ -117,7 +117,7 @@ def test_what_is_not_toml_is_refused_with_the_place(load, text: str) -> None:
 
 
 def test_a_missing_file_is_one_clear_mistake(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="none.toml cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"none\.toml cannot be read: No such file"):
         load_config(tmp_path / "none.toml", {})
 
 
@@ -277,8 +277,9 @@ def test_artifacts_and_sinks_have_their_forms(load) -> None:
 
 
 def test_engines_need_what_they_need(load) -> None:
-    found = mistakes_of(load, '[providers.a]\ntype="sqlite"\nuser="u"\n[providers.b]\ntype="mysql"\npath="x"\ntls_ca="y"')
-    assert set(found) == {"providers.a.path", "providers.a", "providers.b.path", "providers.b.user", "providers.b.tls_ca"}
+    text = '[providers.a]\ntype="sqlite"\nuser="u"\n[providers.b]\ntype="mysql"\npath="x"\ntls_ca="y"'
+    wrong = {"providers.a.path", "providers.a", "providers.b.path", "providers.b.user", "providers.b.tls_ca"}
+    assert set(mistakes_of(load, text)) == wrong
 
 
 MASKED = PROVIDER + f'[server]\ninsecure = ["secrets"]\n[policy]\nmask_key = "{KEY}"\n'
@@ -294,7 +295,8 @@ MASKED = PROVIDER + f'[server]\ninsecure = ["secrets"]\n[policy]\nmask_key = "{K
     ],
 )
 def test_a_mask_that_would_protect_nothing_is_a_mistake(load, glob: str, hint: str) -> None:
-    assert hint in mistakes_of(load, MASKED + f'[[policy.mask]]\ncolumns = "{glob}"\nmask = "null"')["policy.mask[0].columns"]
+    rule = f'[[policy.mask]]\ncolumns = "{glob}"\nmask = "null"'
+    assert hint in mistakes_of(load, MASKED + rule)["policy.mask[0].columns"]
     assert hint in mistakes_of(load, MASKED + f'[[policy.clear]]\ncolumns = ["{glob}"]')["policy.clear"]
 
 
@@ -310,7 +312,8 @@ def test_options_of_a_mask_stand_beside_its_keys(load) -> None:
 @pytest.mark.parametrize(
     "where",
     [
-        "a = 1; drop table x", "a = 1 -- x", "a = 1 /* x */", "a = 1) or (1 = 1", "(a = 1", "a = 'x", 'a = "x', "a = `x",
+        "a = 1; drop table x", "a = 1 -- x", "a = 1 /* x */", "a = 1) or (1 = 1", "(a = 1", "a = 'x", 'a = "x',
+        "a = `x",
         "a = 1 # x", "a = $$x$$", "a = 'x\\\\' or 1=1", "a = 1 */",
     ],
 )  # fmt: skip
@@ -323,11 +326,13 @@ def test_a_sound_row_filter_is_kept_as_written(load) -> None:
     where = "tenant = 'a;b -- (' AND (\"x\" > 1 OR y IN (SELECT 1))"
     rule = f"[[policy.row_filter]]\ntable = '*/*/*'\nroles = ['dev']\nwhere = '''{where}'''\n[roles.dev]\ngrants = []"
     assert load(MASKED + rule).policy.row_filter[0].where == where
-    assert "devv is no role" in mistakes_of(load, MASKED + rule.replace("['dev']", "['devv']"))["policy.row_filter[0].roles"]
+    found = mistakes_of(load, MASKED + rule.replace("['dev']", "['devv']"))
+    assert "devv is no role" in found["policy.row_filter[0].roles"]
 
 
 @pytest.mark.parametrize(
-    "grant", ["rows", "rows:", "rows:shop", "rows:a/b", "rows:a//b", "files.read:", "files.read:vol", "!x:y", ":a", "rows: a/b/\nc"]
+    "grant",
+    ["rows", "rows:", "rows:a", "rows:a/b", "rows:a//b", "files.read:", "files.read:v", "!x:y", ":a", "rows: a/b/\nc"],
 )
 def test_a_grant_has_an_action_and_an_object(load, grant: str) -> None:
     text = grant.replace("\n", "\\n")
@@ -382,7 +387,8 @@ def test_systemd_credentials_are_names_not_paths(load, tmp_path: Path) -> None:
     (tmp_path / "creds" / "pg").write_text("canary")
     directory = {"CREDENTIALS_DIRECTORY": str(tmp_path / "creds")}
     assert load(PROVIDER + 'password = "cred:pg"', **directory).providers["shop-pg"].password == Secret("canary")
-    assert "one word" in mistakes_of(load, PROVIDER + 'password = "cred:../x"', **directory)["providers.shop-pg.password"]
+    found = mistakes_of(load, PROVIDER + 'password = "cred:../x"', **directory)
+    assert "one word" in found["providers.shop-pg.password"]
 
 
 def test_a_short_mask_key_is_refused(load) -> None:
