@@ -21,10 +21,9 @@ from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.mysql_errors import translated
 from hfitd.engines.mysql_grants import warnings_of
 from hfitd.engines.mysql_snapshot import STALL_SECONDS, MysqlSnapshot
+from hfitd.engines.places import Places
 from hfitd.errors import Busy, DbUnavailable, HfitError, NotFound
 
-QUEUE_SECONDS = 5.0
-QUEUE_LENGTH = 20
 KILL_ATTEMPTS = 3
 KILL_PAUSE_SECONDS = 0.2
 
@@ -38,8 +37,7 @@ class MysqlEngine:
         self.name = provider.name
         self.dialect = MysqlDialect()
         self._provider = provider
-        self._places = asyncio.Semaphore(max(1, provider.max_connections))
-        self._waiting = 0
+        self._places = Places(provider.max_connections)  # 1
         self._open: set[Opened] = set()
         self._kills: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -57,7 +55,9 @@ class MysqlEngine:
         name = database or self._provider.database
         if not name or not self._is_allowed(name):  # 2
             raise NotFound("There is no such database.")
-        async with self._place(), opened(self._provider, name) as session:
+        if self._closed:
+            raise DbUnavailable("This provider is being closed; try again.")
+        async with self._places.take(), opened(self._provider, name) as session:
             with translated():
                 rows = await session.connection.command("SHOW DATABASES")
             readable = [other for (other,) in rows if other is not None and self._is_allowed(other)]
@@ -97,25 +97,6 @@ class MysqlEngine:
             return False
         globs = self._provider.databases
         return name == self._provider.database or any(fnmatch.fnmatchcase(name, glob) for glob in globs)
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:  # 1
-        if self._closed:
-            raise DbUnavailable("This provider is being closed; try again.")
-        if self._places.locked() and self._waiting >= QUEUE_LENGTH:
-            raise Busy(retry_after_seconds=10)
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(QUEUE_SECONDS):
-                await self._places.acquire()
-        except TimeoutError:
-            raise Busy(retry_after_seconds=5) from None
-        finally:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._places.release()
 
     async def _kill(self, session: Opened) -> None:
         """3: shielded, for the caller is often being cancelled."""

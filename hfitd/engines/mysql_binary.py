@@ -20,6 +20,7 @@ Read = Callable[[bytes, int], Value]
 _INTEGER_WIDTHS = {1: 1, 2: 2, 13: 2, 3: 4, 9: 4, 8: 8}
 _DOUBLE, _TIME, _DATE = 5, 11, 10
 _MOMENTS = (7, 12)
+_LARGEST = (2 - 2**-23) * 2.0**127  # of single precision; the server refuses a double above it, however close
 
 
 def needs_binary(fields: Sequence[Field]) -> bool:
@@ -98,7 +99,7 @@ def shortest_float(number: float) -> str:
     """The fewest digits that, read as a double and rounded to single precision, are this number again."""
     for digits in range(6, 10):
         text = f"{number:.{digits}g}"
-        if _single(float(text)) == number:
+        if abs(float(text)) <= _LARGEST and _single(float(text)) == number:
             return text
     return repr(number)
 

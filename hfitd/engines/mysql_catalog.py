@@ -2,7 +2,8 @@
 
 A provider's databases are read together, for foreign keys cross them: the catalogue of one database holds the tables
 of every database the provider may read, and ``TableName.schema`` says which. information_schema compares names
-case-insensitively, so rows are kept by exact comparison here. Sequences (MariaDB) are no tables.
+case-insensitively, so rows are kept by exact comparison here. Sequences (MariaDB) are no tables. What a foreign key
+does on delete and update is unknown to a role that may only SELECT; the key itself is not.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ FROM information_schema.statistics WHERE non_unique = 0 AND table_schema IN ({})
 ORDER BY table_schema, table_name, index_name, seq_in_index"""
 _FOREIGN_KEYS = """SELECT k.table_schema, k.table_name, k.constraint_name, k.column_name,
 k.referenced_table_schema, k.referenced_table_name, k.referenced_column_name, r.delete_rule, r.update_rule
-FROM information_schema.key_column_usage k JOIN information_schema.referential_constraints r
-ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name
-WHERE k.referenced_table_name IS NOT NULL AND k.table_schema IN ({0}) AND r.constraint_schema IN ({0})
+FROM information_schema.key_column_usage k LEFT JOIN information_schema.referential_constraints r
+ON r.constraint_schema IN ({0})
+AND r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name
+WHERE k.referenced_table_name IS NOT NULL AND k.table_schema IN ({0})
 ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position"""
 _JSON_CHECKS = """SELECT constraint_schema, table_name, constraint_name
 FROM information_schema.check_constraints

@@ -16,26 +16,22 @@ from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.mysql_errors import translated
 from hfitd.engines.mysql_insert import CLOSING, opening
 from hfitd.errors import ExportRefused
-from hfitd.model import Catalog, Column, Relation, TableName
+from hfitd.model import Catalog, Column, ForeignKey, Relation, TableName
 
 _DIALECT = MysqlDialect()
+_NOTHING: frozenset[str] = frozenset()
 
 
-async def write_ddl(
-    opened: Opened,
-    database: str,
-    relations: Sequence[Relation],
-    options: DdlOptions,
-    catalog: Catalog | None = None,
-) -> bytes:
-    """The whole file. ``catalog`` is needed for ``whole``: it adds databases and sequences."""
+async def write_ddl(opened: Opened, catalog: Catalog, relations: Sequence[Relation], options: DdlOptions) -> bytes:
+    """The whole file; ``whole`` adds databases and sequences."""
+    database = catalog.database
     tables = sorted((item for item in relations if item.table.kind != "view"), key=lambda item: item.table.name)
     targets = {item.table.name: frozenset(column.column.name for column in item.columns) for item in tables}
-    created = [(item.table.name, await _define(opened, item, targets)) for item in tables]
+    created = [(item.table.name, await _define(opened, catalog, item, targets)) for item in tables]
     statements = _databases(database, list(targets)) if options.whole else []
     if options.option == "dropcreate":
         statements += [f"DROP TABLE IF EXISTS {_spell(name, database)};" for name in targets]
-    for sequence in _wanted_sequences(created, options, catalog, database):
+    for sequence in _wanted_sequences(created, options, catalog):
         statements += await _sequence(opened, sequence, database, options.option)
     exists = "IF NOT EXISTS " if options.option == "ifnotexists" else ""
     for name, definition in created:
@@ -60,7 +56,9 @@ def _databases(database: str, tables: Sequence[TableName]) -> list[str]:
     return [f"CREATE DATABASE IF NOT EXISTS {_DIALECT.identifier(name)};" for name in others]
 
 
-async def _define(opened: Opened, relation: Relation, targets: dict[TableName, frozenset[str]]) -> Created:
+async def _define(
+    opened: Opened, catalog: Catalog, relation: Relation, targets: dict[TableName, frozenset[str]]
+) -> Created:
     name = relation.table.name
     visible = Visible(
         table=name,
@@ -73,22 +71,37 @@ async def _define(opened: Opened, relation: Relation, targets: dict[TableName, f
         with translated():
             shown = await opened.connection.command(f"SHOW CREATE TABLE {_DIALECT.qualified(name.schema, name.name)}")
     except ExportRefused:  # a role with column grants only may not see it
-        return _from_catalog(relation)
+        return _from_catalog(relation, [key for key in catalog.foreign_keys if key.table == name], targets)
     return visible_definition(shown[0][1] or "", visible)
 
 
-def _from_catalog(relation: Relation) -> Created:
+def _from_catalog(
+    relation: Relation, references: Sequence[ForeignKey], targets: dict[TableName, frozenset[str]]
+) -> Created:
     """Columns and keys as the catalogue has them; generated columns become plain ones."""
-    granted = {item.column.name for item in relation.columns}
-    elements = [_column(item.column, clear=item.rule is None) for item in relation.columns]
+    granted = targets[relation.table.name]
+    leading = {key.columns[0] for key in relation.table.keys if granted.issuperset(key.columns)}
+    elements = [_column(item.column, item.rule is None, item.column.name in leading) for item in relation.columns]
     for key in relation.table.keys:
         if granted.issuperset(key.columns):
             kind = "PRIMARY KEY" if key.primary else f"UNIQUE KEY {_DIALECT.identifier(key.name)}"
-            elements.append(f"{kind} ({','.join(map(_DIALECT.identifier, key.columns))})")
+            elements.append(f"{kind} ({_list(key.columns)})")
+    for reference in references:
+        if granted.issuperset(reference.columns) and targets.get(reference.target, _NOTHING).issuperset(
+            reference.target_columns
+        ):
+            elements.append(
+                f"CONSTRAINT {_DIALECT.identifier(reference.name)} FOREIGN KEY ({_list(reference.columns)})"
+                f" REFERENCES {_spell(reference.target, reference.table.schema)} ({_list(reference.target_columns)})"
+            )
     return Created(tuple(elements), "")
 
 
-def _column(column: Column, *, clear: bool) -> str:
+def _list(columns: Sequence[str]) -> str:
+    return ",".join(map(_DIALECT.identifier, columns))
+
+
+def _column(column: Column, clear: bool, leading: bool) -> str:
     parts = [_DIALECT.identifier(column.name), column.type_name]
     if column.collation:
         parts.append(f"COLLATE {column.collation}")
@@ -96,15 +109,17 @@ def _column(column: Column, *, clear: bool) -> str:
         parts.append("NOT NULL")
     if clear and column.default is not None:
         parts.append(f"DEFAULT {column.default}")
+    if leading and column.identity:
+        parts.append("AUTO_INCREMENT")
     return " ".join(parts)
 
 
 def _wanted_sequences(
-    created: Sequence[tuple[TableName, Created]], options: DdlOptions, catalog: Catalog | None, database: str
+    created: Sequence[tuple[TableName, Created]], options: DdlOptions, catalog: Catalog
 ) -> list[TableName]:
     wanted = {sequence for _, definition in created for sequence in definition.sequences}
-    if options.whole and catalog is not None:
-        wanted |= {item.name for item in catalog.sequences if item.name.schema == database}
+    if options.whole:
+        wanted |= {item.name for item in catalog.sequences if item.name.schema == catalog.database}
     return sorted(wanted)
 
 

@@ -52,6 +52,7 @@ class MysqlSnapshot:
         self._database, self._databases = database, tuple(databases)
         self._dialect = dialect
         self._stall_seconds = stall_seconds
+        self._catalog: Catalog | None = None
         self._turn = asyncio.Lock()
         self._holder: asyncio.Task[object] | None = None  # whose statement is running
 
@@ -83,7 +84,9 @@ class MysqlSnapshot:
     async def catalog(self) -> Catalog:
         """The shape of every database the provider may read; see ``mysql_catalog``."""
         async with self._statement():
-            return await read_catalog(self._opened, self._database, self._databases)
+            if self._catalog is None:
+                self._catalog = await read_catalog(self._opened, self._database, self._databases)
+        return self._catalog
 
     async def describe(self, select: Select) -> tuple[OutputType, ...]:
         """Types of the outputs; the server prepares the statement and does not run it."""
@@ -132,9 +135,9 @@ class MysqlSnapshot:
 
     async def ddl(self, relations: Sequence[Relation], options: DdlOptions, sink: Sink) -> Receipt:
         """Statements that create these tables; see ``mysql_ddl``."""
-        catalog = await self.catalog() if options.whole else None
+        catalog = await self.catalog()
         async with self._statement():
-            data = await write_ddl(self._opened, self._database, relations, options, catalog)
+            data = await write_ddl(self._opened, catalog, relations, options)
         await sink.write(data)
         return Receipt(rows=0, size=len(data))
 

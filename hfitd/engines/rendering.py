@@ -33,6 +33,7 @@ from hfitd.model import Kind, Receipt, Sink
 
 RawRow = Sequence[bytes | None]
 Literal = Callable[[bytes], bytes]
+Spell = Callable[[bytes], str]
 
 WRITE_BYTES = 128 * 1024  # what is collected before the sink is awaited
 STATEMENT_BYTES = 512 * 1024  # an INSERT is closed beyond this; far below every default max_allowed_packet
@@ -108,9 +109,10 @@ def text_rows(shape: Shape, rows: Sequence[RawRow]) -> list[Row]:
 class CsvEncoder:
     """RFC 4180 with a header line and CRLF."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, fields: Sequence[Spell] | None = None) -> None:
+        """``fields`` spell one column each, for engines whose values have types of their own."""
         self._names = shape.names
-        self._fields = [_CSV.get(kind, _csv_text) for kind in shape.kinds]
+        self._fields = list(fields) if fields is not None else [csv_field(kind) for kind in shape.kinds]
 
     def head(self) -> bytes:
         """The header line; its names follow the rules of fields."""
@@ -133,13 +135,17 @@ class CsvEncoder:
 class NdjsonEncoder:
     """One JSON object a line, keys in output order."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, values: Sequence[Spell] | None = None) -> None:
+        """``values`` spell one column each, for engines whose values have types of their own."""
         pairs = ",".join(encode_basestring(name).replace("%", "%%") + ":%s" for name in shape.names)
         self._line = "{" + pairs + "}\n"
-        self._values = [
-            _json_checked if kind is Kind.JSON and mask is not None else _JSON.get(kind, _json_text)
-            for kind, mask in zip(shape.kinds, shape.masks, strict=True)
-        ]
+        self._values = (
+            list(values)
+            if values is not None
+            else [
+                json_value(kind, masked=mask is not None) for kind, mask in zip(shape.kinds, shape.masks, strict=True)
+            ]
+        )
 
     def head(self) -> bytes:
         """Nothing."""
@@ -284,6 +290,16 @@ def text_encoder(form: Format, shape: Shape) -> Encoder:
     if form is Format.NDJSON:
         return NdjsonEncoder(shape)
     raise ValueError("SQL is rendered by the engine")
+
+
+def csv_field(kind: Kind) -> Spell:
+    """How CSV spells a cell of this kind."""
+    return _CSV.get(kind, _csv_text)
+
+
+def json_value(kind: Kind, *, masked: bool = False) -> Spell:
+    """How NDJSON spells a cell of this kind; a masked document is embedded only if it is one."""
+    return _json_checked if kind is Kind.JSON and masked else _JSON.get(kind, _json_text)
 
 
 def _text(cell: bytes) -> str:
