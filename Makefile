@@ -1,13 +1,14 @@
-# make demo   a real daemon on sample data: log in, download, verify and load a masked package
-# make test   the whole suite against real PostgreSQL, MariaDB and Redis servers on free ports
-# make lint   ruff and mypy --strict
+# make demo         a real daemon on sample data: log in, download, verify and load a masked package
+# make test         the whole suite against real PostgreSQL, MariaDB and Redis servers on free ports
+# make test-mysql   what has to hold on a real MySQL too (fetches one from the distribution's newest suite)
+# make lint         ruff and mypy --strict
 
 PYTHON ?= python3
 VENV := .venv
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test test-mysql lint clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -30,6 +31,11 @@ demo: $(VENV)/server-installed
 test: $(VENV)/test-installed
 	@sh tests/support/prepare.sh servers
 	$(VENV)/bin/python -m pytest
+
+test-mysql: $(VENV)/test-installed
+	@sh tests/support/prepare.sh servers
+	@sh tests/support/fetch_mysql.sh $(VENV)/mysql
+	HFIT_TEST_MYSQL9=$(VENV)/mysql $(VENV)/bin/python -m pytest -m mysql9
 
 lint: $(VENV)/test-installed
 	$(VENV)/bin/ruff check .

@@ -14,6 +14,7 @@ import pytest
 from tests.live import databases, redis
 from tests.live.certificates import Certificates, make_certificates
 from tests.live.mariadb import mariadb
+from tests.live.mysql9 import fetched_program, mysql9
 from tests.live.postgres import distribution_binaries, postgres, wheel_binaries
 from tests.live.servers import Server
 
@@ -60,6 +61,13 @@ def mariadb_tls_server(certificates: Certificates) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def mysql9_server() -> Iterator[Server]:
+    """A real MySQL; a test that takes it carries ``@pytest.mark.mysql9`` and runs in ``make test-mysql`` only."""
+    with mysql9(fetched_program()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def redis_server() -> Iterator[Server]:
     """Redis with a password, shared by the session."""
     with redis.redis() as server:
@@ -91,6 +99,13 @@ def postgres_new_database(postgres_new_server: Server) -> Iterator[str]:
 def mariadb_database(mariadb_server: Server) -> Iterator[str]:
     """An empty database on ``mariadb_server``, removed afterwards."""
     with databases.fresh_database(mariadb_server) as name:
+        yield name
+
+
+@pytest.fixture
+def mysql9_database(mysql9_server: Server) -> Iterator[str]:
+    """An empty database on ``mysql9_server``, removed afterwards."""
+    with databases.fresh_database(mysql9_server) as name:
         yield name
 
 

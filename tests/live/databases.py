@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import itertools
 import os
 import re
@@ -158,14 +159,15 @@ def _table_digest(server: Server, database: str, table: str) -> str:
         column = _quoted(server, bytes.fromhex(name).decode())
         value = f"{column}+0" if kind == "bit" else f"CAST({column} AS CHAR)" if kind in _AS_TEXT else column
         values.append(f"IF({column} IS NULL, 'N', CONCAT('V', HEX({value})))")
-    counted = run_sql(
+    # Hashed here: newer MySQL servers have no MD5.
+    rows = run_sql(
         server,
-        "SET time_zone = '+00:00', group_concat_max_len = 1073741824, sql_mode = '';"
-        " SELECT COUNT(*), MD5(IFNULL(GROUP_CONCAT(h ORDER BY h SEPARATOR ''), '')) FROM"
-        f" (SELECT MD5(CONCAT_WS(',', {', '.join(values)})) h FROM {_quoted(server, table)}) x;",
+        f"SET time_zone = '+00:00', sql_mode = ''; SELECT CONCAT_WS(',', {', '.join(values)})"
+        f" FROM {_quoted(server, table)};",
         database,
-    )
-    return f"{table}\t{counted}"
+    ).splitlines()
+    digests = sorted(hashlib.md5(row.encode()).hexdigest() for row in rows)
+    return f"{table}\t{len(rows)}\t{hashlib.md5(''.join(digests).encode()).hexdigest()}\n"
 
 
 def _literal(text: str) -> str:

@@ -36,11 +36,7 @@ def mariadb(tls: Certificates | None = None) -> Iterator[Server]:
             install, "--no-defaults", f"--datadir={directory / 'data'}", "--auth-root-authentication-method=normal",
             "--skip-test-db",
         ])  # fmt: skip
-        grant = f"ALTER USER root@localhost IDENTIFIED BY '{password()}';\n"
-        for host in ("127.0.0.1", "%"):
-            grant += f"CREATE OR REPLACE USER root@'{host}' IDENTIFIED BY '{password()}';\n"
-            grant += f"GRANT ALL ON *.* TO root@'{host}' WITH GRANT OPTION;\n"
-        init = account.write(directory / "init.sql", grant.encode())
+        init = account.write(directory / "init.sql", accounts_script().encode())
 
         @contextlib.contextmanager
         def start(port: int) -> Iterator[Server]:
@@ -53,14 +49,27 @@ def mariadb(tls: Certificates | None = None) -> Iterator[Server]:
             server = Server("mysql", "127.0.0.1", port, "root", password(), directory, ca)
             log = directory / "log"
             with account.process(argv, log, signal.SIGTERM) as process:
-                wait_until_ready(process, log, lambda: _answers(server))
+                wait_until_ready(process, log, lambda: answers(server))
                 yield server
 
         with on_free_port(start) as server:
             yield server
 
 
-def _answers(server: Server) -> bool:
+def accounts_script() -> str:
+    """SQL that lets the superuser in over TCP; it can run at every start."""
+    lines = [f"ALTER USER root@localhost IDENTIFIED BY '{password()}';"]
+    for host in ("127.0.0.1", "%"):
+        lines += [
+            f"CREATE USER IF NOT EXISTS root@'{host}';",
+            f"ALTER USER root@'{host}' IDENTIFIED BY '{password()}';",
+            f"GRANT ALL ON *.* TO root@'{host}' WITH GRANT OPTION;",
+        ]
+    return "\n".join([*lines, ""])
+
+
+def answers(server: Server) -> bool:
+    """Whether the superuser can log in over TCP."""
     client = find_binary("mariadb", "HFIT_TEST_MYSQL_BIN", "mariadb-client-core")
     argv: list[str | Path] = [
         client, "--no-defaults", "--protocol=tcp", f"--host={server.host}", f"--port={server.port}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,6 @@ from tests.live.certificates import Certificates
 from tests.live.servers import (
     Account,
     Server,
-    ServerFailed,
     ServerMissing,
     find_binary,
     on_free_port,
@@ -50,7 +48,8 @@ def postgres(binaries: Path, tls: Certificates | None = None) -> Iterator[Server
     """A running PostgreSQL; with ``tls`` it also accepts TLS. Raises ServerMissing, ServerFailed."""
     account = Account.of_servers()
     with account.directory("pg") as directory:
-        binaries = _reachable(binaries, account, directory)
+        probe = [f"{binaries.name}/postgres", "--version"]
+        binaries = account.reachable(binaries.parent, probe, directory) / binaries.name
         secret = account.write(directory / "password", password().encode())
         account.run([
             binaries / "initdb", "-D", directory / "data", "-U", "postgres", f"--pwfile={secret}",
@@ -88,16 +87,3 @@ def _tls_settings(account: Account, directory: Path, tls: Certificates | None) -
     key = account.write(directory / "server.key", tls.key.read_bytes())
     certificate = account.write(directory / "server.crt", tls.certificate.read_bytes())
     return ["ssl=on", f"ssl_key_file={key}", f"ssl_cert_file={certificate}"]
-
-
-def _reachable(binaries: Path, account: Account, directory: Path) -> Path:
-    """A virtual environment below a private home cannot be entered by ``nobody``: copy the server out of it."""
-    try:
-        account.run([binaries / "postgres", "--version"])
-    except (PermissionError, ServerFailed):
-        copy = directory / "program"
-        shutil.copytree(binaries.parent, copy, symlinks=True)
-        for path in (copy, *copy.rglob("*")):
-            os.chown(path, account.uid, account.gid, follow_symlinks=False)
-        return copy / binaries.name
-    return binaries

@@ -127,6 +127,21 @@ class Account:
         os.chown(path, self.uid, self.gid)
         return path
 
+    def reachable(self, program: Path, probe: Sequence[str], directory: Path) -> Path:
+        """``program`` if this account can run ``probe`` in it, else a copy below ``directory``.
+
+        A virtual environment below a private home cannot be entered by ``nobody``.
+        """
+        try:
+            self.run([program / probe[0], *probe[1:]])
+        except (PermissionError, ServerFailed):
+            copy = directory / "program"
+            shutil.copytree(program, copy, symlinks=True)
+            for path in (copy, *copy.rglob("*")):
+                os.chown(path, self.uid, self.gid, follow_symlinks=False)
+            return copy
+        return program
+
     @contextlib.contextmanager
     def process(self, argv: Sequence[str | Path], log: Path, stop: signal.Signals) -> Iterator[subprocess.Popen[bytes]]:
         """A server process that ends with this block, with the interpreter, or with a killed test run."""
