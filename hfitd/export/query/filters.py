@@ -42,6 +42,7 @@ from hfitd.export.query.nodes import (
     Variable,
 )
 from hfitd.export.query.parser import read_condition, read_order
+from hfitd.export.query.spelling import same_column
 from hfitd.masks.interface import BoundMask
 from hfitd.model import Column, Kind, MaskedColumn, Relation
 from hfitd.sql import Sql, bind, join, text
@@ -254,7 +255,7 @@ class _Compiler:
             raise BadRequest("A column can only be qualified by the name of its own table.", resource=ref.table.text)
         name = self._exact(ref.name)
         exact = self._relation.column(name)
-        same = [item for item in self._relation.columns if self._dialect.same_name(item.column.name, name)]
+        same = [item for item in self._relation.columns if same_column(self._dialect, item.column.name, name)]
         found = exact or (same[0] if len(same) == 1 else None)
         if found is None or found.column.invisible:  # 2
             raise BadRequest("There is no such column.", resource=ref.name.text)

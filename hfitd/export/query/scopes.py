@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from hfitd.engines.interface import Dialect
 from hfitd.errors import NotFound, SqlRefused
+from hfitd.export.query.spelling import same_column
 from hfitd.masks.interface import Cell
 from hfitd.model import Column
 
@@ -65,7 +66,7 @@ class Scope:
         """The meaning of a column here or in a query around it; SqlRefused when there are two."""
         scope: Scope | None = self
         while scope is not None:
-            found = scope._find_here(name, table, schema)  # noqa: SLF001 - the same class
+            found = scope._find_here(name, table, schema)
             if found is not None:
                 return Found(found[1], found[0], scope is self)
             scope = scope.parent
@@ -73,7 +74,7 @@ class Scope:
 
     def _find_here(self, name: str, table: str | None, schema: str | None) -> tuple[Source | None, Field] | None:
         if table is None:
-            merged = [item for item in self.merged if self.dialect.same_name(item.name, name)]
+            merged = [item for item in self.merged if same_column(self.dialect, item.name, name)]
             if merged:
                 return None, merged[0]
         matches: list[tuple[Source | None, Field]] = []
@@ -82,7 +83,7 @@ class Scope:
                 continue
             if schema is not None and (source.schema is None or not self.dialect.same_name(source.schema, schema)):
                 continue
-            matches += [(source, item) for item in source.fields if self.dialect.same_name(item.name, name)]
+            matches += [(source, item) for item in source.fields if same_column(self.dialect, item.name, name)]
         if len(matches) > 1:
             raise SqlRefused("A column of the query is ambiguous; name its table.", resource=name)
         return matches[0] if matches else None
@@ -96,20 +97,19 @@ class Scope:
 
     def merge(self, names: Sequence[str], joined: Source) -> None:
         """``JOIN ... USING (names)``: one column of each name, first in ``*``; NotFound when a side lacks it."""
-        same = self.dialect.same_name
         rest = self.star[self.group :]
         front: list[tuple[Source | None, Field]] = []
         for name in names:
-            left = [item for _, item in rest if same(item.name, name)]
-            right = [item for item in joined.fields if same(item.name, name)]
+            left = [item for _, item in rest if same_column(self.dialect, item.name, name)]
+            right = [item for item in joined.fields if same_column(self.dialect, item.name, name)]
             if len(left) != 1 or len(right) != 1:
                 raise no_such_name(name)
             plain = Field(left[0].name, left[0].origin)
-            self.merged = [item for item in self.merged if not same(item.name, name)] + [plain]
+            self.merged = [item for item in self.merged if item.name != plain.name] + [plain]
             front.append((None, plain))
 
         def kept(items: Iterable[tuple[Source | None, Field]]) -> list[tuple[Source | None, Field]]:
-            return [pair for pair in items if not any(same(pair[1].name, name) for name in names)]
+            return [pair for pair in items if not any(same_column(self.dialect, pair[1].name, name) for name in names)]
 
         self.star[self.group :] = front + kept(rest) + kept((joined, item) for item in joined.fields)
 
