@@ -20,7 +20,7 @@ from pathlib import Path
 from hfit.credentials.pins import Trust
 from hfit.errors import IntegrityFailed, TargetBusy, TargetOccupied
 from hfit.package.extract import part_prefix
-from hfit.package.verify import verify_directory
+from hfit.package.verify import verify_package
 
 if sys.platform == "win32":
     import msvcrt
@@ -64,44 +64,42 @@ def clear_leftovers(target: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def check_target(target: Path, trust: Trust, *, force: bool) -> str:
-    """Say early whether ``place`` would work: "absent", "package" or "other", else TargetOccupied (step 2)."""
+def check_target(target: Path, trust: Trust, *, force: bool, archive: bool = False) -> bool:
+    """Whether something has to be replaced; TargetOccupied when it must not be (step 2). ``archive``: it is a file."""
     if target.is_symlink():
         raise _occupied(target, "It is a symbolic link.", forceable=False)
     if not target.exists():
-        return "absent"
-    if _is_precious(target):
-        raise _occupied(target, "It is your home folder, or a folder you stand in.", forceable=False)
-    if target.is_dir() and not any(target.iterdir()):
-        return "other"
-    problem = "It is a file."
-    if target.is_dir():
-        try:
-            verify_directory(target, trust, allow_hidden=True)
-        except IntegrityFailed as error:
-            problem = f"It is not an unmodified package: {error.message}"
-        else:
-            return "package"
-    if not force:
-        raise _occupied(target, problem, forceable=True)
-    return "other"
+        return False
+    if _is_precious(target) or (archive and target.is_dir()):
+        raise _occupied(target, "It is your home folder, or a folder that is in use.", forceable=False)
+    if not force and not (target.is_dir() and not any(target.iterdir())):
+        _require_package(target, trust, archive=archive)
+    return True
+
+
+def _require_package(target: Path, trust: Trust, *, archive: bool) -> None:
+    if target.is_dir() == archive:
+        raise _occupied(target, "It is a file.", forceable=True)
+    try:
+        verify_package(target, trust, allow_hidden=True, allow_expired=True)
+    except IntegrityFailed as error:
+        raise _occupied(target, f"It is not an unmodified package: {error.message}", forceable=True) from error
 
 
 def place(part: Path, target: Path, trust: Trust, *, force: bool) -> None:
     """Make the finished folder ``part`` the target."""
-    if check_target(target, trust, force=force) == "absent":
-        part.rename(target)
-    else:
+    if check_target(target, trust, force=force):
         _exchange(part, target)
+    else:
+        part.rename(target)
     _sync_folder(target.parent)
 
 
-def place_file(part: Path, target: Path, *, force: bool) -> None:
-    """Make the finished file ``part`` the target; a plain file there is replaced, anything else is refused."""
-    if target.is_symlink() and not force:
-        raise _occupied(target, "It is a symbolic link.", forceable=True)
-    if target.is_dir() and not target.is_symlink():
-        raise _occupied(target, "It is a folder.", forceable=False)
+def place_file(part: Path, target: Path) -> None:
+    """Make the finished file ``part`` the target; a plain file there is replaced, links and folders are refused."""
+    if target.is_symlink() or target.is_dir():
+        what = "It is a symbolic link." if target.is_symlink() else "It is a folder."
+        raise _occupied(target, what, forceable=False)
     part.replace(target)
     _sync_folder(target.parent)
 

@@ -1,0 +1,216 @@
+"""``hfit pkg-plan``, ``pkg-download``, ``verify``."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from hfit.client import trust_of
+from hfit.commands.completions import complete_parameters, complete_templates
+from hfit.commands.root import HfitCommand
+from hfit.commands.session import Session, current_session
+from hfit.errors import UsageMistake
+from hfit.package.verify import verify_package
+from hfit.package_download import EXTENSIONS, PackageRequest, download_package, stream_sql
+
+_NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)=(.*)", re.S)
+
+name_argument = click.argument("name", shell_complete=complete_templates)
+parameters_argument = click.argument("parameters", metavar="[PARAM]...", nargs=-1, shell_complete=complete_parameters)
+
+
+@click.command("pkg-plan", cls=HfitCommand)
+@name_argument
+@parameters_argument
+@click.option("--prepare", is_flag=True, default=False, help="Also run the prepare queries, to know their values.")
+def pkg_plan_command(name: str, parameters: tuple[str, ...], prepare: bool) -> None:
+    """Say what a download would do, without reading a row.
+
+    PARAM is key=value, or positional values in the template's order.
+    """
+    session = current_session()
+    plan = session.gateway().plan(name, parse_parameters(parameters), prepare=prepare)
+    if session.printer.json:
+        session.printer.document(plan)
+    else:
+        show_plan(session, plan)
+
+
+@click.command("pkg-download", cls=HfitCommand)
+@name_argument
+@parameters_argument
+@click.option("-o", "--output", default=None, metavar="PATH|-", help="The folder, or the archive; - is stdout.")
+@click.option("--extract/--archive", "extract", default=True, help="A folder, or the archive as it is. [extract]")
+@click.option("--compression", type=click.Choice(list(EXTENSIONS)), default="gzip", help="Of the archive. [gzip]")
+@click.option("--refresh", is_flag=True, default=False, help="Build it anew, by-passing the server's cache.")
+@click.option("--stream-sql", is_flag=True, default=False, help="Write the SQL in load order to standard output.")
+@click.option("--provider", default=None, help="With --stream-sql: whose SQL, when there are several.")
+@click.option("--force", is_flag=True, default=False, help="Replace whatever stands at the target.")
+@click.option("--allow-hidden", is_flag=True, default=False, help="Accept files whose names begin with a dot.")
+def pkg_download_command(
+    *,
+    name: str,
+    parameters: tuple[str, ...],
+    output: str | None,
+    extract: bool,
+    compression: str,
+    refresh: bool,
+    stream_sql: bool,
+    provider: str | None,
+    force: bool,
+    allow_hidden: bool,
+) -> None:
+    """Download, verify and extract a package.
+
+    PARAM is key=value, or positional values in the template's order. The package goes into ./<packageName>/ and gets
+    that name only after every byte and the signature were verified. An unmodified earlier package there is replaced;
+    anything else is left alone (exit 6).
+
+    \b
+    hfit pkg-download customer-case customer_id=42
+    hfit pkg-download customer-case 42 --stream-sql | psql mydb
+    """
+    session = current_session()
+    if provider is not None and not stream_sql:
+        raise UsageMistake("--provider goes with --stream-sql.")
+    target = Path(output) if output and output != "-" else None
+    request = PackageRequest(
+        template_name=name,
+        parameters=parse_parameters(parameters),
+        output=target,
+        archive=not extract,
+        compression=compression,
+        refresh=refresh,
+        force=force,
+        allow_hidden=allow_hidden,
+    )
+    if stream_sql:
+        _stream(session, request, provider, output)
+    elif output == "-":
+        _archive_to_stdout(session, request)
+    else:
+        _download(session, request)
+
+
+def _download(session: Session, request: PackageRequest) -> None:
+    with session.progress(f"{request.template_name}: download") as progress:
+        done = download_package(session.gateway(), request, progress)
+    if session.printer.json:
+        session.printer.document({**done.document(), "insecure": not session.settings.verify_tls})
+        return
+    manifest = done.report.manifest
+    count = len(manifest.members)
+    what = "nothing has changed, nothing was transferred" if done.unchanged else f"{count} files and signature verified"
+    session.printer.note(f"{manifest.package_name}: {what}.")
+    session.printer.detail(f"Package digest {manifest.package_digest}, signed by {manifest.key.fingerprint}.")
+    session.printer.line(str(done.path))
+
+
+def _stream(session: Session, request: PackageRequest, provider: str | None, output: str | None) -> None:
+    if output not in (None, "-"):
+        raise UsageMistake("--stream-sql writes to standard output; use > FILE.")
+    with session.progress(f"{request.template_name}: download") as progress:
+        stream_sql(session.gateway(), request, provider, sys.stdout.buffer, progress)
+
+
+def _archive_to_stdout(session: Session, request: PackageRequest) -> None:
+    """Into a temporary file first, so that only a verified archive is written."""
+    with tempfile.TemporaryDirectory(prefix="hfit-") as folder:
+        target = Path(folder) / ("package" + EXTENSIONS[request.compression])
+        wanted = PackageRequest(
+            request.template_name,
+            request.parameters,
+            target,
+            archive=True,
+            compression=request.compression,
+            refresh=request.refresh,
+            allow_hidden=request.allow_hidden,
+        )
+        with session.progress(f"{request.template_name}: download") as progress:
+            download_package(session.gateway(), wanted, progress)
+        with target.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+
+
+@click.command("verify", cls=HfitCommand)
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--key", default=None, metavar="FILE|FINGERPRINT", help="Trust this key instead of the pinned ones.")
+@click.option("--allow-hidden", is_flag=True, default=False, help="Accept files whose names begin with a dot.")
+def verify_command(path: Path, key: str | None, allow_hidden: bool) -> None:
+    """Verify a package: every file, the archive, the signature.
+
+    PATH is an archive or an extracted folder; no connection is needed. Exit 5 when a single byte is not right, or when
+    the key that signed it is neither pinned (at login) nor named with --key; exit 6 when the package has expired.
+    """
+    session = current_session()
+    report = verify_package(path, trust_of(session.settings, key), allow_hidden=allow_hidden)
+    if session.printer.json:
+        session.printer.document(report.document())
+        return
+    session.printer.fields(report.document())
+    session.printer.note("The package is whole and unaltered.")
+
+
+def parse_parameters(parameters: Sequence[str]) -> Mapping[str, object] | Sequence[object]:
+    """All named, or all positional. UsageMistake for a mixture or a name given twice."""
+    matches = [_NAMED.fullmatch(item) for item in parameters]
+    if not any(matches):
+        return list(parameters)
+    named = {match[1]: match[2] for match in matches if match}
+    if not all(matches):
+        raise UsageMistake(
+            "Give all parameters as key=value, or all as plain values.",
+            suggestions=["A plain value that looks like key=value needs its key before it: name=key=value"],
+        )
+    if len(named) != len(parameters):
+        raise UsageMistake("A parameter is given twice.")
+    return named
+
+
+def show_plan(session: Session, plan: Mapping[str, object]) -> None:
+    """The plan for a person: what it is, then a line per table, then what is refused."""
+    template = plan.get("template")
+    fields = {
+        "template": template.get("name") if isinstance(template, dict) else template,
+        "package": plan.get("package_name"),
+        "plan digest": plan.get("plan_digest"),
+        "policy": plan.get("policy_version"),
+    }
+    variables = plan.get("variables")
+    if isinstance(variables, dict):
+        fields |= {f"${{{name}}}": value for name, value in variables.items()}
+    session.printer.fields(fields)
+    exports = plan.get("exports")
+    listed = [item for item in exports if isinstance(item, dict)] if isinstance(exports, list) else []
+    session.printer.line("")
+    session.printer.table(
+        ["export", "type", "source", "table", "rows", "bytes", "path", "masks"],
+        [row for item in listed for row in _plan_rows(item)],
+    )
+    for item in listed:
+        for refusal in item.get("refusals") or []:
+            session.printer.warn(f"{item.get('key')}: {refusal if isinstance(refusal, str) else _words(refusal)}")
+
+
+def _plan_rows(export: Mapping[str, object]) -> list[list[object]]:
+    source = "/".join(str(export[name]) for name in ("provider", "database", "volume") if export.get(name))
+    head = [export.get("key"), export.get("type"), source]
+    tables = export.get("tables")
+    rows = []
+    for table in tables if isinstance(tables, list) else []:
+        if isinstance(table, dict):
+            path, masks = table.get("path") or [], table.get("masks") or {}
+            shown = ", ".join(f"{column}: {mask}" for column, mask in masks.items())
+            sizes = [table.get("estimated_rows"), table.get("estimated_bytes")]
+            rows.append([*head, table.get("table"), *sizes, " > ".join(map(str, path)), shown])
+    return rows or [[*head, None, None, None, None, None]]
+
+
+def _words(refusal: object) -> str:
+    return str(refusal.get("message") or refusal) if isinstance(refusal, dict) else str(refusal)

@@ -1,0 +1,78 @@
+"""Running a command line: every way it can end becomes an exit code of contract section 2."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+from hfit.commands.root import root
+from hfit.errors import HfitClientError, UsageMistake
+
+INTERRUPTED = 130
+BROKEN_PIPE = 1
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and give its exit code; errors have been printed."""
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        result = root.main(list(arguments), prog_name="hfit", standalone_mode=False)
+        sys.stdout.flush()
+    except HfitClientError as error:
+        return _report(arguments, error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return UsageMistake.exit_code
+    except click.UsageError as error:
+        return _report(arguments, _as_mistake(error))
+    except click.ClickException as error:
+        return _report(arguments, HfitClientError(error.format_message()))
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has gone; without this the interpreter complains once more while it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        return _report(arguments, HfitClientError(f"{error.strerror or error}{where}."))
+    except Exception as error:  # noqa: BLE001 - the last net: a person gets words, -v gets the trace
+        return _unexpected(arguments, error)
+    return result if isinstance(result, int) else 0
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _as_mistake(error: click.UsageError) -> UsageMistake:
+    path = error.ctx.command_path if error.ctx else "hfit"
+    return UsageMistake(error.format_message(), suggestions=[f"See: {path} --help"])
+
+
+def _report(arguments: Sequence[str], error: HfitClientError) -> int:
+    from hfit.output.printer import Printer  # noqa: PLC0415 - lazy start-up
+
+    Printer(json="--json" in arguments, color="--no-color" not in arguments).error(error)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    return error.exit_code
+
+
+def _unexpected(arguments: Sequence[str], error: Exception) -> int:
+    if {"-v", "--verbose"} & set(arguments):
+        traceback.print_exception(error)
+    mistake = HfitClientError(
+        "hfit itself failed; this is a mistake in the program.",
+        reason=f"{type(error).__name__}: {error}",
+        suggestions=["Run it again with -v and report what it prints."],
+    )
+    return _report(arguments, mistake)

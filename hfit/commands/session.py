@@ -1,0 +1,61 @@
+"""What a command works with: settings, printer and connection of this run, made when first asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from hfit.gateway import Gateway
+from hfit.output.printer import Printer
+from hfit.settings import Settings, load_settings
+from hfit.transfer import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of ``hfit``."""
+
+    settings: Settings
+    printer: Printer
+
+    def gateway(self, kind: type[Gateway] = Gateway) -> Gateway:
+        """A connection to the server of the settings."""
+        return kind(settings=self.settings, ask_passphrase=ask_passphrase, warn=self.printer.warn)
+
+    @contextlib.contextmanager
+    def progress(self, title: str) -> Iterator[Progress]:
+        """A progress bar on a terminal, otherwise nothing."""
+        if not self.printer.progress_wanted:
+            yield lambda _, __: None
+            return
+        from hfit.output.progress import progress_bar  # noqa: PLC0415 - lazy: rich costs 60 ms
+
+        with progress_bar(title, color=self.printer.color) as update:
+            yield update
+
+
+def current_session(**flags: str | None) -> Session:
+    """The session of the running command; ``flags`` are its own options that override settings."""
+    meta = click.get_current_context().meta
+    given = {"server-url": meta.get("hfit.server_url"), **flags}
+    if meta.get("hfit.insecure"):
+        given["verify-ssl"] = "false"
+    directory = meta.get("hfit.config_dir")
+    color = not meta.get("hfit.no_color") and not os.environ.get("NO_COLOR")
+    printer = Printer(json=bool(meta.get("hfit.json")), color=color, verbose=int(bool(meta.get("hfit.verbose"))))
+    return Session(load_settings(Path(directory) if directory else None, given), printer)
+
+
+def ask_passphrase(label: str) -> str | None:
+    """The passphrase from HFIT_KEY_PASSPHRASE, else from the terminal, else None."""
+    known = os.environ.get("HFIT_KEY_PASSPHRASE")
+    if known is not None:
+        return known
+    return getpass.getpass(label) if sys.stdin.isatty() else None

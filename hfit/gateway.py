@@ -1,0 +1,385 @@
+"""The gateway as a Python object: one method per route. ``hfit.Client`` adds what is done with packages locally."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from hfit.answers import (
+    as_object,
+    json_body,
+    json_object,
+    json_objects,
+    json_value,
+    malformed,
+    retry_after,
+    server_error,
+)
+from hfit.credentials.token_file import StoredToken, forget_token, read_token
+from hfit.errors import AuthenticationFailed, UsageMistake
+from hfit.settings import Settings, load_settings
+from hfit.streams import checked_lines, split_lines
+from hfit.text import visible
+from hfit.transport import Response, Transport, parse_origin
+
+BASE = "/api/v1"
+TRIES = 4
+PACKAGE_FIRST_BYTE_SECONDS = 900
+MAX_TEMPLATE_BYTES = 1 << 20
+Parameters = Mapping[str, object] | Sequence[object]
+
+
+class Gateway:
+    """Speaks to one gateway with one user's token, which is renewed silently with the same SSH key.
+
+    Every argument left out comes from the environment (``HFIT_*``) or ``<config_dir>/config.toml``. ``ask_passphrase``
+    is asked for the passphrase of a key file; without it ``HFIT_KEY_PASSPHRASE`` is used. ``warn`` gets lines for a
+    person. Methods raise subclasses of ``hfit.errors.HfitClientError`` and nothing else on purpose.
+    """
+
+    def __init__(
+        self,
+        server_url: str | None = None,
+        *,
+        config_dir: str | Path | None = None,
+        email: str | None = None,
+        private_key_path: str | Path | None = None,
+        timeout_seconds: float | None = None,
+        verify_tls: bool | None = None,
+        settings: Settings | None = None,
+        ask_passphrase: Callable[[str], str | None] | None = None,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
+        flags = {
+            "server-url": server_url,
+            "email": email,
+            "private-key-path": None if private_key_path is None else str(private_key_path),
+            "timeout": None if timeout_seconds is None else str(timeout_seconds),
+            "verify-ssl": None if verify_tls is None else str(verify_tls).lower(),
+        }
+        self.settings = settings or load_settings(Path(config_dir) if config_dir else None, flags)
+        self._ask_passphrase = ask_passphrase or (lambda _: os.environ.get("HFIT_KEY_PASSPHRASE"))
+        self._transport = Transport(
+            parse_origin(self.settings.server_url),
+            timeout_seconds=self.settings.timeout_seconds,
+            verify_tls=self.settings.verify_tls,
+            warn=warn or (lambda _: None),
+        )
+        self._token: StoredToken | None = None
+
+    @property
+    def origin(self) -> str:
+        """The normalised address of the gateway."""
+        return str(self._transport.origin)
+
+    # --- who -------------------------------------------------------------------------------------------------------
+
+    def login(self) -> tuple[StoredToken, str, tuple[str, ...]]:
+        """Log in with an SSH key; gives the token, where the key lives, and the fingerprints of newly pinned keys."""
+        email = self.settings.get("email")
+        if not email:
+            hint = "Use --email, or: hfit config set email you@example.com"
+            raise UsageMistake("No e-mail address is set.", suggestions=[hint])
+        return self._log_in(email, "")
+
+    def logout(self) -> bool:
+        """Have the token denied by the server and remove it here. False when there was none."""
+        token = read_token(self.settings.config_dir, self.origin)
+        if token is None:
+            return False
+        try:
+            self._token = token
+            if token.is_fresh():
+                self._once("POST", "/auth/logout", token=token.token).close()
+        finally:
+            self._token = None
+            forget_token(self.settings.config_dir)
+        return True
+
+    def whoami(self) -> Mapping[str, object]:
+        """``email``, ``roles``, ``key_fingerprint``, ``expires_in``."""
+        return self._object("GET", "/auth/whoami")
+
+    def package_keys(self) -> object:
+        """The gateway's package keys as it lists them; ``credentials.pins`` judges them."""
+        return self._object("GET", "/package-keys").get("keys")
+
+    # --- databases -------------------------------------------------------------------------------------------------
+
+    def dbmss(self) -> list[str]:
+        """Names of the database providers you may see."""
+        return self._names("/db/dbmss")
+
+    def dbs(self, provider: str) -> list[str]:
+        """Databases of a provider."""
+        return self._names(f"/db/{_segment(provider)}/dbs")
+
+    def tables(self, provider: str, database: str) -> list[str]:
+        """Tables of a database, as other calls accept them."""
+        return self._names(f"/db/{_segment(provider)}/{_segment(database)}/tables")
+
+    def describe(self, provider: str, database: str, table: str) -> Mapping[str, object]:
+        """Columns, types, keys, foreign keys and masks of a table."""
+        return self._object("GET", f"/db/{_segment(provider)}/{_segment(database)}/{_segment(table)}")
+
+    def table_exists(self, provider: str, database: str, table: str) -> bool:
+        """Whether the table is there for you."""
+        path = f"/db/{_segment(provider)}/{_segment(database)}/{_segment(table)}/rows"
+        with self.open("HEAD", path, accept=(404,)) as response:
+            return response.status != 404
+
+    def rows(
+        self,
+        provider: str,
+        database: str,
+        table: str,
+        *,
+        filter: str = "",
+        order: str = "",
+        limit: int | None = None,
+        csv: bool = False,
+    ) -> Iterator[bytes]:
+        """Masked rows as bytes: NDJSON lines, whose end record is checked and dropped, or CSV in pieces."""
+        query = _given({"filter": filter, "order": order, "limit": "" if limit is None else str(limit)})
+        path = f"/db/{_segment(provider)}/{_segment(database)}/{_segment(table)}/rows"
+        accept = "text/csv" if csv else "application/x-ndjson"
+        with self.open("GET", path, query=query, headers={"Accept": accept}) as response:
+            yield from response.chunks() if csv else checked_lines(split_lines(response.chunks()), end_required=True)
+
+    # --- volumes ---------------------------------------------------------------------------------------------------
+
+    def volumes(self) -> list[str]:
+        """Names of the volumes you may see."""
+        return self._names("/volumes")
+
+    def files(self, volume: str, filters: Mapping[str, list[str]] | None = None) -> Iterator[Mapping[str, object]]:
+        """Entries of a volume: ``name``, ``path``, ``size``, ``modtime``, ``isdir``."""
+        with self.open("GET", f"/files/{_segment(volume)}", query=dict(filters or {})) as response:
+            for line in checked_lines(split_lines(response.chunks()), end_required=False):
+                yield json_object(line)
+
+    def open_file(self, volume: str, query: Mapping[str, str | list[str]], headers: Mapping[str, str]) -> Response:
+        """Start a download of one file: by ``path``, or the best match of filters. 416 is left to the caller."""
+        return self.open("GET", f"/files/{_segment(volume)}/download", query=query, headers=headers, accept=(416,))
+
+    # --- templates -------------------------------------------------------------------------------------------------
+
+    def templates(self) -> list[Mapping[str, object]]:
+        """The templates you may see, with state, digest and parameters."""
+        return json_objects(self._document("GET", "/packtmpl"))
+
+    def template(self, name: str) -> str:
+        """The YAML of a template."""
+        return self._text("GET", _template(name))
+
+    def create_template(self, text: bytes) -> Mapping[str, object]:
+        """Store a new template. An existing name is refused."""
+        return self._object("POST", "/packtmpl", body=text, headers=_YAML)
+
+    def validate_template(self, text: bytes) -> Mapping[str, object]:
+        """Check a template without storing it."""
+        return self._object("POST", "/packtmpl", query={"dry_run": "1"}, body=text, headers=_YAML)
+
+    def update_template(self, name: str, text: bytes) -> Mapping[str, object]:
+        """Replace a template."""
+        return self._object("PUT", _template(name), body=text, headers=_YAML)
+
+    def diff_template(self, name: str, text: bytes) -> str:
+        """The unified diff that ``update_template`` would make; empty when there is none."""
+        return self._text("PATCH", _template(name), body=text, headers=_YAML)
+
+    def delete_template(self, name: str) -> None:
+        """Remove a template."""
+        self.open("DELETE", _template(name)).close()
+
+    def push_templates(self, bundle: bytes, *, dry_run: bool = False) -> list[Mapping[str, object]]:
+        """Store a ``.tar.gz`` of templates, all or nothing; says ``new``, ``updated`` or ``untouched`` of each."""
+        query = {"dry_run": "1"} if dry_run else None
+        headers = {"Content-Type": "application/gzip"}
+        return json_objects(self._document("POST", "/packtmpl-bundle", query=query, body=bundle, headers=headers))
+
+    def share_template(self, name: str) -> Mapping[str, object]:
+        """Let others run a template."""
+        return self._object("POST", _template(name) + "/share")
+
+    # --- packages --------------------------------------------------------------------------------------------------
+
+    def plan(self, template_name: str, parameters: Parameters = (), *, prepare: bool = False) -> Mapping[str, object]:
+        """What a download would do, without reading a data row."""
+        body = json_body({"template_name": template_name, "parameters": _plain(parameters), "prepare": prepare})
+        return self._object("POST", "/packplan", body=body, headers=_JSON, repeat=True)
+
+    def open_package(
+        self,
+        template_name: str,
+        parameters: Parameters = (),
+        *,
+        compression: str = "gzip",
+        refresh: bool = False,
+        known_digest: str = "",
+    ) -> Response:
+        """Start a package download. 304 when ``known_digest`` is the digest of what would be sent."""
+        document = {"template_name": template_name, "parameters": _plain(parameters)}
+        body = json_body({**document, "compression": compression, "refresh": refresh})
+        headers = {**_JSON, **_given({"X-Hfit-Known-Digest": known_digest})}
+        return self.open("POST", "/packdownload", body=body, headers=headers, accept=(304,), repeat=True, slow=True)
+
+    def reopen_package(self, package_id: str, headers: Mapping[str, str]) -> Response:
+        """Ask for a package again by its id, usually with a Range. 404 and 416 are left to the caller."""
+        path = f"/packages/{_segment(package_id)}"
+        return self.open("GET", path, headers=headers, accept=(404, 416), slow=True)
+
+    # --- the one way out -------------------------------------------------------------------------------------------
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | list[str]] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: Sequence[int] = (),
+        repeat: bool = False,
+        slow: bool = False,
+    ) -> Response:
+        """One authenticated exchange. Statuses of 2xx and ``accept`` come back, others become typed errors.
+
+        A 401 renews the token and tries once more. A 503 with Retry-After is waited for when the call can be repeated:
+        GET and HEAD, or ``repeat``. ``slow`` allows fifteen minutes until the first byte.
+        """
+        token, renewed = self._bearer(), False
+        for attempt in range(1, TRIES + 1):
+            response = self._once(method, path, query=query, body=body, headers=headers, token=token, slow=slow)
+            if 200 <= response.status < 300 or response.status in accept:
+                return response
+            error = server_error(response)
+            if error.status == 401 and not renewed:
+                token, renewed = self._renew(), True
+                continue
+            wait = retry_after(response) if error.status == 503 else None
+            if wait is None or attempt == TRIES or not (repeat or method in ("GET", "HEAD")):
+                raise error
+            time.sleep(wait)
+        raise error
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | list[str]] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        token: str = "",
+        slow: bool = False,
+    ) -> Response:
+        sent = {"Accept": "application/json", **(headers or {})}
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        waiting = PACKAGE_FIRST_BYTE_SECONDS if slow else None
+        return self._transport.exchange(
+            method, BASE + path, query=query, body=body, headers=sent, first_byte_seconds=waiting
+        )
+
+    def _bearer(self) -> str:
+        if self._token is None:
+            self._token = read_token(self.settings.config_dir, self.origin)
+        if self._token is None:
+            raise AuthenticationFailed(f"You are not logged in to {self.origin}.", suggestions=["Run: hfit login"])
+        return self._token.token if self._token.is_fresh() else self._renew()
+
+    def _renew(self) -> str:
+        if self._token is None:
+            raise AuthenticationFailed(f"You are not logged in to {self.origin}.", suggestions=["Run: hfit login"])
+        return self._log_in(self._token.email, self._token.fingerprint)[0].token
+
+    def _log_in(self, email: str, fingerprint: str) -> tuple[StoredToken, str, tuple[str, ...]]:
+        from hfit.session import LoginRequest, log_in  # noqa: PLC0415 - lazy start-up: SSH libraries cost 200 ms
+
+        path = self.settings.get("private-key-path")
+        request = LoginRequest(
+            origin=self.origin,
+            email=email,
+            config_dir=self.settings.config_dir,
+            private_key_path=Path(path).expanduser() if path else None,
+            ask_passphrase=self._ask_passphrase,
+            fingerprint=fingerprint,
+        )
+        result = log_in(request, self._post_open)
+        self._token = result.token
+        return result.token, result.key_origin, tuple(key.fingerprint for key in result.learned)
+
+    def _post_open(self, path: str, document: Mapping[str, object]) -> Mapping[str, object]:
+        response = self._once("POST", path, body=json_body(document), headers=_JSON)
+        with response:
+            if not 200 <= response.status < 300:
+                raise server_error(response)
+            return json_object(response.read())
+
+    def _document(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | list[str]] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeat: bool = False,
+    ) -> object:
+        with self.open(method, path, query=query, body=body, headers=headers, repeat=repeat, slow=repeat) as response:
+            return json_value(response.read())
+
+    def _object(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | list[str]] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeat: bool = False,
+    ) -> Mapping[str, object]:
+        return as_object(self._document(method, path, query=query, body=body, headers=headers, repeat=repeat))
+
+    def _names(self, path: str) -> list[str]:
+        names = self._document("GET", path)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise malformed()
+        return names
+
+    def _text(
+        self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> str:
+        with self.open(method, path, body=body, headers={**(headers or {}), "Accept": "*/*"}) as response:
+            data = response.read(MAX_TEMPLATE_BYTES)
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            raise malformed() from error
+
+
+_JSON = {"Content-Type": "application/json"}
+_YAML = {"Content-Type": "application/yaml"}
+
+
+def _segment(name: str) -> str:
+    """One path segment. A name of dots only would be a step in the path, so it is refused."""
+    if not name or set(name) <= {"."}:
+        raise UsageMistake(f"'{visible(name)}' is not a name.")
+    return quote(name, safe="")
+
+
+def _template(name: str) -> str:
+    return "/packtmpl/" + _segment(name)
+
+
+def _given(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}
+
+
+def _plain(parameters: Parameters) -> object:
+    return dict(parameters) if isinstance(parameters, Mapping) else list(parameters)

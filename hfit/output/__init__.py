@@ -1,0 +1,1 @@
+"""What a user sees: data on standard output, words on standard error, progress on a terminal only."""
