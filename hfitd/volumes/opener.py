@@ -98,8 +98,9 @@ class WalkingOpener:
                     if links > MAX_LINKS:
                         raise OSError(errno.ELOOP, "too many links")
                     continue
-                if not todo and not directory:
-                    descriptor = os.open(part, FILE_FLAGS | os.O_NOFOLLOW, dir_fd=folders[-1])  # 2 4
+                if not todo:
+                    flags = FILE_FLAGS | os.O_NOFOLLOW | (os.O_DIRECTORY if directory else 0)  # 2 4
+                    descriptor = os.open(part, flags, dir_fd=folders[-1])
                     return keep_within(descriptor, mount), (*names, part)
                 folder = keep_within(os.open(part, PART_FLAGS, dir_fd=folders[-1]), mount)  # 2
                 stack.callback(os.close, folder)
