@@ -45,6 +45,7 @@ SELECT k.oid::int8 AS oid, k.conname::text AS name, k.conrelid::int8 AS table_oi
     k.convalidated AS is_validated, p.oid IS NOT NULL AS is_copy, pg_get_constraintdef(k.oid) AS definition
 FROM pg_constraint k LEFT JOIN pg_constraint p ON p.oid = k.conparentid
 WHERE k.conrelid = ANY ($1::oid[]) AND k.contype IN ('p', 'u', 'x', 'c', 'f')
+    AND p.conrelid IS DISTINCT FROM k.conrelid
 ORDER BY k.conrelid, k.contype DESC, k.conname
 """
 _INDEXES = """

@@ -225,5 +225,5 @@ class TableText:
 
 def _unless_partition(statement: str, table: ShownTable) -> str:
     name = _dialect.literal(qualified(table.name))
-    place = f"pg_catalog.pg_class WHERE oid = {name}::pg_catalog.regclass"
-    return f"DO $hfit$ BEGIN IF NOT (SELECT relispartition FROM {place}) THEN {statement} END IF; END $hfit$;"
+    is_partition = f"(SELECT relispartition FROM pg_catalog.pg_class WHERE oid = {name}::pg_catalog.regclass)"  # noqa: S608
+    return f"DO $hfit$ BEGIN IF NOT {is_partition} THEN {statement} END IF; END $hfit$;"

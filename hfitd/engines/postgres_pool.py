@@ -160,6 +160,9 @@ class Pool:
             with translated(Stage.CONNECT):
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await connection.execute(_OPEN_SNAPSHOT.format(milliseconds=milliseconds))  # 2 3
+                    if connection.get_server_version().major >= 11:
+                        # Compiling costs small queries a second and gains big exports nothing.
+                        await connection.execute("SET LOCAL jit = off")
         except BaseException:
             self._lent.discard(connection)
             await self._discard(connection)
