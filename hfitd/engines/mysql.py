@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from hfitd.config.model import ProviderConfig
-from hfitd.engines.interface import ServerReport
+from hfitd.engines.interface import Dialect, ServerReport
 from hfitd.engines.mysql_connection import Opened, opened
 from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.mysql_errors import translated
@@ -35,7 +35,7 @@ class MysqlEngine:
 
     def __init__(self, provider: ProviderConfig) -> None:
         self.name = provider.name
-        self.dialect = MysqlDialect()
+        self.dialect: Dialect = MysqlDialect()
         self._provider = provider
         self._places = Places(provider.max_connections)  # 1
         self._open: set[Opened] = set()
@@ -62,7 +62,7 @@ class MysqlEngine:
                 rows = await session.connection.command("SHOW DATABASES")
             readable = [other for (other,) in rows if other is not None and self._is_allowed(other)]
             stall_seconds = self._provider.statement_timeout_seconds + STALL_SECONDS
-            snapshot = MysqlSnapshot(session, name, readable, self.dialect, stall_seconds)
+            snapshot = MysqlSnapshot(session, name, readable, MysqlDialect(), stall_seconds)
             self._open.add(session)
             try:
                 await snapshot.begin()

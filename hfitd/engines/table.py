@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping
 
 from hfitd.config.model import ProviderConfig
 from hfitd.engines.interface import Engine
+from hfitd.engines.mysql import MysqlEngine
 from hfitd.engines.postgres import PostgresEngine
+from hfitd.engines.sqlite import SqliteEngine
 from hfitd.errors import Internal
 
 ENGINES: Mapping[str, Callable[[ProviderConfig], Engine]] = {
     "postgresql": PostgresEngine,
+    "mysql": MysqlEngine,
+    "sqlite": SqliteEngine,
 }
 
 
