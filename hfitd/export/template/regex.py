@@ -75,19 +75,21 @@ class Regex:
         if len(text) > MAX_TEXT or len(text) * len(self.program) > MAX_WORK:
             raise RegexProblem("the text is too long for this pattern")
         threads: dict[int, Captures] = {}
+        seen: set[int] = set()
         best: Captures | None = None
         empty: Captures = (-1,) * (2 * self.groups + 2)
         for position in range(len(text) + 1):
             if best is None and (position == 0 or not anchored):
-                self._enter(threads, 0, empty, position, len(text))
+                self._enter(threads, seen, (0, empty), position, len(text))
             following: dict[int, Captures] = {}
+            seen = set()
             for place, captures in threads.items():
                 step = self.program[place]
                 if step.kind == "match":
                     best = captures
                     break  # the rest is less preferred
                 if position < len(text) and step.test is not None and step.test(text[position]):
-                    self._enter(following, place + 1, captures, position + 1, len(text))
+                    self._enter(following, seen, (place + 1, captures), position + 1, len(text))
             threads = following
             if not threads and (best is not None or anchored):
                 break
@@ -95,20 +97,20 @@ class Regex:
             return None
         return Match(text, tuple(zip(best[::2], best[1::2], strict=True)))
 
-    def _enter(self, threads: dict[int, Captures], place: int, captures: Captures, position: int, end: int) -> None:
-        """Put a thread on a list, following every instruction that eats no character, each once."""
-        todo = [(place, captures)]
-        passed: set[int] = set()
+    def _enter(
+        self, threads: dict[int, Captures], seen: set[int], thread: tuple[int, Captures], position: int, end: int
+    ) -> None:
+        """Put a thread on a list, following every instruction that eats no character, each once per position."""
+        todo = [thread]
         while todo:
             here, captures = todo.pop()
-            if here in threads or here in passed:
+            if here in seen:
                 continue
+            seen.add(here)
             step = self.program[here]
             if step.kind in ("char", "match"):
                 threads[here] = captures
-                continue
-            passed.add(here)
-            if step.kind == "fork":
+            elif step.kind == "fork":
                 todo.append((here + step.other, captures))
                 todo.append((here + step.go, captures))
             elif step.kind == "save":

@@ -101,8 +101,8 @@ def expand(text: str, values: Values, convert: Callable[[str, str], str]) -> str
 
 def path_value(name: str, value: str) -> str:
     """The value, if it is one component (3)."""
-    unprintable = any(ord(char) < 32 or 127 <= ord(char) < 160 or 0xD800 <= ord(char) < 0xE000 for char in value)
-    if not value or value in (".", "..") or "/" in value or "\\" in value or unprintable or len(value) > MAX_VALUE:
+    shaped = 0 < len(value) <= MAX_VALUE and value not in (".", "..") and "/" not in value and "\\" not in value
+    if not shaped or any(ord(char) < 32 or 127 <= ord(char) < 160 or 0xD800 <= ord(char) < 0xE000 for char in value):
         raise PathRefused(f"The value of {name} is not one component of a path.")
     return value
 
