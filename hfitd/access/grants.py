@@ -3,7 +3,7 @@
 The argument, step by step:
 
 1. A role says ``ACTION:OBJECT-GLOB``; with a leading ``!`` it denies. Nothing else is a grant; a text that cannot be
-   read is a mistake, never "no restriction".
+   read is a mistake, never "no restriction". A glob that is only ``*`` means every object of the action.
 2. A denial of any role of the actor that touches the object wins over every grant.
 3. Otherwise one grant that covers the object allows it.
 4. Otherwise it is denied: no role, no access.
@@ -61,8 +61,8 @@ def parse_grant(role: str, text: str) -> Grant:
     except ValueError:
         known = ", ".join(sorted(Action))
         raise ValueError(f"role {role}: {word!r} is no action; actions are {known}") from None
-    if action is Action.AUDIT_READ and not pattern:
-        pattern = "**"
+    if pattern == "*":
+        pattern = "**"  # everything, whatever its number of segments
     try:
         glob = compile_glob(pattern, columns=action in TABLE_ACTIONS, fold=deny)
     except ValueError as mistake:

@@ -165,7 +165,8 @@ class Policy:
 
         ``columns`` are those the caller touches in any way; None means all. A touched column without a class that
         looks personal is ColumnUnclassified; untouched ones are left out of the relation. NotFound when the table
-        does not exist or nothing of it is granted. ``action`` QUERY needs ``rows`` and ``query``.
+        does not exist or nothing of it is granted. ``action`` QUERY needs ``rows`` and ``query``; DDL is about
+        definitions, so columns without a class stay.
         """
         sight = self._sight(actor, provider, catalog, name, action)
         if sight is None:
@@ -232,6 +233,9 @@ class Policy:
             raising = _granting_roles(grants, Action.RAW, paths, column.name)
             raw = bool(raising) and within(seen, rows_of_roles(self._compiled.row_filters, paths, raising))  # 5
             view = self._view(classes, table, column, raw)
+            if view is not None and view.unclassified and action is Action.DDL:
+                # a definition shows no values; whoever reads rows by this relation all the same sees none either
+                view = ColumnView(column, MaskRule("null"))
             if view is not None:
                 views.append(view)
                 rows[column.name] = seen

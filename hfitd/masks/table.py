@@ -8,13 +8,16 @@ from types import MappingProxyType
 from hfitd.errors import MaskDoesNotFit
 from hfitd.masks.constant import CONST, DROP, NULL
 from hfitd.masks.derive import derive_key
+from hfitd.masks.digits import DIGITS, PHONE, REDACT
 from hfitd.masks.fitting import integer_option, refuse
 from hfitd.masks.hashed import HASH
+from hfitd.masks.identifiers import INTEGER, UUID
 from hfitd.masks.interface import BoundMask, Mask
+from hfitd.masks.person import EMAIL, PERSON_NAME
 from hfitd.model import Column, Kind, MaskRule
 
 MASKS: Mapping[str, Mask] = MappingProxyType(
-    {mask.name: mask for mask in (DROP, NULL, CONST, HASH)},
+    {mask.name: mask for mask in (DROP, NULL, CONST, HASH, REDACT, EMAIL, PHONE, PERSON_NAME, DIGITS, UUID, INTEGER)},
 )
 
 # 64 bits: one collision in 30 million runs over a million distinct values
@@ -56,6 +59,7 @@ def bind_mask(rule: MaskRule, column: Column, master_key: bytes, *, unique: bool
 
 
 def _distinct_masks(column: Column) -> list[str]:
-    if column.kind in (Kind.TEXT, Kind.BYTES):
-        return sorted(name for name, mask in MASKS.items() if mask.keyed and mask.injective)
-    return sorted({"integer", "uuid"} & MASKS.keys()) or ["hash"]
+    fitting = {Kind.INTEGER: "integer", Kind.UUID: "uuid", Kind.BYTES: "hash"}
+    if column.kind is Kind.TEXT:
+        return sorted(name for name, mask in MASKS.items() if mask.keyed and mask.injective and name != "integer")
+    return [fitting.get(column.kind, "drop")]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -105,7 +106,7 @@ def test_every_package_key_is_endorsed_by_the_one_before_and_stays_listed(tmp_pa
     listed = PackageKeys.load(tmp_path / "keys").public()
     assert [item["public_key"] for item in listed] == lines[::-1]
     assert [item["current"] for item in listed] == [True, False, False]
-    for newer, older in zip(listed, listed[1:], strict=False):
+    for newer, older in pairwise(listed):
         message = newer["public_key"].encode()
         sshsig.verify(newer["endorsement"], message, ENDORSEMENT_NAMESPACE, parse_public_key(older["public_key"]))
     sshsig.verify(old, b"{}", PACKAGE_NAMESPACE, parse_public_key(lines[0]))

@@ -1,0 +1,107 @@
+"""``person_name`` and ``email``: pseudonyms that look like what they stand for.
+
+Values are folded first (NFC, case, outer blanks), so one person is one pseudonym however the value is spelled. Empty
+values stay empty. Addresses are in the domains that RFC 2606 reserves, so nothing can ever be sent to anybody.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hfitd.errors import MaskDoesNotFit
+from hfitd.masks.derive import digest, fold_person, numbers
+from hfitd.masks.fitting import flag_option, need_kind, need_length, text_option
+from hfitd.masks.interface import BoundMask, Cell, Mask
+from hfitd.masks.words import ENDS, GIVEN, LONGEST_FAMILY, LONGEST_GIVEN, STEMS
+from hfitd.model import Column, Kind, MaskRule
+
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_TAG_LENGTH = 13  # of 32 letters: 65 bits, one collision in 70 million runs over a million addresses
+_DOMAINS = ("example.com", "example.net", "example.org")
+_LONGEST_SHORT = 1 + _TAG_LENGTH + 1 + len(_DOMAINS[0])
+_LONGEST_EMAIL = LONGEST_GIVEN + 1 + LONGEST_FAMILY + 1 + _LONGEST_SHORT - 1
+_PARTS = {
+    "first": LONGEST_GIVEN,
+    "last": LONGEST_FAMILY,
+    "full": LONGEST_GIVEN + 1 + LONGEST_FAMILY,
+}
+
+
+def given_name(key: bytes, word: bytes) -> str:
+    """The given name that stands for a folded word."""
+    return GIVEN[numbers(key, b"first\x00" + word)(len(GIVEN))]
+
+
+def family_name(key: bytes, word: bytes) -> str:
+    """The family name that stands for a folded word."""
+    pick = numbers(key, b"last\x00" + word)
+    return STEMS[pick(len(STEMS))] + ENDS[pick(len(ENDS))]
+
+
+def _bind_name(rule: MaskRule, column: Column, key: bytes) -> BoundMask:
+    need_kind(rule.mask, column, (Kind.TEXT,))
+    part = text_option(rule, "part", _part_of(column.name))
+    if part not in _PARTS:
+        raise MaskDoesNotFit(f"the option part of the mask {rule.mask} is one of {', '.join(_PARTS)}")
+    need_length(rule.mask, column, _PARTS[part])
+
+    def first(value: bytes) -> bytes:
+        folded = fold_person(value)
+        return given_name(key, folded).encode() if folded else b""
+
+    def last(value: bytes) -> bytes:
+        folded = fold_person(value)
+        return family_name(key, folded).encode() if folded else b""
+
+    def full(value: bytes) -> bytes:
+        # the outer words alone, so that "Ann Lee" is made of what "Ann" and "Lee" become in columns of their own
+        words = fold_person(value).split()
+        return f"{given_name(key, words[0])} {family_name(key, words[-1])}".encode() if words else b""
+
+    cells: dict[str, Cell] = {"first": first, "last": last, "full": full}
+    return BoundMask(rule.mask, cell=cells[part])
+
+
+def _part_of(column: str) -> str:
+    name = column.lower()
+    if re.search(r"first|given|fore|middle|fname", name):
+        return "first"
+    return "last" if re.search(r"last|family|sur_?name|lname|maiden", name) else "full"
+
+
+def _bind_email(rule: MaskRule, column: Column, key: bytes) -> BoundMask:
+    need_kind(rule.mask, column, (Kind.TEXT,))
+    short = flag_option(rule, "short")
+    longest = _LONGEST_SHORT if short else _LONGEST_EMAIL
+    need_length(rule.mask, column, longest, "" if short else "give the option short = true, or the mask hash")
+
+    def cell(value: bytes) -> bytes:
+        folded = fold_person(value)
+        if not folded:
+            return b""
+        pick = numbers(key, folded)
+        tag = "".join(_ALPHABET[pick(32)] for _ in range(_TAG_LENGTH))
+        domain = _DOMAINS[pick(len(_DOMAINS))]
+        if short:
+            return f"u{tag}@{domain}".encode()
+        looks = digest(key, b"looks\x00" + folded)
+        return f"{given_name(looks, b'')}.{family_name(looks, b'')}.{tag}@{domain}".lower().encode()
+
+    return BoundMask(rule.mask, cell=cell)
+
+
+PERSON_NAME = Mask(
+    "person_name",
+    _bind_name,
+    "a made-up name; the option part is first, last or full, by default what the column's name says",
+    keyed=True,
+    options=frozenset({"part"}),
+)
+EMAIL = Mask(
+    "email",
+    _bind_email,
+    f"a made-up address of up to {_LONGEST_EMAIL} characters in a reserved domain, up to {_LONGEST_SHORT} with short",
+    keyed=True,
+    injective=True,
+    options=frozenset({"short"}),
+)
