@@ -23,14 +23,13 @@ from typing import Any
 import asyncpg
 
 from hfitd.config.model import ProviderConfig
+from hfitd.engines.places import Places
 from hfitd.engines.postgres_errors import Stage, translated
-from hfitd.errors import Busy, DbUnavailable
+from hfitd.errors import DbUnavailable
 
 Connection = Any  # asyncpg has no types
 
 CONNECT_SECONDS = 5.0
-QUEUE_SECONDS = 5.0
-QUEUE_LENGTH = 20
 CLOSE_SECONDS = 2.0
 IDLE_SECONDS = 30.0  # an unused connection is closed after this
 
@@ -67,8 +66,7 @@ class Pool:
 
     def __init__(self, provider: ProviderConfig) -> None:
         self._provider = provider
-        self._slots = asyncio.Semaphore(max(1, provider.max_connections))
-        self._waiting = 0
+        self._places = Places(provider.max_connections)
         self._lent: set[Connection] = set()
         self._idle: dict[Connection, tuple[str, asyncio.TimerHandle]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -76,8 +74,7 @@ class Pool:
     @asynccontextmanager
     async def lend(self, database: str) -> AsyncIterator[Lease]:
         """A connection with an open snapshot. Leaving the block with an error closes it and ends its query."""
-        await self._take_slot()
-        try:
+        async with self._places.take():  # 5
             lease = Lease(await self._open(database), database)
             try:
                 yield lease
@@ -86,8 +83,6 @@ class Pool:
                 self._lent.discard(lease.connection)
                 if lease.connection not in self._idle:
                     await self._discard(lease.connection)
-        finally:
-            self._slots.release()
 
     async def close(self) -> None:
         """Close every connection, also those in use."""
@@ -115,18 +110,6 @@ class Pool:
                 server_settings={"application_name": "hfitd", "default_transaction_read_only": "on"},
             )
 
-    async def _take_slot(self) -> None:
-        if self._slots.locked() and self._waiting >= QUEUE_LENGTH:  # 5
-            raise Busy(retry_after_seconds=10)
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(QUEUE_SECONDS):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise Busy(retry_after_seconds=5) from None
-        finally:
-            self._waiting -= 1
-
     async def _open(self, database: str) -> Connection:
         kept = self._kept(database)
         if kept is not None:
@@ -148,7 +131,7 @@ class Pool:
 
     async def _make_room(self) -> None:
         # Idle ones count against the limit.
-        if self._idle and len(self._idle) + len(self._lent) >= self._provider.max_connections:
+        if self._idle and len(self._idle) + len(self._lent) >= max(1, self._provider.max_connections):
             oldest = next(iter(self._idle))
             self._idle.pop(oldest)[1].cancel()
             await self._discard(oldest)

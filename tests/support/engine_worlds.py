@@ -7,7 +7,7 @@ function that makes its world and one line in ``tests/contracts/conftest.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hfitd.config.model import ProviderConfig, Secret
 from hfitd.engines.interface import Engine, Output, Select
@@ -15,8 +15,8 @@ from hfitd.engines.table import open_engine
 from hfitd.masks.interface import Cell
 from hfitd.model import Catalog, Column, MaskedColumn, MaskRule, Relation, Table, TableName
 from hfitd.sql import Sql, join, text
-from tests.live.databases import run_sql
-from tests.live.servers import Server
+from tests.live.databases import fresh_database, run_sql
+from tests.live.servers import Server, free_port
 
 SHOP = "shop_contract"  # the database that holds the shop
 
@@ -47,7 +47,12 @@ INSERT INTO "Odd ""Name" VALUES (7, 'x'), (8, NULL);
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """An engine with the shop. ``sleep`` is SQL that runs for ``SECONDS``; ``running`` counts such queries."""
+    """An engine with the shop.
+
+    ``run`` runs a script behind its back; ``load`` runs one in a fresh, empty database and counts the rows of
+    customer, purchase, counted, loose and ``Odd "Name`` there. ``sleep`` is SQL that runs for half a minute and
+    ``sleeping`` counts such queries on the server. ``absent`` is a provider whose server is not there.
+    """
 
     kind: str
     engine: Engine
@@ -56,7 +61,8 @@ class World:
     run: Callable[[str], str]
     sleep: str
     sleeping: Callable[[], int]
-    type_names: dict[str, str]  # of the types "integer", "date", "text", "boolean", "bytes" in a cast
+    load: Callable[[bytes], str]
+    absent: ProviderConfig
 
     def table(self, name: str) -> TableName:
         """A table of the shop."""
@@ -120,6 +126,12 @@ def postgres_world(server: Server) -> World:
         return int(run_sql(server, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30%'"
                                    " AND state = 'active' AND pid <> pg_backend_pid();"))  # fmt: skip
 
+    def load(script: bytes) -> str:
+        tables = ("customer", "purchase", "counted", "loose", '"Odd ""Name"')
+        with fresh_database(server) as name:
+            run_sql(server, script, name)
+            return run_sql(server, "".join(f"SELECT count(*) FROM public.{table};" for table in tables), name)
+
     return World(
         kind="postgresql",
         engine=open_engine(provider),
@@ -128,7 +140,6 @@ def postgres_world(server: Server) -> World:
         run=lambda script: run_sql(server, script, SHOP),
         sleep="SELECT pg_sleep(30)",
         sleeping=sleeping,
-        type_names={
-            "integer": "integer", "date": "date", "text": "text", "boolean": "boolean", "bytes": "bytea",
-        },
-    )  # fmt: skip
+        load=load,
+        absent=replace(provider, port=free_port()),
+    )
