@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import calendar
 import re
 import struct
 from collections.abc import Callable
@@ -62,6 +63,8 @@ def spell(bind: Bind) -> str:
     bare = re.split(r"[ (]", (bind.type_name or "").lower(), maxsplit=1)[0]
     unsigned = "unsigned" in (bind.type_name or "").lower()
     try:
+        if not bare and "\0" in bind.value:
+            raise _Refused  # a caller's: no text parameter holds NUL; the key of a row may
         if bare in _INTEGER_BITS:
             return _integer(bind.value, _INTEGER_BITS[bare], unsigned=unsigned)
         return _BY_TYPE.get(bare, _by_kind(bare))(bind.value)
@@ -134,15 +137,23 @@ def _boolean(value: str) -> str:
 
 
 def _date(value: str) -> str:  # 3
-    if not _DATE.fullmatch(value):
+    if not _DATE.fullmatch(value) or not _is_day(value):
         raise _Refused
     return f"'{value}'"
+
+
+def _is_day(value: str) -> bool:
+    """A day of the calendar, or one that MySQL stores with its month or day unknown (zero)."""
+    year, month, day = (int(part) for part in value.split("-"))
+    if 0 in (month, day):
+        return month <= 12
+    return day <= calendar.monthrange(year or 4, month)[1]
 
 
 def _moment(value: str) -> str:
     """3: a date, or a date and a time of day in UTC, the session's zone; other offsets are refused."""
     match = _MOMENT.fullmatch(value)
-    if not match:
+    if not match or not _is_day(match[1]):
         raise _Refused
     return f"'{match[1]} {match[2]}'" if match[2] else f"'{match[1]}'"
 

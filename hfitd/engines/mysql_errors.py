@@ -99,6 +99,7 @@ _BY_NUMBER: dict[int, tuple[type[HfitError], str]] = {
     1242: (SqlRefused, _REFUSED),
     1292: (SqlRefused, _REFUSED),
     1305: (SqlRefused, _REFUSED),
+    1630: (SqlRefused, _REFUSED),
     1365: (SqlRefused, _REFUSED),
     1367: (SqlRefused, _REFUSED),
     1582: (SqlRefused, _REFUSED),

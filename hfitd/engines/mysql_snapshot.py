@@ -183,27 +183,33 @@ class MysqlSnapshot:
         sql = compose(select.sql)
         async with self._taking_turns():
             async with self._asking():
+                statement, fields = await prepare(self._connection, sql)
+                if len(fields) != len(select.outputs):
+                    await forget(self._connection, statement)
+            if len(fields) != len(select.outputs):
+                self.running = False
+                raise _changed()
+            async with self._asking():
                 await self._limit(limit)
-                fields, parse = await self._start(sql)
-            stream: _Stream | None = None
+                fields, parse = await self._start(sql, statement, fields)
+            types = _types(select, fields)
+            stream = _Stream(raw_rows(self._connection, parse, self._stall_seconds), types)
             try:
-                types = _types(select, fields)
-                stream = _Stream(raw_rows(self._connection, parse, self._stall_seconds), types)
                 yield types, stream
             finally:
-                if stream is None or not stream.ended:
+                if not stream.ended:
                     self._connection.abort()
-            async with self._asking():
-                await self._limit(None if limit is None else -1)
-            self.running = False
+            if stream.ended:
+                async with self._asking():
+                    await self._limit(None if limit is None else -1)
+                self.running = False
 
     async def _limit(self, limit: int | None) -> None:
         if limit is not None:
             await self._connection.command(f"SET SESSION sql_select_limit={limit if limit >= 0 else 'DEFAULT'}")
 
-    async def _start(self, sql: str) -> tuple[tuple[Field, ...], Parse]:
+    async def _start(self, sql: str, statement: int, fields: tuple[Field, ...]) -> tuple[tuple[Field, ...], Parse]:
         """Run it, by the binary protocol if the text protocol would lose digits."""
-        statement, fields = await prepare(self._connection, sql)
         if needs_binary(fields):
             fields = await start_prepared(self._connection, statement)
             return fields, binary_parser(fields)
@@ -251,9 +257,13 @@ async def _texts(stream: AsyncIterator[Sequence[RawRow]], shape: Shape, size: in
         yield held
 
 
+def _changed() -> SchemaChanged:
+    return SchemaChanged("The result has another number of columns than planned; plan again.")
+
+
 def _types(select: Select, fields: Sequence[Field]) -> tuple[Typed, ...]:
     if len(fields) != len(select.outputs):
-        raise SchemaChanged("The result has another number of columns than planned; plan again.")
+        raise _changed()
     return tuple(typed(field, output) for field, output in zip(fields, select.outputs, strict=True))
 
 

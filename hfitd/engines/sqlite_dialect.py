@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime as dt
 import re
 import string
 from collections.abc import Callable
@@ -89,6 +90,8 @@ def bound(bind: Bind) -> Value:
     try:
         if not isinstance(bind.value, str):
             raise _Refused
+        if not declared and "\0" in bind.value:
+            raise _Refused  # a caller's: no text parameter holds NUL; the key of a row may
         bind.value.encode()
         return _BY_KIND.get(kind_of_type(declared), _text)(bind.value)
     except (_Refused, UnicodeEncodeError):
@@ -122,6 +125,10 @@ def _truth(value: str) -> Value:
 
 
 def _date(value: str) -> Value:
+    try:
+        dt.date.fromisoformat(value)
+    except ValueError:
+        raise _Refused from None
     if not _DATE.fullmatch(value):
         raise _Refused
     return value

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.live.databases import create_database, run_sql
-from tests.support import engine_worlds
+from tests.support import engine_worlds, mysql_world, sqlite_world
 from tests.support.engine_worlds import SHOP, World
 
 
@@ -19,9 +19,22 @@ def _postgres(request: pytest.FixtureRequest, server_fixture: str) -> World:
     return engine_worlds.postgres_world(server)
 
 
+def _mariadb(request: pytest.FixtureRequest) -> World:
+    server = request.getfixturevalue("mariadb_server")
+    create_database(server, SHOP)
+    run_sql(server, mysql_world.MYSQL_SHOP, SHOP)
+    return mysql_world.mysql_world(server)
+
+
+def _sqlite(request: pytest.FixtureRequest) -> World:
+    return sqlite_world.sqlite_world(request.getfixturevalue("tmp_path_factory").mktemp("sqlite"))
+
+
 WORLDS = {
     "postgresql": lambda request: _postgres(request, "postgres_server"),
     "postgresql-new": lambda request: _postgres(request, "postgres_new_server"),
+    "mariadb": _mariadb,
+    "sqlite": _sqlite,
 }
 
 

@@ -151,7 +151,8 @@ async def test_ndjson_keeps_every_value(world: World) -> None:
     lines = data.decode().splitlines()
     rows = [json.loads(line) for line in lines]
     assert [row["id"] for row in rows] == [1, 2, 3, 4, 5]
-    assert '"balance":10.50' in lines[0], "a number stands as the engine prints it"
+    printed = "10.5" if world.kind == "sqlite" else "10.50"
+    assert f'"balance":{printed},' in lines[0], "a number stands as the engine prints it"
     assert rows[0]["photo"] == base64.b64encode(b"\x00\xff\n\\'").decode()
     assert (rows[1]["photo"], rows[2]["photo"]) == ("", None)
     assert rows[1]["name"] == "O'Hara, \"Bob\""
@@ -507,6 +508,10 @@ TRICKY = ["plain", "Mixed Case", "a\"b", "a`b", "a'b", "a\\b", "a%sb", "$1", "sÃ
 
 @pytest.mark.parametrize("name", TRICKY)
 async def test_s19_quoted_identifiers_come_back_as_they_were(world: World, name: str) -> None:
+    if world.kind == "mysql" and any(letter > "\uffff" for letter in name):
+        with pytest.raises(ValueError, match="MySQL"):
+            world.engine.dialect.identifier(name)
+        return
     quoted = world.engine.dialect.identifier(name)
     select = query(text(f"SELECT q.{quoted} FROM (SELECT 1 AS {quoted}) AS q"), "one")
     async with world.engine.snapshot() as snapshot:

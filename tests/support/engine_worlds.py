@@ -95,7 +95,8 @@ def select_all(
     place = dialect.qualified(world.schema, name)
     sql = text("SELECT ") + listed + text(f" FROM {place} ORDER BY ") + dialect.row_order(seen)
     outputs = tuple(Output(column.name, (cells or {}).get(column.name), column) for column in chosen)
-    return Select(sql, outputs, into=place)
+    into = dialect.identifier(name) if world.kind == "mysql" else place  # a MySQL schema is a database
+    return Select(sql, outputs, into=into)
 
 
 def query(sql: Sql, *names: str) -> Select:
