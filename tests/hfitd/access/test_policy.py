@@ -169,8 +169,8 @@ GRANTS = st.sampled_from(
     [
         "rows:shop/public/*", "rows:shop/public/customer", "rows:shop/public/customer.email", "rows:shop/**", "rows:*",
         "rows:shop/public/*.code", "raw:shop/public/*.email", "raw:shop/**", "query:shop/public/*",
-        "rows:shop/public/f*", "!rows:shop/public/salary", "!rows:shop/public/*.code", "!raw:shop/public/customer.email",
-        "!rows:shop/public/F*",
+        "rows:shop/public/f*", "!rows:shop/public/salary", "!rows:shop/public/*.code",
+        "!raw:shop/public/customer.email", "!rows:shop/public/F*",
     ]
 )  # fmt: skip
 FILTERS = (
