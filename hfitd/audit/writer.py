@@ -60,6 +60,7 @@ class Writer:
         self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
         self._queue: queue.SimpleQueue[Submission | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="hfitd-audit", daemon=True)
+        self._reserved = True
         self.problem = ""
 
     def start(self, recovered: Recovered) -> None:
@@ -119,7 +120,7 @@ class Writer:
         except (OSError, AuditProblem, TypeError, ValueError) as error:
             self._fail(taken, error)
             return
-        if taken:
+        if taken and self._reserved:
             self._set_problem("")
         seq = first
         for item in taken:
@@ -128,7 +129,7 @@ class Writer:
 
     def _admit(self, batch: list[Submission]) -> list[Submission]:
         """Those that may be written: all, but on a full disk only ends, until there is a reserve again (2)."""
-        if self.problem != _FULL:
+        if self._reserved:
             return batch
         try:
             self._disk.reserve(self._segments.reserve_path, _RESERVE_BYTES)
@@ -139,6 +140,7 @@ class Writer:
                     item.answer(0, _unavailable(_FULL, error))
             self._disk.release(self._segments.reserve_path)
             return ends
+        self._reserved = True
         return batch
 
     def _append(self, records: list[dict[str, object]]) -> int:
@@ -159,6 +161,7 @@ class Writer:
         for item in batch:
             item.answer(0, _unavailable(self.problem, error))
         if full:
+            self._reserved = False
             try:
                 self._disk.release(self._segments.reserve_path)
                 self._append([{"kind": "alarm", "what": "disk full"}])  # 2

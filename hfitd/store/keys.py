@@ -16,7 +16,8 @@ _REST = re.compile(r"[\x21-\x7e]{0,1024}")
 
 
 def key_of(kind: str, *parts: str) -> str:
-    """The key of these parts. Two lists of parts never give the same key; lone surrogates are a ValueError."""
+    """The key of these parts. Two lists of parts never give the same key; lone surrogates and
+    more than 1024 characters are a ValueError."""
     return check_key(f"{kind}:" + ":".join(quote(part, safe="@") for part in parts))
 
 

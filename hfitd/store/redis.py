@@ -216,8 +216,7 @@ class RedisStore:
                     except WatchError:
                         await asyncio.sleep(random.uniform(0, 0.005))  # noqa: S311 - only spreads contenders
 
-        async with self._turns[hash(names[0]) % _STRIPES]:
-            return await self._link.run(names[0], contend)
+        return await self._link.run(names[0], contend, self._turns[hash(names[0]) % _STRIPES])
 
 
 def _begin(pipe: Pipeline) -> None:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -51,10 +52,10 @@ class RedisLink:
             host, port = address.hosts[0]
             self._single = Redis(host=host, port=port, db=address.database, **self._options)
 
-    async def run(self, key: str, operation: Callable[[Redis], Awaitable[_T]]) -> _T:
-        """Run the operation on the client of ``key``, the full key in Redis."""
+    async def run(self, key: str, operation: Callable[[Redis], Awaitable[_T]], turn: asyncio.Lock | None = None) -> _T:
+        """Run the operation on the client of ``key``, the full key in Redis; ``turn`` is held meanwhile."""
         try:
-            async with asyncio.timeout(_OPERATION_SECONDS), self._places:  # 1
+            async with asyncio.timeout(_OPERATION_SECONDS), turn or contextlib.nullcontext(), self._places:  # 1
                 return await self._run_where_it_is(key, operation)
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:  # 3
             raise StoreUnavailable("The shared store does not answer; try again shortly.") from error
