@@ -53,9 +53,14 @@ class LoginRequest:
 def log_in(request: LoginRequest, post: Post) -> LoginResult:
     """Try the usable keys in order, at most three, and store the token. Raises AuthenticationFailed or KeyUntrusted."""
     check_email(request.email)
+    with agent_signers() as agent:
+        return _try_keys(request, _candidates(request, agent), post)
+
+
+def _try_keys(request: LoginRequest, signers: Iterator[Signer], post: Post) -> LoginResult:
     refused: AuthenticationFailed | None = None
     tried = []
-    for signer in _candidates(request):
+    for signer in signers:
         try:
             answer = _exchange(request, signer, post)
         except AuthenticationFailed as error:
@@ -107,9 +112,8 @@ def _accept(request: LoginRequest, signer: Signer, answer: Mapping[str, object])
     return LoginResult(stored, signer.origin, learned)
 
 
-def _candidates(request: LoginRequest) -> Iterator[Signer]:
+def _candidates(request: LoginRequest, agent: tuple[AgentSigner, ...]) -> Iterator[Signer]:
     """Keys worth trying. The agent comes first, because it needs no passphrase; files are opened only when reached."""
-    agent = agent_signers()
     if request.private_key_path is not None:
         yield _named(request.private_key_path, agent, request.ask_passphrase)
         return

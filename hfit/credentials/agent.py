@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Iterator
 
 import paramiko
 
@@ -34,16 +35,29 @@ class AgentSigner:
             ) from error
 
 
-def agent_signers() -> tuple[AgentSigner, ...]:
-    """The agent's usable keys in its order; empty without an agent. Certificates and weak keys are left out."""
-    signers = []
-    with contextlib.suppress(paramiko.SSHException, OSError):
-        for key in paramiko.Agent().get_keys():
-            with contextlib.suppress(ValueError):
-                public_key = public_key_from_blob(key.asbytes())
-                if _strong(public_key):
-                    signers.append(AgentSigner(key, public_key))
-    return tuple(signers)
+@contextlib.contextmanager
+def agent_signers() -> Iterator[tuple[AgentSigner, ...]]:
+    """The agent's usable keys in its order, for the time of the block; empty without an agent.
+
+    Certificates and weak keys are left out.
+    """
+    try:
+        agent = paramiko.Agent()
+    except (paramiko.SSHException, OSError):
+        yield ()
+        return
+    try:
+        yield tuple(_usable(agent.get_keys()))
+    finally:
+        agent.close()
+
+
+def _usable(keys: Iterable[paramiko.AgentKey]) -> Iterator[AgentSigner]:
+    for key in keys:
+        with contextlib.suppress(ValueError):
+            public_key = public_key_from_blob(key.asbytes())
+            if _strong(public_key):
+                yield AgentSigner(key, public_key)
 
 
 def _strong(public_key: PublicKey) -> bool:

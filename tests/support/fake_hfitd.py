@@ -30,7 +30,12 @@ class FakeHfitd:
         self.keys: list[str] = []
         self.package_key = PackageKey()
         self.offered: list[dict[str, Any]] = [
-            {"public_key": self.package_key.line, "fingerprint": self.package_key.fingerprint, "current": True, "endorsement": None}
+            {
+                "public_key": self.package_key.line,
+                "fingerprint": self.package_key.fingerprint,
+                "current": True,
+                "endorsement": None,
+            }
         ]
         self.claimed_origin: str | None = None
         self.nonces: dict[str, str] = {}
@@ -168,7 +173,9 @@ class Handler(BaseHTTPRequestHandler):
         self.fake.logins += 1
         email = self.fake.nonces.pop(asked["nonce"], None)
         key = parse_public_key_line(asked["public_key"])
-        text = f"hfit-login-v1\norigin={self.fake.origin}\nuser={email}\nkey={key.fingerprint}\nnonce={asked['nonce']}\n"
+        text = (
+            f"hfit-login-v1\norigin={self.fake.origin}\nuser={email}\nkey={key.fingerprint}\nnonce={asked['nonce']}\n"
+        )
         try:
             signer = verify_signature(text.encode(), asked["signature"].encode(), LOGIN_NAMESPACE)
         except ValueError:
@@ -203,7 +210,10 @@ class Handler(BaseHTTPRequestHandler):
             case ("GET", "volumes"):
                 self.json(["app_logs"])
             case ("GET", "files", "app_logs"):
-                lines = [{"name": p.rsplit("/")[-1], "path": p, "size": len(d), "modtime": 1, "isdir": False} for p, d in fake.files.items()]
+                lines = [
+                    {"name": p.rsplit("/")[-1], "path": p, "size": len(d), "modtime": 1, "isdir": False}
+                    for p, d in fake.files.items()
+                ]
                 self.chunked([json.dumps(line).encode() + b"\n" for line in lines])
             case ("GET", "files", "app_logs", "download"):
                 self.send_file()
@@ -211,9 +221,36 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_package()
             case ("GET", "packages", package_id):
                 data = fake.find_archive(package_id)
-                self.ranged(data, f'"{package_id}"', X_Hfit_Package=package_id) if data is not None else self.not_found()
+                self.ranged(
+                    data, f'"{package_id}"', X_Hfit_Package=package_id
+                ) if data is not None else self.not_found()
             case ("POST", "packplan"):
-                self.json({"template": {"name": json.loads(self.body)["template_name"]}, "package_name": "case-42", "plan_digest": "ab", "variables": {"cid": "42"}, "exports": [{"key": "a.sql", "type": "table-data", "provider": "shop", "database": "main", "tables": [{"table": "public.customer", "path": ["public.customer"], "estimated_rows": 7, "estimated_bytes": 70, "masks": {"email": "hash"}}], "refusals": ["Column x is not classified."]}]})
+                self.json(
+                    {
+                        "template": {"name": json.loads(self.body)["template_name"]},
+                        "package_name": "case-42",
+                        "plan_digest": "ab",
+                        "variables": {"cid": "42"},
+                        "exports": [
+                            {
+                                "key": "a.sql",
+                                "type": "table-data",
+                                "provider": "shop",
+                                "database": "main",
+                                "tables": [
+                                    {
+                                        "table": "public.customer",
+                                        "path": ["public.customer"],
+                                        "estimated_rows": 7,
+                                        "estimated_bytes": 70,
+                                        "masks": {"email": "hash"},
+                                    }
+                                ],
+                                "refusals": ["Column x is not classified."],
+                            }
+                        ],
+                    }
+                )
             case (_, "packtmpl", *_) | (_, "packtmpl-bundle"):
                 self.template_routes(parts)
             case _:
@@ -235,7 +272,19 @@ class Handler(BaseHTTPRequestHandler):
                 fake.templates[name] = text
             self.json({"name": name, "owner": fake.email, "digest": "d", "state": "draft"}, 201)
         elif self.command == "GET" and len(parts) == 1:
-            self.json([{"name": n, "owner": fake.email, "state": "draft", "project": "", "description": "\x1b[31mred", "parameters": [{"name": "customer_id"}]} for n in fake.templates])
+            self.json(
+                [
+                    {
+                        "name": n,
+                        "owner": fake.email,
+                        "state": "draft",
+                        "project": "",
+                        "description": "\x1b[31mred",
+                        "parameters": [{"name": "customer_id"}],
+                    }
+                    for n in fake.templates
+                ]
+            )
         elif name not in fake.templates:
             self.not_found()
         elif self.command == "PATCH":

@@ -146,7 +146,5 @@ def pack(tar: bytes, compression: str, pieces: int = 3) -> bytes:
         body = b"".join(map(gzip_member, cut))
         assert gzip.decompress(body) == tar
     else:
-        body = b"".join(
-            zstd.compress(part, options={zstd.CompressionParameter.checksum_flag: 1}) for part in cut
-        )
+        body = b"".join(zstd.compress(part, options={zstd.CompressionParameter.checksum_flag: 1}) for part in cut)
     return body + seal(body, compression)

@@ -100,9 +100,7 @@ def test_c02_any_flipped_byte_is_noticed(package: Package, trust: Trust, tmp_pat
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("extra", [b"\0", bytes(512), bytes(10240)], ids=["byte", "block", "record"])
-def test_c02_nothing_may_follow(
-    package: Package, trust: Trust, tmp_path: Path, compression: str, extra: bytes
-) -> None:
+def test_c02_nothing_may_follow(package: Package, trust: Trust, tmp_path: Path, compression: str, extra: bytes) -> None:
     refused(write(tmp_path / "p", package.archive(compression) + extra), trust)
     refused(write(tmp_path / "p", pack(package.tar() + extra, compression)), trust)
 
@@ -231,7 +229,14 @@ def test_c04_hostile_names_are_refused_even_when_signed(
 
 
 def test_c04_names_that_are_one_file_somewhere_are_refused() -> None:
-    for pair in (("A", "a"), ("caf\u00e9", "cafe\u0301"), ("a", "a/b"), ("a/b", "A"), ("x", "x"), ("STRASSE", "stra\u00dfe")):
+    for pair in (
+        ("A", "a"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("a", "a/b"),
+        ("a/b", "A"),
+        ("x", "x"),
+        ("STRASSE", "stra\u00dfe"),
+    ):
         with pytest.raises(PackageInvalid):
             check_distinct(pair)
 
@@ -246,7 +251,17 @@ def test_hidden_names_can_be_allowed_but_never_version_control() -> None:
 
 
 def kinds() -> list[bytes]:
-    return [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE, b"S", b"L", b"7"]
+    return [
+        tarfile.SYMTYPE,
+        tarfile.LNKTYPE,
+        tarfile.CHRTYPE,
+        tarfile.BLKTYPE,
+        tarfile.FIFOTYPE,
+        tarfile.DIRTYPE,
+        b"S",
+        b"L",
+        b"7",
+    ]
 
 
 @pytest.mark.parametrize("kind", kinds())
