@@ -32,11 +32,12 @@ from hfitd.config.model import Config
 from hfitd.engines.table import open_engine
 from hfitd.errors import ConfigError
 from hfitd.export.artifacts import Artifacts
-from hfitd.export.downloads import Downloads, Workshop
+from hfitd.export.downloads import Downloads
 from hfitd.export.library import Library
 from hfitd.export.rows import RowStreams
 from hfitd.export.sources import Sources
 from hfitd.export.spool import Spool
+from hfitd.export.workshop import Workshop
 from hfitd.gateway.core import Gateway
 from hfitd.gateway.readiness import Readiness
 from hfitd.observe.events import (
@@ -52,6 +53,7 @@ from hfitd.observe.events import (
 from hfitd.observe.lag import watch_loop_lag
 from hfitd.observe.logs import configure_logging
 from hfitd.observe.observer import Observer
+from hfitd.store.interface import Store
 from hfitd.store.open import open_store
 from hfitd.store.secret import load_secret
 from hfitd.store.templates import Templates
@@ -120,17 +122,28 @@ async def close_sources(sources: Sources) -> None:
         volume.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What everything else stands on: keys, store, audit, and the sources that a reload replaces."""
+
+    token_keys: TokenKeys
+    package_keys: PackageKeys
+    store: Store
+    audit: AuditLog
+    current: Current
+    observer: Observer
+
+
 @asynccontextmanager
-async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tuple[Gateway, Current]]:
-    """Everything behind the doors, closed again in reverse order."""
+async def open_ground(config: Config, observer: Observer) -> AsyncIterator[Ground]:
+    """Keys are loaded, the store and the audit log opened, the sources prepared; closed in reverse order."""
     data_dir, keys_dir = config.server.data_dir, keys_folder(config)
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         token_keys, package_keys = TokenKeys.load(keys_dir), PackageKeys.load(keys_dir)
-        password = config.store.password.reveal() if config.store.password else None
         store = await open_store(
             config.store.url,
-            password=password,
+            password=config.store.password.reveal() if config.store.password else None,
             data_dir=data_dir,
             keys_dir=keys_dir,
             on_tampered=lambda key: observer.event(StoreTampered(key)),
@@ -146,57 +159,61 @@ async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tupl
         stack.push_async_callback(audit.close)
         current = Current(config, open_sources_of(config, keys_dir))
         stack.push_async_callback(lambda: close_sources(current.sources))
-        spool = Spool(data_dir / "spool")
-        artifacts = Artifacts(
-            store,
-            _artifact_folder(config),
-            load_secret(keys_dir / "artifact.key"),
-            ttl_seconds=config.artifacts.ttl_seconds,
-            max_bytes=config.artifacts.max_bytes,
-        )
-        workshop = Workshop(
-            sources=lambda: current.sources,
-            max_costs=current.max_costs,
-            artifacts=artifacts,
-            spool=spool,
-            audit=audit,
-            observer=observer,
-            limits=config.limits,
-            origin=config.server.origin,
-            sign=package_keys.sign,
-        )
+        yield Ground(token_keys, package_keys, store, audit, current, observer)
+
+
+def make_workshop(config: Config, ground: Ground) -> Workshop:
+    """What every job works with."""
+    artifacts = Artifacts(
+        ground.store,
+        _artifact_folder(config),
+        load_secret(keys_folder(config) / "artifact.key"),
+        ttl_seconds=config.artifacts.ttl_seconds,
+        max_bytes=config.artifacts.max_bytes,
+    )
+    return Workshop(
+        sources=lambda: ground.current.sources,
+        max_costs=ground.current.max_costs,
+        artifacts=artifacts,
+        spool=Spool(config.server.data_dir / "spool"),
+        audit=ground.audit,
+        observer=ground.observer,
+        limits=config.limits,
+        origin=config.server.origin,
+        sign=ground.package_keys.sign,
+    )
+
+
+@asynccontextmanager
+async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tuple[Gateway, Current]]:
+    """Everything behind the doors, closed again in reverse order."""
+    async with open_ground(config, observer) as ground:
+        workshop = make_workshop(config, ground)
         downloads = Downloads(workshop)
-        stack.push_async_callback(downloads.close)
-        users = Users(store)
-        tokens = Tokens(token_keys, users, store, config.server.origin, config.auth.token_ttl_seconds)
-        yield (
-            Gateway(
-                config=config,
-                version=installed_version(),
-                store=store,
-                users=users,
-                challenges=Challenges(store, users, config.auth, config.server.origin),
-                tokens=tokens,
-                token_keys=token_keys,
-                package_keys=package_keys,
-                limits=Limits(store, config.limits, config.auth),
-                audit=audit,
-                observer=observer,
-                sources=lambda: current.sources,
-                library=Library(Templates(store), lambda: current.sources),
-                downloads=downloads,
-                row_streams=RowStreams(
-                    lambda: current.sources,
-                    spool,
-                    audit,
-                    observer,
-                    limits=config.limits,
-                    max_costs=current.max_costs,
-                ),
-                readiness=Readiness(),
-            ),
-            current,
+        users = Users(ground.store)
+        origin, store = config.server.origin, ground.store
+        door = Gateway(
+            config=config,
+            version=installed_version(),
+            store=store,
+            users=users,
+            challenges=Challenges(store, users, config.auth, origin),
+            tokens=Tokens(ground.token_keys, users, store, origin, config.auth.token_ttl_seconds),
+            token_keys=ground.token_keys,
+            package_keys=ground.package_keys,
+            limits=Limits(store, config.limits, config.auth),
+            audit=ground.audit,
+            observer=observer,
+            sources=workshop.sources,
+            library=Library(Templates(store), workshop.sources),
+            downloads=downloads,
+            row_streams=RowStreams(workshop),
+            readiness=Readiness(),
         )
+        try:
+            yield door, ground.current
+        finally:
+            await downloads.close()
 
 
 def _audit_event(notice: AuditNotice) -> AuditState | SinkDropped:

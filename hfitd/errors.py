@@ -16,7 +16,8 @@
     |                                                      AuditUnavailable, ShuttingDown
     |- QueryTimeout                504  TIMEOUT
     |- Internal                    500  INTERNAL_ERROR     SourceChanged, SchemaChanged
-    `- ConfigError                 never on the wire: what is wrong with config.toml, all of it at once
+    |- ConfigError                 never on the wire: what is wrong with config.toml, all of it at once
+    `- AdminRefused                never on the wire: what the daemon answered an admin verb
 
 The wire code of an error is its class name in UPPER_SNAKE case. A message helps the caller and never
 holds SQL, a value, a host, a path of the server or a secret; the cause (``raise ... from``) is for the log.
@@ -261,3 +262,11 @@ class ConfigError(HfitError):
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         self.mistakes = tuple(mistakes)
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+class AdminRefused(HfitError):
+    """The daemon refused an admin command with ``wire_code``."""
+
+    def __init__(self, message: str, wire_code: str, suggestions: Sequence[str]) -> None:
+        super().__init__(message, suggestions=suggestions)
+        self.wire_code = wire_code

@@ -11,19 +11,11 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from hfitd.errors import BadRequest, HfitError, Unavailable
+from hfitd.errors import AdminRefused, BadRequest, HfitError, Unavailable
 from hfitd.model import Json
 
 MAX_LINE = 64 * 1024
 TIMEOUT_SECONDS = 30.0
-
-
-class AdminRefused(HfitError):
-    """The daemon refused an admin command."""
-
-    def __init__(self, code: str, message: str, suggestions: tuple[str, ...] = ()) -> None:
-        super().__init__(message, suggestions=suggestions)
-        self.wire_code = code
 
 
 def parse_request(line: bytes) -> tuple[str, Mapping[str, Json]]:
@@ -65,6 +57,6 @@ def ask_daemon(path: Path, command: str, arguments: Mapping[str, Json]) -> Json:
     document = json.loads(answer)
     if "error" in document:
         refused = document["error"]
-        raise AdminRefused(refused["code"], refused["message"], tuple(refused["suggestions"]))
+        raise AdminRefused(refused["message"], refused["code"], refused["suggestions"])
     result: Json = document["result"]
     return result

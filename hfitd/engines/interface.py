@@ -143,7 +143,10 @@ class Engine(Protocol):
     """One provider."""
 
     name: str
-    dialect: Dialect
+
+    @property
+    def dialect(self) -> Dialect:
+        """How it spells things."""
 
     async def databases(self) -> list[str]:
         """Databases that may be read, sorted."""

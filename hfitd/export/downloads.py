@@ -16,16 +16,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hfitd.audit.log import AuditLog, AuditToken
-from hfitd.config.model import LimitsConfig
+from hfitd.audit.log import AuditToken
 from hfitd.errors import HfitError, NotFound, QueryTimeout, ShuttingDown
-from hfitd.export.artifacts import Artifact, Artifacts, effective_policy
+from hfitd.export.artifacts import Artifact, effective_policy
 from hfitd.export.items.interface import Member, PlanScope, RunScope, Step, TablePlan
 from hfitd.export.job import Job
 from hfitd.export.package.build import Finished, PackageBuild
@@ -33,15 +32,14 @@ from hfitd.export.package.codec import CODECS
 from hfitd.export.package.context import PackageContext, SourceEntry
 from hfitd.export.package.part import Budget
 from hfitd.export.plan import Plan, describe_plan, make_plan, needed_sources
-from hfitd.export.prepare import Variable, resolve_variables
-from hfitd.export.record import describe_failure, package_record, reopen_record, table_objects
+from hfitd.export.prepare import Variable, parameter_json, resolve_variables
+from hfitd.export.record import describe_failure, is_unexpected, package_record, reopen_record, table_objects
 from hfitd.export.requests import PackageRequest
 from hfitd.export.sources import OpenSource, SourceKey, Sources, open_sources
-from hfitd.export.spool import Spool
 from hfitd.export.template.variables import find_variables
+from hfitd.export.workshop import Workshop
 from hfitd.model import Actor, Json
 from hfitd.observe.events import CacheAsked, ExtractionStarted
-from hfitd.observe.observer import Observer
 
 COMPRESSION_THREADS = 2
 RENDERER_VERSION = 1  # raise it when the same rows would be written as other bytes
@@ -60,21 +58,6 @@ class Delivery:
     def etag(self) -> str:
         """``"<package id>"`` (ruling 12)."""
         return f'"{self.package_id}"'
-
-
-@dataclass(frozen=True, slots=True)
-class Workshop:
-    """What every job needs and none changes."""
-
-    sources: Callable[[], Sources]
-    max_costs: Callable[[], Mapping[str, float | None]]
-    artifacts: Artifacts
-    spool: Spool
-    audit: AuditLog
-    observer: Observer
-    limits: LimitsConfig
-    origin: str
-    sign: Callable[[bytes], str]
 
 
 class Downloads:
@@ -211,7 +194,7 @@ class Downloads:
             if self._by_key.get(job.key) is job:
                 del self._by_key[job.key]
             self._by_id.pop(job.id, None)
-            if job.error is not None:
+            if job.error is not None and is_unexpected(job.error):
                 self._shop.observer.event(describe_failure(job.error))
             await asyncio.shield(self._shop.spool.remove(folder))
 
@@ -313,8 +296,8 @@ class Downloads:
             template_text=request.template.text,
             template_digest=request.template.digest,
             description=request.template.description,
-            parameters={parameter.name: parameter.value for parameter in request.parameters},
-            variables={name: v.document() for name, v in variables.items()},
+            parameters={parameter.name: parameter_json(parameter) for parameter in request.parameters},
+            variables={name: variables[name].document() for name in _shown(request, variables)},
             sources=entries,
             policy_version=plan.policy_version,
             plan_digest=plan.digest,
@@ -363,7 +346,9 @@ async def _expect(step: Step, run: RunScope, variables: Mapping[str, Variable]) 
 
 def _shown(request: PackageRequest, variables: Mapping[str, Variable]) -> dict[str, str | None]:
     names = [step.variable for step in request.template.prepare]
-    return {name: variables[name].value if name in variables else "unknown" for name in [*variables, *names]}
+    declared = request.template.parameters is not None
+    shown = [name for name in variables if not (declared and name.isdigit())]
+    return {name: variables[name].value if name in variables else "unknown" for name in [*shown, *names]}
 
 
 def _shown_name(request: PackageRequest, variables: Mapping[str, Variable]) -> str:

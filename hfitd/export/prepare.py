@@ -32,6 +32,15 @@ class Variable:
         return {"value": self.value, "source": self.source}
 
 
+def parameter_json(parameter: Parameter) -> Json:
+    """A parameter as ``METADATA/input.json`` has it: numbers and truth values as such, the rest as text."""
+    if parameter.value is not None and parameter.type in {"integer", "bigint"}:
+        return int(parameter.value)
+    if parameter.value is not None and parameter.type == "boolean":
+        return parameter.value == "true"
+    return parameter.value
+
+
 def parameter_variables(parameters: Sequence[Parameter]) -> dict[str, Variable]:
     """Parameters under their name and under ``n`` of ``$n``."""
     variables: dict[str, Variable] = {}

@@ -87,6 +87,11 @@ def describe_failure(error: BaseException | None) -> ErrorRaised:
     return ErrorRaised(known.code, error)
 
 
+def is_unexpected(error: BaseException) -> bool:
+    """Whether a failure is ours or a source's, not a refusal of what was asked."""
+    return not isinstance(error, HfitError) or error.status >= 500
+
+
 def _object(source: SourceKey, table: TablePlan) -> str:
     return f"{source.provider}/{table.table.replace('.', '/', 1)}"
 

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from hfitd.audit.log import AuditLog
-from hfitd.config.model import LimitsConfig
 from hfitd.engines.interface import Format
 from hfitd.errors import NotFound, PermissionDenied, QueryTimeout, ShuttingDown
 from hfitd.export.browse import list_databases
@@ -20,12 +17,12 @@ from hfitd.export.items.interface import PlanScope, RunScope
 from hfitd.export.items.rows import RowsItem
 from hfitd.export.job import Job
 from hfitd.export.package.codec import CODECS
-from hfitd.export.record import describe_failure, rows_record
+from hfitd.export.record import describe_failure, is_unexpected, rows_record
 from hfitd.export.sources import Sources, open_sources
-from hfitd.export.spool import Spool, SpoolSink
+from hfitd.export.spool import SpoolSink
 from hfitd.export.template.model import Export, TableData
+from hfitd.export.workshop import Workshop
 from hfitd.model import Actor
-from hfitd.observe.observer import Observer
 
 ITEM = RowsItem()
 
@@ -51,26 +48,12 @@ class RowsRequest:
 class RowStreams:
     """Starts row streams; each is a job with one reader."""
 
-    def __init__(
-        self,
-        sources: Callable[[], Sources],
-        spool: Spool,
-        audit: AuditLog,
-        observer: Observer,
-        *,
-        limits: LimitsConfig,
-        max_costs: Callable[[], Mapping[str, float | None]],
-    ) -> None:
-        self._sources = sources
-        self._spool = spool
-        self._audit = audit
-        self._observer = observer
-        self._limits = limits
-        self._max_costs = max_costs
+    def __init__(self, workshop: Workshop) -> None:
+        self._shop = workshop
 
     async def start(self, actor: Actor, request: RowsRequest) -> Job:
         """A job whose bytes are the rows; returns when nothing can be refused any more."""
-        sources = self._sources()
+        sources = self._shop.sources()
         if request.database not in await list_databases(sources, actor, request.provider):
             raise NotFound("There is no such database.", resource=request.database)
         job = Job("", CODECS["none"], 0.0)
@@ -87,9 +70,9 @@ class RowStreams:
         return job
 
     async def _drive(self, job: Job, actor: Actor, request: RowsRequest, sources: Sources) -> None:
-        folder = self._spool.job_folder(job.id)
+        folder = self._shop.spool.job_folder(job.id)
         try:
-            async with asyncio.timeout(self._limits.job_timeout_seconds):
+            async with asyncio.timeout(self._shop.limits.job_timeout_seconds):
                 await self._run(job, actor, request, sources)
         except TimeoutError:
             job.fail(QueryTimeout("The rows took longer than limits.job_timeout allows."))
@@ -98,9 +81,9 @@ class RowStreams:
         except Exception as error:  # noqa: BLE001 - whatever it was, the reader has to learn of it
             job.fail(error)
         finally:
-            if job.error is not None:
-                self._observer.event(describe_failure(job.error))
-            await asyncio.shield(self._spool.remove(folder))
+            if job.error is not None and is_unexpected(job.error):
+                self._shop.observer.event(describe_failure(job.error))
+            await asyncio.shield(self._shop.spool.remove(folder))
 
     async def _run(self, job: Job, actor: Actor, request: RowsRequest, sources: Sources) -> None:
         export = request.export()
@@ -108,13 +91,13 @@ class RowStreams:
         async with open_sources(sources, keys) as opened:
             catalogs = {key: source.catalog for key, source in opened.items()}
             step = ITEM.plan(export, PlanScope(actor, sources, catalogs))
-            token = await self._audit.begin(rows_record(actor, step))
+            token = await self._shop.audit.begin(rows_record(actor, step))
             outcome, rows, size = "failed", 0, 0
             try:
-                checked = await step.check(RunScope(actor, sources, opened, {}, self._max_costs()))
-                job.path = self._spool.folder / job.id / "rows"
-                with self._spool.open_file(job.path) as file:
-                    sink = SpoolSink(file, self._limits.package_bytes, job.grow)
+                checked = await step.check(RunScope(actor, sources, opened, {}, self._shop.max_costs()))
+                job.path = self._shop.spool.folder / job.id / "rows"
+                with self._shop.spool.open_file(job.path) as file:
+                    sink = SpoolSink(file, self._shop.limits.package_bytes, job.grow)
                     job.mark_checked()
                     built = await checked.members[0].build(sink)
                     rows, size = built.rows or 0, sink.size
@@ -123,5 +106,5 @@ class RowStreams:
                         await sink.write(json.dumps(end).encode() + b"\n")
                 outcome = "done"
             finally:
-                await asyncio.shield(self._audit.end(token, outcome, rows=rows, size=size))
+                await asyncio.shield(self._shop.audit.end(token, outcome, rows=rows, size=size))
         job.end()

@@ -11,6 +11,7 @@ GATEWAY = web.AppKey("gateway", Gateway)
 ACTOR = web.RequestKey("actor", Actor)
 TOKEN = web.RequestKey("token", str)
 BEGAN = web.RequestKey("began", bool)  # the head of a streamed response has left
+SENT = web.RequestKey("sent", tuple[int, int])  # status and size of a response that is complete
 ERROR_CODE = web.RequestKey("error_code", str)
 REQUEST_ID = web.RequestKey("request_id", str)
 

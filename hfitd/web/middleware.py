@@ -32,7 +32,7 @@ from hfitd.errors import (
 )
 from hfitd.observe.events import ErrorRaised, RequestDone
 from hfitd.observe.logs import request_context
-from hfitd.web.context import ACTOR, BEGAN, ERROR_CODE, REQUEST_ID, TOKEN, gateway
+from hfitd.web.context import ACTOR, BEGAN, ERROR_CODE, REQUEST_ID, SENT, TOKEN, gateway
 from hfitd.web.ranges import client_address
 from hfitd.web.table import Guard, Route
 
@@ -75,6 +75,8 @@ async def identify(request: web.Request, handler: Next) -> web.StreamResponse:
             response = await handler(request)
             status, size, code = response.status, response.body_length, request.get(ERROR_CODE, "")
         finally:
+            if SENT in request:
+                (status, size), code = request[SENT], ""
             route = route_of(request)
             path = route.path if route else "unknown"
             seconds = time.perf_counter() - started

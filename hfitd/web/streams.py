@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from hfitd.web.context import BEGAN
+from hfitd.web.context import BEGAN, SENT
 from hfitd.web.ranges import Span
 
 CHUNK = 256 * 1024
@@ -33,6 +33,13 @@ async def begin(
     return response
 
 
+async def finish(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """End the response. A client that has everything may leave at once; that is no abort."""
+    await response.write_eof()
+    request[SENT] = (response.status, response.body_length)
+    return response
+
+
 async def send_chunks(
     request: web.Request, chunks: AsyncIterator[bytes], headers: Mapping[str, str]
 ) -> web.StreamResponse:
@@ -40,8 +47,7 @@ async def send_chunks(
     response = await begin(request, 200, headers, None)
     async for chunk in chunks:
         await response.write(chunk)
-    await response.write_eof()
-    return response
+    return await finish(request, response)
 
 
 async def send_span(
@@ -59,8 +65,7 @@ async def send_span(
             raise ConnectionResetError("the file became shorter")
         await response.write(data)
         position += len(data)
-    await response.write_eof()
-    return response
+    return await finish(request, response)
 
 
 def head_response(headers: Mapping[str, str], length: int | None = None, status: int = 200) -> web.Response:

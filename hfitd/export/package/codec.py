@@ -90,7 +90,8 @@ class GzipCodec:
 
 class _ZstdFrame:
     def __init__(self) -> None:
-        options: dict[int, int] = {zstd.CompressionParameter.checksum_flag: 1, zstd.CompressionParameter.compression_level: ZSTD_LEVEL}
+        keys = zstd.CompressionParameter
+        options: dict[int, int] = {keys.checksum_flag: 1, keys.compression_level: ZSTD_LEVEL}
         self._compressor = zstd.ZstdCompressor(options=options)
 
     def compress(self, data: bytes) -> bytes:

@@ -12,9 +12,9 @@ from hfitd.errors import BadRequest
 from hfitd.export.downloads import Delivery
 from hfitd.export.requests import Given, PackageRequest, read_request
 from hfitd.web.bodies import DownloadBody, PlanBody, read_json
-from hfitd.web.context import actor, gateway
+from hfitd.web.context import SENT, actor, gateway
 from hfitd.web.ranges import wanted_span
-from hfitd.web.streams import attachment, begin, head_response, send_chunks, send_span
+from hfitd.web.streams import attachment, begin, finish, head_response, send_chunks, send_span
 
 MAX_BODY = 1024 * 1024
 
@@ -62,9 +62,8 @@ async def package_events(request: web.Request) -> web.StreamResponse:
     with delivery.job.reading():
         async for kind, data in delivery.job.follow():
             await response.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode())
-    await response.write_eof()
     await gateway(request).downloads.delivered(delivery, "done", 0)
-    return response
+    return await finish(request, response)
 
 
 async def _request(
@@ -93,6 +92,8 @@ async def _deliver(request: web.Request, delivery: Delivery, known_digest: str) 
         return response
     finally:
         failed = delivery.job.error is not None
+        if SENT in request:  # the client may have left the moment it had everything
+            outcome, sent = "done", request[SENT][1]
         await downloads.delivered(delivery, "failed" if failed else outcome, sent)
 
 
