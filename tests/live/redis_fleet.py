@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.live.certificates import Certificates
 from tests.live.redis import command
 from tests.live.servers import (
     START_TIMEOUT_SECONDS,
@@ -49,6 +50,28 @@ def redis_node(*extra: str, low_port: bool = False) -> Iterator[Server]:
 
         with on_free_port(start) as server:
             yield server
+
+
+@contextlib.contextmanager
+def redis_tls(certificates: Certificates) -> Iterator[tuple[Server, int]]:
+    """A Redis and the port on which it speaks TLS."""
+    account = Account.of_servers()
+    with account.directory("rt") as folder:
+        certificate = account.write(folder / "server.crt", certificates.certificate.read_bytes())
+        key = account.write(folder / "server.key", certificates.key.read_bytes())
+        port = free_port()
+        options = (
+            "--tls-port",
+            port,
+            "--tls-cert-file",
+            certificate,
+            "--tls-key-file",
+            key,
+            "--tls-auth-clients",
+            "no",
+        )
+        with redis_node(*map(str, options)) as server:
+            yield server, port
 
 
 @contextlib.contextmanager

@@ -10,8 +10,9 @@ from hfitd.store.interface import Record
 from hfitd.store.redis import RedisStore
 from hfitd.store.redis_address import parse_redis_url
 from tests.live import redis
+from tests.live.certificates import Certificates
 from tests.live.proxy import tcp_proxy
-from tests.live.redis_fleet import redis_node
+from tests.live.redis_fleet import redis_node, redis_tls
 from tests.live.servers import Server
 
 _GENEROUS_SECONDS = 4.0  # the promise is 2 s; the rest is for a busy machine
@@ -151,6 +152,18 @@ async def test_an_account_without_scripts_and_other_keys_is_enough(redis_server:
     await store.delete("user:b")
     await store.close()
     assert redis.command(redis_server, "ACL", "DELUSER", "narrow") == ":1"
+
+
+async def test_over_tls_the_certificate_and_its_name_are_checked(certificates: Certificates) -> None:
+    with redis_tls(certificates) as (server, port):
+        ca = certificates.authority
+        store = await RedisStore.open(f"rediss://localhost:{port}/0?ca={ca}", server.password)
+        assert await store.write("user:a", b"1") == 1
+        await store.close()
+        for url in (f"rediss://localhost:{port}/0", f"rediss://127.1:{port}/0?ca={ca}"):
+            with pytest.raises(StoreUnavailable) as caught:
+                await RedisStore.open(url, server.password)
+            assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize(
