@@ -7,7 +7,9 @@ The argument that no raw value leaves ungranted:
 2. A denial of any role wins, on a table also for its partitions.
 3. A dropped column is absent; it cannot be asked for.
 4. Every other rule of the policy travels with the column as its MaskRule, and a Relation is the only way to rows.
-5. ``raw`` lifts a mask only on rows that the roles granting ``raw`` may see.
+5. ``raw`` lifts a mask only where the roles that grant it let through every row that any role of the actor could,
+   whether that role grants anything or not: otherwise one role's rows would show another role's raw values, or
+   taking a grant away could lift a mask. A row filter without roles holds for all of them.
 6. A column that no rule and no clearance names and that looks personal is refused, or masked, never shown, unless
    the owner said ``unclassified = "allow"``.
 7. Row filters of the roles go into the relation, so that every read is fenced by them.
@@ -45,7 +47,7 @@ from hfitd.model import (
     TableName,
 )
 
-_KEPT_CATALOGS = 32
+_KEPT_CATALOGS = 8
 _BLANKS = {
     Kind.TEXT: "",
     Kind.BYTES: "",
@@ -223,15 +225,17 @@ class Policy:
         grants = self._grants_of(actor)
         actions = (Action.ROWS, Action.QUERY) if action is Action.QUERY else (action,)
         classes = self._classes_of(provider, catalog)
+        filters = self._compiled.row_filters
+        widest = rows_of_roles(filters, paths, (role for role in actor.roles if role in self._compiled.grants))
         views: list[ColumnView] = []
         rows: dict[str, Rows] = {}
         for column in table.columns:
             granting = _granting_roles(grants, actions[0], paths, column.name)
             if not granting or not all(_granting_roles(grants, item, paths, column.name) for item in actions[1:]):
                 continue  # 1
-            seen = rows_of_roles(self._compiled.row_filters, paths, granting)
+            seen = rows_of_roles(filters, paths, granting)
             raising = _granting_roles(grants, Action.RAW, paths, column.name)
-            raw = bool(raising) and within(seen, rows_of_roles(self._compiled.row_filters, paths, raising))  # 5
+            raw = bool(raising) and within(widest, rows_of_roles(filters, paths, raising))  # 5
             view = self._view(classes, table, column, raw)
             if view is not None and view.unclassified and action is Action.DDL:
                 # a definition shows no values; whoever reads rows by this relation all the same sees none either

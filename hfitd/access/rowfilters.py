@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from hfitd.access.globs import Glob, compile_glob
 from hfitd.config.model import RowFilterPolicy
+from hfitd.config.rules import row_filter_problem
 from hfitd.sql import Sql, join, text
 
 # alternatives of conditions that hold together; an empty alternative lets every row through
@@ -40,8 +41,9 @@ def compile_row_filters(
             mistakes.append(f"policy.row_filter: {mistake}")
             continue
         mistakes.extend(f"policy.row_filter: there is no role {role!r}" for role in policy.roles if role not in roles)
-        if not policy.where.strip() or any(mark in policy.where for mark in (";", "--", "/*", "\x00")):
-            mistakes.append(f"policy.row_filter: the condition of {policy.table} is empty or holds ; or a comment")
+        problem = row_filter_problem(policy.where) if policy.where.strip() else "is empty"
+        if problem:
+            mistakes.append(f"policy.row_filter: the condition of {policy.table} {problem}")
         compiled.append(RowFilter(glob, frozenset(policy.roles), policy.where.strip()))
     return tuple(compiled)
 

@@ -203,7 +203,7 @@ def cells(grants: dict[str, tuple[str, ...]], column: str) -> tuple[bool, bool, 
     return True, view.raw or view.rule is None, stores
 
 
-@settings(max_examples=150)
+@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(["one", "two", "free"]), st.lists(GRANTS, max_size=4).map(tuple)), st.data())
 def test_removing_a_grant_never_adds_access(roles, data):
     positive = [(role, line) for role, lines in roles.items() for line in lines if not line.startswith("!")]
@@ -299,6 +299,17 @@ def test_raw_on_some_rows_does_not_lift_the_mask_on_others():
     assert (rules(both)["email"], condition(both)) == ("hash", None)
     mine = policy.relation(Actor("x@example.org", ("mine",)), "shop", CATALOG, CUSTOMER.name)
     assert (rules(mine)["email"], condition(mine)) == (None, "((store_id = 1))")
+
+
+def test_raw_under_a_filter_for_all_roles_lifts_the_mask_whatever_other_roles_there_are():
+    policy = policy_of(
+        roles={"author": ("template.edit:*",), "mine": ("rows:shop/**", "raw:shop/**")},
+        mask=(masked("shop/public/customer.email", "hash"),),
+        row_filter=(RowFilterPolicy("shop/public/customer", (), "store_id = 1"),),
+        clear=CLEAR,
+    )
+    relation = policy.relation(Actor("x@example.org", ("author", "mine", "ghost")), "shop", CATALOG, CUSTOMER.name)
+    assert (rules(relation)["email"], condition(relation)) == (None, "((store_id = 1))")
 
 
 def test_a_free_query_needs_rows_and_query():
@@ -493,6 +504,12 @@ def test_a_filter_without_roles_holds_for_every_role():
     assert where(policy, "dev", word="film") == "((film_id < 10))"
 
 
+@pytest.mark.parametrize("condition_", ["", "  ", "1=1; select 1", "1=1 --", "1=1 /* x", "1=1) OR (1=1", "(1=1", "'a"])
+def test_a_filter_that_could_leave_its_parentheses_is_a_mistake(condition_):
+    config = PolicyConfig(row_filter=(RowFilterPolicy("shop/public/film", (), condition_),))
+    assert len(policy_mistakes(config, {})) == 1
+
+
 # --- the policy as a value
 
 
@@ -510,7 +527,7 @@ def test_every_mistake_is_reported_at_once():
     roles = {"dev": RoleConfig("dev", ("rows", "eat:x", "rows:a//b"))}
     mistakes = policy_mistakes(config, roles)
     assert len(mistakes) == 11
-    for word in ("shop//x.y", "hsah", "'x'", "'all'", "ghost", "c is empty or holds ;", "eat", "perhaps"):
+    for word in ("shop//x.y", "hsah", "'x'", "'all'", "ghost", "of a/b/c must be one expression", "eat", "perhaps"):
         assert any(word in mistake for mistake in mistakes), word
     with pytest.raises(Internal):
         Policy(config, roles, KEY)
