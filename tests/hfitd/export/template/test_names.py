@@ -20,8 +20,10 @@ BAD = [
     "caf\u0065\u0301", "x" * 101, "a" * 256, "a/b/c/d/e/f/g/h/i", "com¹", "LPT9.log", "aux .txt"[:4] + ".", "a\u202eb",
     "a\u200bb", "-rf", "a|b", "a?b", "a*b", 'a"b', "a<b", "\ue000", "\u0378", ".",
 ]  # fmt: skip
-GOOD = ["a.sql", "logs", "out/case 1.csv", "naïve.csv", "北京.sql", "a/b/c/d/e/f/g/h", "x" * 100, "console.txt", "a~b",
-"100%"]
+GOOD = [
+    "a.sql", "logs", "out/case 1.csv", "naïve.csv", "北京.sql",
+    "a/b/c/d/e/f/g/h", "x" * 100, "console.txt", "a~b", "100%",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("key", BAD)

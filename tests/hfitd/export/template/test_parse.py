@@ -230,7 +230,9 @@ def test_t05_all_mistakes_are_reported_together_in_order() -> None:
     ]
 
 
-TRAPS = """no yes on off y n 012 0o14 0x1F 12:30:45 2020-01-01 1_000 .inf .nan -.inf 1e3 1.50 +1 -0 = NULL True""".split()  # noqa: SIM905
+TRAPS = """
+no yes on off y n 012 0o14 0x1F 12:30:45 2020-01-01 1_000 .inf .nan -.inf 1e3 1.50 +1 -0 = NULL True
+""".split()  # noqa: SIM905
 
 
 @pytest.mark.usefixtures("_parser")
