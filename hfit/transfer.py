@@ -50,7 +50,7 @@ class Record:
         if encoded := _ENCODED_FILE_NAME.search(self.disposition):
             return unquote(encoded[1])
         found = _FILE_NAME.search(self.disposition)
-        return re.sub(r"\\(.)", r"\1", found[1]) if found and found[1] else (found[2] if found else "")
+        return re.sub(r"\\(.)", r"\1", found[1] or found[2] or "") if found else ""
 
 
 class Source(Protocol):
@@ -81,7 +81,7 @@ class PartFile:
 
     def read_record(self) -> Record | None:
         """The record of an earlier run; None when there is none that can be gone on with."""
-        if self.path.is_symlink() or self._record_path.is_symlink() or not self.size():
+        if self.path.is_symlink() or self._record_path.is_symlink() or not self.path.exists():
             return None
         try:
             with self._record_path.open("rb") as file:

@@ -133,14 +133,13 @@ class Response:
         """The body in pieces of at most 64 KiB. NetworkFailed when it ends too early (step 4) or goes silent."""
         if not self._raw.chunked and self._raw.length is None:
             raise AnswerMalformed("The server does not say where its answer ends, so it cannot be told to be whole.")
-        buffer = memoryview(bytearray(CHUNK_BYTES))
         while True:
             try:
-                size = self._raw.readinto(buffer)
+                piece = self._raw.read1(CHUNK_BYTES)  # unlike read, it hands out what came before a break
             except (OSError, http.client.HTTPException, ValueError) as error:
                 raise self._broken(error) from error
-            if size:
-                yield bytes(buffer[:size])
+            if piece:
+                yield piece
                 continue
             if self._deadline.passed or self._raw.length:  # 4: fewer bytes than Content-Length
                 raise self._broken(None)

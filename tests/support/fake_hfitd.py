@@ -328,7 +328,9 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header(name.replace("_", "-"), value)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            self.chunk(data[: self.fake.breaks.pop(0)])
+            cut = data[: self.fake.breaks.pop(0)]
+            if cut:  # an empty chunk would be the end
+                self.chunk(cut)
             self.hang_up()
             return
         self.chunked([data[i : i + 1000] for i in range(0, len(data), 1000)], **headers)
