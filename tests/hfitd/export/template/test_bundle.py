@@ -119,11 +119,12 @@ def test_h07_too_much_is_too_large() -> None:
 BOMB = """
 import resource, sys, zlib
 from hfitd.errors import TooLarge
-from hfitd.export.template.bundle import read_bundle
+from hfitd.export.template.bundle import MAX_ARCHIVE_BYTES, read_bundle
 pack = zlib.compressobj(9, wbits=31)
 head = pack.compress(bytes(1 << 20)) + pack.flush(zlib.Z_FULL_FLUSH)
 part = pack.compress(bytes(1 << 20)) + pack.flush(zlib.Z_FULL_FLUSH)  # stands alone, so it can be repeated
 bomb = head + part * 3500
+assert len(bomb) < MAX_ARCHIVE_BYTES
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     read_bundle(bomb)
