@@ -9,15 +9,15 @@ EXAMPLE = """\
 #   hfit pkg-example > customer-case.yaml
 #   hfit pkg-tmpl validate customer-case.yaml
 #   hfit pkg-tmpl create customer-case.yaml
-#   hfit pkg-plan customer-case customer_id=5
-#   hfit pkg-download customer-case customer_id=5
+#   hfit pkg-plan customer-case customer_id=42
+#   hfit pkg-download customer-case customer_id=42
 #
 hfitVersion: 1
 templateName: customer-case
 description: One customer with invoices and log files
 projectName: demo
 
-# The folder that the package becomes: ./case-5/
+# The folder that the package becomes: ./case-42/
 packageName: case-${customer_id}
 
 # Typed: a value that is not an integer is refused before anything is read.
@@ -35,19 +35,26 @@ exports:
     type: table-create
     data:
       dbms: chinook
-      tablelist: [Customer, Invoice, InvoiceLine]
+      tablelist: [Employee, Customer, Invoice]
       option: ifnotexists
 
-  # Rows of one table. ${customer_id} is a bound value, never text. E-mail addresses arrive masked:
+  # A whole table: customers name the employee who looks after them, so the employees come along.
+  20-employee.sql:
+    type: table-data
+    data:
+      dbms: chinook
+      table: Employee
+
+  # Rows of one table. ${customer_id} is a bound value, never text. Names, addresses and numbers arrive masked:
   # the gateway's policy decides that, not the template.
-  20-customer.sql:
+  30-customer.sql:
     type: table-data
     data:
       dbms: chinook
       table: Customer
       filter: "WHERE CustomerId = ${customer_id}"
 
-  30-invoice.sql:
+  40-invoice.sql:
     type: table-data
     data:
       dbms: chinook

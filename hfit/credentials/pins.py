@@ -162,12 +162,10 @@ def _endorsed(known: Sequence[PublicKey], offered: Sequence[OfferedKey]) -> list
 def _endorser(item: OfferedKey) -> PublicKey | None:
     if item.endorsement is None:
         return None
-    for message in (item.line, item.line + "\n"):
-        try:
-            return verify_signature(message.encode(), item.endorsement.encode(), PACKAGE_KEY_NAMESPACE)
-        except ValueError:
-            continue
-    return None
+    try:
+        return verify_signature(item.line.encode(), item.endorsement.encode(), PACKAGE_KEY_NAMESPACE)
+    except ValueError:
+        return None
 
 
 def _changed(

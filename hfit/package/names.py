@@ -64,7 +64,7 @@ def check_distinct(paths: Iterable[str]) -> None:
     files: set[str] = set()
     folders: set[str] = set()
     for path in paths:
-        folded = unicodedata.normalize("NFC", path).casefold()
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
         parents = {folded[:index] for index, character in enumerate(folded) if character == "/"}
         if folded in files or folded in folders or parents & files:
             raise PackageInvalid(
