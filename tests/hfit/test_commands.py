@@ -88,8 +88,11 @@ def test_every_command_explains_itself(hfit: Hfit) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nonsense"], ["dbs"], ["dbs", "a", "b"], ["rows", "a", "b", "c", "--limit", "x"], ["--nonsense"], ["pkg-tmpl", "x"],
-     ["config", "get", "nonsense"], ["completion", "powershell"], ["files", "v", "colour:red"], ["pkg-tmpl"], []],
+    [
+        [], ["nonsense"], ["dbs"], ["dbs", "a", "b"], ["rows", "a", "b", "c", "--limit", "x"], ["--nonsense"],
+        ["pkg-tmpl"], ["pkg-tmpl", "x"], ["config", "get", "nonsense"], ["completion", "powershell"],
+        ["files", "v", "colour:red"],
+    ],
 )  # fmt: skip
 def test_wrong_usage_is_exit_2(hfit: Hfit, arguments: list[str]) -> None:
     ended = hfit(*arguments)
