@@ -21,7 +21,7 @@ from pathlib import Path
 from hfitd.access.challenge import Challenges
 from hfitd.access.limits import Limits
 from hfitd.access.package_keys import PackageKeys
-from hfitd.access.policy import Policy
+from hfitd.access.policy import Policy, policy_mistakes
 from hfitd.access.token_keys import TokenKeys
 from hfitd.access.tokens import Tokens
 from hfitd.admin.commands import AdminDesk
@@ -30,7 +30,7 @@ from hfitd.audit.log import AuditLog, AuditNotice
 from hfitd.config.load import load_config
 from hfitd.config.model import Config
 from hfitd.engines.table import open_engine
-from hfitd.errors import ConfigError
+from hfitd.errors import ConfigError, Mistake
 from hfitd.export.artifacts import Artifacts
 from hfitd.export.downloads import Downloads
 from hfitd.export.library import Library
@@ -93,6 +93,9 @@ class Current:
 
 def open_sources_of(config: Config, keys_dir: Path) -> Sources:
     """Engines, volumes and policy of a configuration; connects to nothing."""
+    mistakes = policy_mistakes(config.policy, config.roles)
+    if mistakes:
+        raise ConfigError([Mistake("policy", mistake) for mistake in mistakes])
     key = config.policy.mask_key
     mask_key = key.reveal().encode() if key else load_secret(keys_dir / "mask.key")
     return Sources(

@@ -18,7 +18,7 @@ from typing import NoReturn
 import click
 
 from hfitd.cli_admin import add_admin_verbs
-from hfitd.errors import ConfigError, HfitError
+from hfitd.errors import ConfigError, HfitError, Mistake
 
 DEFAULT_CONFIG = "/etc/hfitd/config.toml"
 SERVER_LIBRARIES = (
@@ -76,11 +76,14 @@ def serve(config_path: Path) -> None:
 def check(config_path: Path, database: str | None, *, with_store: bool, with_volumes: bool) -> None:
     """Read the configuration and really connect; without options to everything."""
     require_server_libraries()
+    from hfitd.access.policy import policy_mistakes
     from hfitd.check import check_all
     from hfitd.config.load import load_config
 
     try:
         config = load_config(config_path, os.environ)
+        if mistakes := policy_mistakes(config.policy, config.roles):
+            raise ConfigError([Mistake("policy", mistake) for mistake in mistakes])
     except ConfigError as error:
         fail_config(error)
     everything = database is None and not with_store and not with_volumes
@@ -106,7 +109,7 @@ def check(config_path: Path, database: str | None, *, with_store: bool, with_vol
 def demo(*, keep: bool) -> None:
     """Show the whole road on sample data, in a temporary folder."""
     require_server_libraries()
-    from hfitd.demo import run_demo
+    from hfitd.demo.story import run_demo
 
     sys.exit(run_demo(keep=keep))
 

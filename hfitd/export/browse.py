@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from hfitd.access.policy import ColumnView
 from hfitd.errors import NotFound
 from hfitd.export.naming import find_table
 from hfitd.export.sources import Sources
-from hfitd.model import Action, Actor, Catalog, Json, Relation, TableName
+from hfitd.model import Action, Actor, Catalog, Json, Relation, Table, TableName
 
 
 def list_providers(sources: Sources, actor: Actor) -> list[str]:
@@ -45,7 +46,8 @@ async def describe_table(sources: Sources, actor: Actor, provider: str, database
     catalog = await read_catalog(sources, actor, provider, database)
     relation = visible_relation(sources, actor, provider, catalog, name)
     seen = {str(table.name) for table in sources.policy.visible_tables(actor, provider, catalog, action=Action.ROWS)}
-    return _document(relation, catalog, seen)
+    views = sources.policy.columns(actor, provider, catalog, relation.table.name)
+    return _document(relation.table, views, catalog, seen)
 
 
 def visible_relation(sources: Sources, actor: Actor, provider: str, catalog: Catalog, name: str) -> Relation:
@@ -59,20 +61,19 @@ def visible_relation(sources: Sources, actor: Actor, provider: str, catalog: Cat
         raise NotFound("There is no such table.", resource=name) from error
 
 
-def _document(relation: Relation, catalog: Catalog, seen: set[str]) -> Json:
-    table = relation.table
-    visible = {item.column.name for item in relation.columns}
+def _document(table: Table, views: tuple[ColumnView, ...], catalog: Catalog, seen: set[str]) -> Json:
+    visible = {view.column.name for view in views}
     columns: list[Json] = [
         {
-            "name": item.column.name,
-            "type": item.column.type_name,
-            "nullable": item.column.nullable,
-            "default": item.column.default if item.rule is None else None,
-            "generated": item.column.generated or None,
-            "identity": item.column.identity or None,
-            "mask": item.rule.mask if item.rule else None,
+            "name": view.column.name,
+            "type": view.column.type_name,
+            "nullable": view.column.nullable,
+            "default": view.column.default if _mask_of(view) is None else None,
+            "generated": view.column.generated or None,
+            "identity": view.column.identity or None,
+            "mask": _mask_of(view),
         }
-        for item in relation.columns
+        for view in views
     ]
     return {
         "name": str(table.name),
@@ -83,6 +84,13 @@ def _document(relation: Relation, catalog: Catalog, seen: set[str]) -> Json:
         "foreign_keys": _foreign_keys(table.name, catalog, visible, seen),
         "estimated_rows": table.estimated_rows,
     }
+
+
+def _mask_of(view: ColumnView) -> str | None:
+    """The mask's name; ``unclassified`` for a column that is refused until its owner gives it a class."""
+    if view.unclassified:
+        return "unclassified"
+    return view.rule.mask if view.rule and not view.raw else None
 
 
 def _foreign_keys(name: TableName, catalog: Catalog, visible: set[str], seen: set[str]) -> list[Json]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hfitd.access.globs import table_object
 from hfitd.audit.record import AuditRecord
 from hfitd.errors import HfitError, Internal
 from hfitd.export.artifacts import Artifact
@@ -93,7 +94,7 @@ def is_unexpected(error: BaseException) -> bool:
 
 
 def _object(source: SourceKey, table: TablePlan) -> str:
-    return f"{source.provider}/{table.table.replace('.', '/', 1)}"
+    return table_object(source.provider, table.name)
 
 
 def _columns(tables: tuple[tuple[SourceKey, TablePlan], ...]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from hfitd.engines.interface import Dialect
 from hfitd.export.package.manifest import TableEntry
 from hfitd.export.sources import OpenSource, SourceKey, Sources
 from hfitd.export.template.model import Export
-from hfitd.model import Actor, Catalog, Json, Sink
+from hfitd.model import Actor, Catalog, Json, Sink, TableName
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,17 @@ class RunScope:
 class TablePlan:
     """One table that a step reads; ``path`` says how the step gets there from its root."""
 
-    table: str
+    name: TableName
     columns: tuple[str, ...]
     masks: Mapping[str, str]
     path: tuple[str, ...] = ()
     estimated_rows: int | None = None
     estimated_bytes: int | None = None
+
+    @property
+    def table(self) -> str:
+        """The name as listings print it."""
+        return str(self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from hfitd.export.query.free import ParsedQuery, parse_query, rewrite_query
 from hfitd.export.sources import SourceKey, Sources
 from hfitd.export.template.model import Export, FreeQuery
 from hfitd.masks.interface import BoundMask
-from hfitd.model import Action, Relation, Sink, TableName
+from hfitd.model import Action, Relation, Sink, Table, TableName
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +60,19 @@ def grant_query(parsed: ParsedQuery, key: SourceKey, scope: PlanScope, export: s
         name = find_table(written, dialect, catalog)
         if name is None:
             raise ExportRefused(resource=export)
-        target = f"{key.provider}/{name.schema}/{name.name}"
-        if not scope.approved and not scope.sources.policy.may(scope.actor, Action.QUERY, target):
-            raise ExportRefused(
-                "A free query needs the right `query` on every table it names, or an approved template.",
-                resource=export,
-            )
-        relations[name] = granted_relation(scope, key, written, export, Action.QUERY)
+        action = Action.ROWS if scope.approved else Action.QUERY
+        touched = touched_columns(parsed, catalog.tables[name])
+        relations[name] = granted_relation(scope, key, written, export, action=action, columns=touched)
     masks = {name: bound_masks(scope, relation) for name, relation in relations.items()}
     return GrantedQuery(parsed, dialect, catalog.default_schema, relations, masks)
+
+
+def touched_columns(parsed: ParsedQuery, table: Table) -> frozenset[str] | None:
+    """Columns whose names stand anywhere in the query, or None for all: more than it touches, never less."""
+    words = parsed.taken.casefold()
+    if "*" in words:
+        return None
+    return frozenset(column.name for column in table.columns if column.name.casefold() in words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from hfitd.export.query.select import select_relation
 from hfitd.export.sources import SourceKey, Sources
 from hfitd.export.template.model import Export, TableData
 from hfitd.masks.interface import BoundMask
-from hfitd.model import Action, Catalog, Relation, Sink
+from hfitd.model import Catalog, Relation, Sink
 
 
 def format_of(key: str) -> Format:
@@ -100,7 +100,7 @@ class RowsItem:
         data = _data(export)
         (key,) = self.sources(export, scope.sources)
         catalog = scope.catalogs[key]
-        relation = granted_relation(scope, key, data.table, export.key, Action.ROWS)
+        relation = granted_relation(scope, key, data.table, export.key)
         return RowsStep(
             export,
             key,

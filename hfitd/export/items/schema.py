@@ -64,10 +64,10 @@ class SchemaItem:
     def _relations(self, name: str, key: SourceKey, export: Export, scope: PlanScope) -> list[Relation]:
         catalog = scope.catalogs[key]
         if not isinstance(export.data, DbCreate):
-            return [granted_relation(scope, key, name, export.key, Action.DDL)]
+            return [granted_relation(scope, key, name, export.key, action=Action.DDL)]
         schema = find_schema(name, scope.dialect(key), catalog)
         if schema is None:
-            return [granted_relation(scope, key, name, export.key, Action.DDL)]
+            return [granted_relation(scope, key, name, export.key, action=Action.DDL)]
         policy = scope.sources.policy
         tables = policy.visible_tables(scope.actor, key.provider, catalog, action=Action.DDL)
         chosen = [table for table in tables if table.name.schema == schema]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from hfitd.engines.interface import Dialect, Estimate, Select
 from hfitd.errors import CostRefused, ExportRefused, NotFound
@@ -13,14 +13,27 @@ from hfitd.masks.interface import BoundMask
 from hfitd.model import Action, Catalog, Relation, Table
 
 
-def granted_relation(scope: PlanScope, key: SourceKey, name: str, export: str, action: Action) -> Relation:
-    """The relation of that name as the actor may see it; ExportRefused whether it is missing or not granted."""
+def granted_relation(
+    scope: PlanScope,
+    key: SourceKey,
+    name: str,
+    export: str,
+    *,
+    action: Action = Action.ROWS,
+    columns: Collection[str] | None = None,
+) -> Relation:
+    """The relation of that name as the actor may see it; ExportRefused whether it is missing or not granted.
+
+    ``columns`` are those the caller touches; None is all of them.
+    """
     catalog = scope.catalogs[key]
     table = find_table(name, scope.dialect(key), catalog)
     if table is None:
         raise ExportRefused(resource=export)
     try:
-        return scope.sources.policy.relation(scope.actor, key.provider, catalog, table, action=action)
+        return scope.sources.policy.relation(
+            scope.actor, key.provider, catalog, table, action=action, columns=columns
+        )
     except NotFound as error:
         raise ExportRefused(resource=export) from error
 
@@ -42,7 +55,7 @@ def plan_table(relation: Relation, path: tuple[str, ...] = ()) -> TablePlan:
     """The relation as a plan shows it, with what the catalogue expects."""
     table = relation.table
     return TablePlan(
-        str(table.name),
+        table.name,
         tuple(item.column.name for item in relation.columns),
         mask_names(relation),
         path or (str(table.name),),

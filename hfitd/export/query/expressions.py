@@ -348,6 +348,14 @@ class ExpressionWriter:
     def _write_anonymous(self, node: exp.Anonymous) -> None:
         self._call(str(node.this).upper(), node.expressions)
 
+    def _write_jsonextract(self, node: exp.JSONExtract) -> None:
+        self._call("JSON_EXTRACT", [node.this, node.expression])  # MariaDB has no arrows
+
+    def _write_jsonextractscalar(self, node: exp.JSONExtractScalar) -> None:
+        self.put("JSON_UNQUOTE(")
+        self._call("JSON_EXTRACT", [node.this, node.expression])
+        self.put(")")
+
     def _write_groupconcat(self, node: exp.GroupConcat) -> None:
         self.put("GROUP_CONCAT(")
         self.write(node.this)

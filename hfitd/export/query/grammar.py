@@ -163,7 +163,10 @@ def check_tree(root: exp.Expr, sqlglot_name: str, placeholders: Mapping[str, str
         elif isinstance(node, exp.Star):
             _check_star(node)
         elif isinstance(node, exp.Placeholder):
+            _check_place(node)
             seen.add(str(node.this))
+        elif isinstance(node, exp.Select) and not node.expressions:
+            raise SqlRefused("A SELECT needs a select list.")
     if seen != set(placeholders):
         raise SqlRefused("A variable stands where no value can stand.")
 
@@ -219,6 +222,14 @@ def _check_call(node: exp.Anonymous, names: frozenset[str]) -> None:
             raise SqlRefused(f"LPAD and RPAD need a literal length of at most {MAX_PADDING}.")
     if any(isinstance(argument, exp.Alias) for argument in node.expressions):
         raise SqlRefused("An argument of a function cannot have a name.")
+
+
+def _check_place(node: exp.Placeholder) -> None:
+    around = node.parent
+    while isinstance(around, exp.Paren):
+        around = around.parent
+    if isinstance(around, exp.Ordered | exp.Group | exp.Distinct | exp.Var | exp.DataType):
+        raise SqlRefused("A variable stands where no value can stand.")  # a name is never a value (T09)
 
 
 def _check_star(node: exp.Star) -> None:
