@@ -27,6 +27,7 @@ from hfitd.access.tokens import Tokens
 from hfitd.admin.commands import AdminDesk
 from hfitd.admin.server import AdminServer
 from hfitd.audit.log import AuditLog, AuditNotice
+from hfitd.audit.record import AuditRecord
 from hfitd.config.load import load_config
 from hfitd.config.model import Config
 from hfitd.engines.table import open_engine
@@ -125,6 +126,24 @@ async def close_sources(sources: Sources) -> None:
         volume.close()
 
 
+class Alarms:
+    """Puts what must not be overlooked in the log and on the audit record, as soon as that is open."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.audit: AuditLog | None = None
+        self._observer = observer
+        self._writing: set[asyncio.Task[None]] = set()
+
+    def store_tampered(self, key: str) -> None:
+        """A record of the store was not written by this installation (O04)."""
+        self._observer.event(StoreTampered(key))
+        if self.audit is not None:
+            record = AuditRecord("alarm.store_tampered", objects=(key,))
+            task = asyncio.create_task(self.audit.note(record, "alarm", code="STORE_TAMPERED"))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What everything else stands on: keys, store, audit, and the sources that a reload replaces."""
@@ -144,12 +163,13 @@ async def open_ground(config: Config, observer: Observer) -> AsyncIterator[Groun
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         token_keys, package_keys = TokenKeys.load(keys_dir), PackageKeys.load(keys_dir)
+        alarms = Alarms(observer)
         store = await open_store(
             config.store.url,
             password=config.store.password.reveal() if config.store.password else None,
             data_dir=data_dir,
             keys_dir=keys_dir,
-            on_tampered=lambda key: observer.event(StoreTampered(key)),
+            on_tampered=alarms.store_tampered,
         )
         stack.push_async_callback(store.close)
         audit = await AuditLog.open(
@@ -160,6 +180,7 @@ async def open_ground(config: Config, observer: Observer) -> AsyncIterator[Groun
             on_notice=lambda notice: observer.event(_audit_event(notice)),
         )
         stack.push_async_callback(audit.close)
+        alarms.audit = audit
         current = Current(config, open_sources_of(config, keys_dir))
         stack.push_async_callback(lambda: close_sources(current.sources))
         yield Ground(token_keys, package_keys, store, audit, current, observer)

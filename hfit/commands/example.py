@@ -67,7 +67,7 @@ exports:
     data:
       dbms: chinook
       query: >-
-        SELECT InvoiceId, COUNT(*) AS lines, SUM(UnitPrice * Quantity) AS total
+        SELECT InvoiceId, COUNT(*) AS lines, ROUND(SUM(UnitPrice * Quantity), 2) AS total
         FROM InvoiceLine
         WHERE InvoiceId IN (SELECT InvoiceId FROM Invoice WHERE CustomerId = ${customer_id})
         GROUP BY InvoiceId

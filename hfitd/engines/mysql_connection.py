@@ -44,6 +44,7 @@ class SafeConnection(aiomysql.Connection):  # type: ignore[misc]
     """The driver's connection without the parts that give a server or a statement power over us."""
 
     def __init__(self, provider: ProviderConfig, database: str | None) -> None:
+        self._writer: asyncio.StreamWriter | None = None  # the driver's destructor looks at it, however far we get
         password = provider.password.reveal() if provider.password else ""
         super().__init__(
             host=provider.host,
@@ -61,7 +62,6 @@ class SafeConnection(aiomysql.Connection):  # type: ignore[misc]
         )
         self._result: Any = None
         self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
         self.last_names: tuple[str, ...] = ()  # columns of the last ``command``
         self.client_flag &= ~(CLIENT.MULTI_STATEMENTS | CLIENT.LOCAL_FILES)  # 1, 2
 

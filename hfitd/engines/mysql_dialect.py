@@ -7,6 +7,7 @@ and a text literal never holds a backslash, which NO_BACKSLASH_ESCAPES would rea
 from __future__ import annotations
 
 import re
+import string
 
 from hfitd.engines.mysql_binds import spell, text_literal
 from hfitd.model import Column, Kind, Relation
@@ -28,7 +29,7 @@ class MysqlDialect:
 
         MySQL's names are of the Basic Multilingual Plane and do not end in a blank.
         """
-        if not name or "\0" in name or name.endswith(" ") or any(not _in_plane(letter) for letter in name):
+        if not name or "\0" in name or name[-1] in string.whitespace or any(not _in_plane(letter) for letter in name):
             raise ValueError("not a name that MySQL can have")
         return "`" + name.replace("`", "``") + "`"
 

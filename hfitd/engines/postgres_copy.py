@@ -57,7 +57,12 @@ def parse_lines(lines: Iterable[bytes], shape: Shape) -> list[RawRow]:
         return [() for _ in lines]
     if Kind.BYTES not in shape.kinds:
         return [
-            line.split(b"\t") if b"\\" not in line else [_cell(cell) for cell in line.split(b"\t")] for line in lines
+            line.split(b"\t")
+            if b"\\" not in line
+            else [
+                cell if b"\\" not in cell else None if cell == _NULL else unescape(cell) for cell in line.split(b"\t")
+            ]
+            for line in lines
         ]
     cells = [_bytes_cell if kind is Kind.BYTES else _cell for kind in shape.kinds]
     return [[read(cell) for read, cell in zip(cells, line.split(b"\t"), strict=True)] for line in lines]

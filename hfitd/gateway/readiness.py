@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable
 
+from hfitd.audit.log import AuditLog
 from hfitd.errors import HfitError
 from hfitd.export.sources import Sources
 from hfitd.store.interface import Store
@@ -21,6 +22,10 @@ class Readiness:
         self._lock = asyncio.Lock()
         self._asked = 0.0
         self._answers: tuple[str, dict[str, str]] = ("unavailable", {})
+
+    async def ask_audit(self, audit: AuditLog) -> str:
+        """State of the audit log; after a failure a record is tried, so that it recovers without traffic."""
+        return await _state(audit.check())
 
     async def ask(self, store: Store, sources: Sources) -> tuple[str, dict[str, str]]:
         """State of the store and of each provider."""

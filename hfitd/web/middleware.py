@@ -25,12 +25,13 @@ from hfitd.errors import (
     MethodNotAllowed,
     NotFound,
     ShuttingDown,
+    StoreUnavailable,
     TokenInvalid,
     TooLarge,
     UnsupportedMedia,
     ValidationFailed,
 )
-from hfitd.observe.events import ErrorRaised, RequestDone
+from hfitd.observe.events import ErrorRaised, RequestDone, StoreFailed
 from hfitd.observe.logs import request_context
 from hfitd.web.context import ACTOR, BEGAN, ERROR_CODE, REQUEST_ID, SENT, TOKEN, gateway
 from hfitd.web.ranges import client_address
@@ -95,7 +96,7 @@ async def answer_errors(request: web.Request, handler: Next) -> web.StreamRespon
     except HfitError as error:
         known = error
         if error.status >= 500:
-            observer.event(ErrorRaised(error.code, error))
+            observer.event(StoreFailed() if isinstance(error, StoreUnavailable) else ErrorRaised(error.code, error))
     except web.HTTPException as error:
         known = _translate(error)
     except ConnectionError:

@@ -47,7 +47,7 @@ async def ready(request: web.Request) -> web.Response:
     """Store and audit can be used; says of each provider whether it answers, without naming hosts."""
     door = gateway(request)
     store, providers = await door.readiness.ask(door.store, door.sources())
-    audit = "ok" if door.audit.ready else "unavailable"
+    audit = await door.readiness.ask_audit(door.audit)
     good = store == audit == "ok" and not door.draining
     document = {
         "status": "ready" if good else "draining" if door.draining else "not ready",
