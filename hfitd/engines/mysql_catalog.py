@@ -3,7 +3,8 @@
 A provider's databases are read together, for foreign keys cross them: the catalogue of one database holds the tables
 of every database the provider may read, and ``TableName.schema`` says which. information_schema compares names
 case-insensitively, so rows are kept by exact comparison here. Sequences (MariaDB) are no tables. What a foreign key
-does on delete and update is unknown to a role that may only SELECT; the key itself is not.
+does on delete and update is unknown to a role that may only SELECT; the key itself is not, unless the role has column
+grants only (then MariaDB wants REFERENCES on the database, too).
 """
 
 from __future__ import annotations
