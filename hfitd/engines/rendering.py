@@ -325,9 +325,10 @@ def _boolean(cell: bytes) -> str:
 
 def _iso_time(cell: bytes) -> str:
     text = cell.decode()
-    clock = text[11:]
+    # The two usual shapes, by position; the patterns are ten times slower.
+    clock, offset = (text[11:-3], ":00") if text.endswith("+00") else (text[11:], "")
     if text[10:11] == " " and clock[2:3] == ":" and "+" not in clock and "-" not in clock:
-        return f"{text[:10]}T{clock}"
+        return f"{text[:10]}T{text[11:]}{offset}"
     return _SHORT_OFFSET.sub(r"\1:00", _DATE_THEN_TIME.sub("T", text, count=1))
 
 
