@@ -33,8 +33,8 @@ ROOMS = {
     "backports": ("hfitd.export.package", "hfit.package"),
     "click": ("hfit.cli", "hfit.commands", "hfitd.cli", "hfitd.cli_admin"),
     "compression": ("hfitd.export.package", "hfit.package"),
-    # The audit log signs its own checkpoints: it stands below access.
-    "cryptography": ("hfitd.access", "hfitd.audit", "hfit.credentials"),
+    # The audit log signs its own checkpoints: it stands below access. The demo makes a developer's key pair.
+    "cryptography": ("hfitd.access", "hfitd.audit", "hfitd.demo", "hfit.credentials"),
     "isal": ("hfitd.export.package",),
     "jwt": ("hfitd.access",),
     "marshmallow": ("hfitd.config", "hfitd.export.template", "hfitd.web", "hfitd.admin"),
