@@ -186,7 +186,7 @@ async def open_ground(config: Config, observer: Observer) -> AsyncIterator[Groun
         yield Ground(token_keys, package_keys, store, audit, current, observer)
 
 
-def make_workshop(config: Config, ground: Ground) -> Workshop:
+def make_workshop(config: Config, ground: Ground, limits: Limits) -> Workshop:
     """What every job works with."""
     artifacts = Artifacts(
         ground.store,
@@ -203,6 +203,7 @@ def make_workshop(config: Config, ground: Ground) -> Workshop:
         audit=ground.audit,
         observer=ground.observer,
         limits=config.limits,
+        slot=limits.package_slot,
         origin=config.server.origin,
         sign=ground.package_keys.sign,
     )
@@ -212,7 +213,8 @@ def make_workshop(config: Config, ground: Ground) -> Workshop:
 async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tuple[Gateway, Current]]:
     """Everything behind the doors, closed again in reverse order."""
     async with open_ground(config, observer) as ground:
-        workshop = make_workshop(config, ground)
+        limits = Limits(ground.store, config.limits, config.auth)
+        workshop = make_workshop(config, ground, limits)
         downloads = Downloads(workshop)
         users = Users(ground.store)
         origin, store = config.server.origin, ground.store
@@ -225,7 +227,7 @@ async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tupl
             tokens=Tokens(ground.token_keys, users, store, origin, config.auth.token_ttl_seconds),
             token_keys=ground.token_keys,
             package_keys=ground.package_keys,
-            limits=Limits(store, config.limits, config.auth),
+            limits=limits,
             audit=ground.audit,
             observer=observer,
             sources=workshop.sources,

@@ -182,7 +182,7 @@ class Downloads:
         """Run a job to its end; the only place where one ends."""
         folder = self._shop.spool.job_folder(job.id)
         try:
-            async with asyncio.timeout(self._shop.limits.job_timeout_seconds):
+            async with self._shop.slot(request.actor), asyncio.timeout(self._shop.limits.job_timeout_seconds):
                 await self._run(job, request, sources, folder)
         except TimeoutError as error:
             job.fail(_caused(QueryTimeout("The package took longer than limits.job_timeout allows."), error))

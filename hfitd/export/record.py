@@ -55,7 +55,7 @@ def package_record(
     )
 
 
-def rows_record(actor: Actor, step: Step) -> AuditRecord:
+def rows_record(actor: Actor, step: Step, policy_version: str) -> AuditRecord:
     """Rows of one table for an actor."""
     assert step.source is not None
     tables = tuple((step.source, table) for table in step.tables)
@@ -68,6 +68,7 @@ def rows_record(actor: Actor, step: Step) -> AuditRecord:
         objects=tuple(_object(source, table) for source, table in tables),
         columns=tuple(_columns(tables)),
         masks=dict(_masks(tables)),
+        policy_version=policy_version,
     )
 
 

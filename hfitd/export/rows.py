@@ -91,7 +91,7 @@ class RowStreams:
         async with open_sources(sources, keys) as opened:
             catalogs = {key: source.catalog for key, source in opened.items()}
             step = ITEM.plan(export, PlanScope(actor, sources, catalogs))
-            token = await self._shop.audit.begin(rows_record(actor, step))
+            token = await self._shop.audit.begin(rows_record(actor, step, sources.policy.version))
             outcome, rows, size = "failed", 0, 0
             try:
                 checked = await step.check(RunScope(actor, sources, opened, {}, self._shop.max_costs()))

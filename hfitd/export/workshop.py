@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from hfitd.audit.log import AuditLog
@@ -10,6 +11,7 @@ from hfitd.config.model import LimitsConfig
 from hfitd.export.artifacts import Artifacts
 from hfitd.export.sources import Sources
 from hfitd.export.spool import Spool
+from hfitd.model import Actor
 from hfitd.observe.observer import Observer
 
 
@@ -24,5 +26,6 @@ class Workshop:
     audit: AuditLog
     observer: Observer
     limits: LimitsConfig
+    slot: Callable[[Actor], AbstractAsyncContextManager[None]]  # one of the actor's places for packages
     origin: str
     sign: Callable[[bytes], str]

@@ -4,10 +4,12 @@
 2. ``answer_errors``: every error becomes the one shape of contract section 4; nothing of its cause goes out.
 3. ``refuse_oddities``: foreign hosts, content encodings, unexpected bodies, new work while draining.
 4. ``authenticate``: default deny; only routes marked public pass without a token.
+5. Whatever a token does is on the audit record: by the handler where it can say more, else here; refusals always.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -31,6 +33,7 @@ from hfitd.errors import (
     UnsupportedMedia,
     ValidationFailed,
 )
+from hfitd.export.record import actor_record
 from hfitd.observe.events import ErrorRaised, RequestDone, StoreFailed
 from hfitd.observe.logs import request_context
 from hfitd.web.context import ACTOR, BEGAN, ERROR_CODE, REQUEST_ID, SENT, TOKEN, gateway
@@ -146,11 +149,35 @@ async def authenticate(request: web.Request, handler: Next) -> web.StreamRespons
         person = await door.tokens.verify(match[1])
         request[ACTOR] = replace(person, address=client_address(request))
         decision = await door.limits.check_request(request[ACTOR])
-        response = await handler(request)
+        response = await _on_record(request, route, handler)
         if not response.prepared:
             response.headers.update(rate_headers(decision))
         return response
     return await handler(request)
+
+
+async def _on_record(request: web.Request, route: Route | None, handler: Next) -> web.StreamResponse:
+    """(5) Run the handler with a begin and an end around it, or with a note of its refusal."""
+    door = gateway(request)
+    action = route.operation_id if route else "unknown"
+    record = actor_record(action, request[ACTOR], tuple(request.match_info.values()))
+    token = await door.audit.begin(record) if route and not route.audits_itself else None
+    outcome, code = "failed", Internal().code
+    try:
+        response = await handler(request)
+        outcome, code = "done", ""
+    except HfitError as error:
+        outcome, code = "refused" if error.status < 500 else "failed", error.code
+        raise
+    except asyncio.CancelledError:
+        outcome, code = "cancelled", ""
+        raise
+    finally:
+        if token is not None:
+            await door.audit.end(token, outcome, code=code)
+        elif outcome == "refused":
+            await door.audit.note(record, outcome, code=code)
+    return response
 
 
 def route_of(request: web.Request) -> Route | None:

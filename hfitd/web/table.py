@@ -34,6 +34,7 @@ class Route:
     response: str = "application/json"
     status: int = 200
     max_body: int = 0  # bytes; 0 refuses any body
+    audits_itself: bool = False  # its own begin and end say more than the middleware could
     query: Mapping[str, str] = field(default_factory=dict)  # name -> description
 
     @property

@@ -125,9 +125,7 @@ def _output(name: str, outputs: Sequence[Projection], scope: Scope) -> Projectio
     return matches[0] if matches else None
 
 
-def _resolve_column(
-    node: exp.Column, scope: Scope, outputs: Sequence[Projection], blocks: Blocks
-) -> Found | None:
+def _resolve_column(node: exp.Column, scope: Scope, outputs: Sequence[Projection], blocks: Blocks) -> Found | None:
     dialect = scope.dialect
     name = exact(node.this, dialect)
     table = exact(node.args["table"], dialect) if node.args.get("table") is not None else None

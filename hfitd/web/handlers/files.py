@@ -49,23 +49,26 @@ async def download_file(request: web.Request) -> web.StreamResponse:
     path = request.query.get("path")
     if path is not None and len(request.query) > 1:
         raise BadRequest("Give a path or filters, not both.", resource="path")
-    if path is None:
+    if path is not None:
+        path = path.removeprefix("/")  # as in VOLUME:/PATH
+    else:
         path = await find_best(door.sources(), actor(request), volume, _query(request))
     if not door.sources().policy.may(actor(request), Action.FILES_READ, f"{volume}/{path}"):
         raise NotFound("There is no such file.", resource=path)
     async with door.sources().volumes[volume].open(path) as file:
+        etag = f'"{file.etag}"'
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Disposition": attachment(file.entry.name),
-            "ETag": file.etag,
+            "ETag": etag,
             "X-Hfit-Path": json.dumps(file.entry.path),
             "Last-Modified": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(file.entry.modtime)),
         }
-        if request.headers.get("If-None-Match") == file.etag:
+        if request.headers.get("If-None-Match") == etag:
             return head_response(headers, status=304)
         if request.method == "HEAD":
             return head_response({**headers, "Accept-Ranges": "bytes"}, file.entry.size)
-        span = wanted_span(request, file.entry.size, file.etag)
+        span = wanted_span(request, file.entry.size, etag)
         token = await door.audit.begin(actor_record(Action.FILES_READ.value, actor(request), (f"{volume}/{path}",)))
         outcome = "aborted_by_client"
         try:
