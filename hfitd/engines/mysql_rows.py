@@ -22,7 +22,7 @@ from hfitd.engines.mysql_errors import translated
 from hfitd.engines.rendering import RawRow
 from hfitd.errors import LimitExceeded, QueryTimeout
 
-READ_BYTES = 64 * 1024
+READ_BYTES = 32 * 1024
 MAX_ROW_BYTES = 256 * 1024 * 1024  # a longer row is refused: it has to be held in memory whole
 _CONTINUES = 0xFFFFFF
 _SERVER_LOST = 2013
