@@ -99,8 +99,9 @@ class MysqlSnapshot:
     async def estimate(self, select: Select) -> Estimate:
         """EXPLAIN's rows: of the result, and as cost the rows that all steps read."""
         sql = compose(select.sql)
+        explain = "EXPLAIN" if self._opened.mariadb else "EXPLAIN FORMAT=TRADITIONAL"  # newer MySQL prints a tree
         async with self._statement():
-            steps = await self._connection.command(f"EXPLAIN {sql}")
+            steps = await self._connection.command(f"{explain} {sql}")
             columns = self._connection.last_names
         return _estimate([dict(zip(columns, step, strict=True)) for step in steps])
 
