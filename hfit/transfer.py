@@ -94,7 +94,7 @@ class PartFile:
     def begin(self, record: Record) -> None:
         """Start from nothing."""
         self.discard()
-        self.path.touch(mode=0o600, exist_ok=False)
+        self.path.touch(exist_ok=False)
         self._record_path.write_text(json.dumps(asdict(record)), "utf-8")
 
     def discard(self) -> None:

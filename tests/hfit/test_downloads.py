@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import io
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from hfit.client import Client
 from hfit.errors import TargetBusy
 from hfit.package.place import locked
 from hfit.transfer import PAUSES_SECONDS, PartFile, Record, check_digest, receive
@@ -392,3 +394,25 @@ def test_a_part_file_that_is_a_link_is_not_followed(logged_in: FakeHfitd, hfit: 
     assert hfit("download", "app_logs:/app/a.log").code == 0
     assert (home / "victim").read_text() == "mine"
     assert not check_digest(work / "a.log", "md5=:x:")
+
+
+def test_the_python_client_has_the_same_verbs(logged_in: FakeHfitd, work: Path) -> None:
+    client = Client()
+    done = client.download_package(NAME, {"customer_id": 42}, output=work / "here")
+    assert (done.path, done.report.manifest.package_name) == (work / "here", "case-42")
+    assert client.verify(work / "here").manifest == done.report.manifest
+    assert client.download_package(NAME, {"customer_id": 42}, output=work / "here").unchanged
+    out = io.BytesIO()
+    client.stream_sql(NAME, out, ["42"])
+    assert out.getvalue() == FILES["10-tables.sql"] + FILES["20-customer.sql"]
+    assert client.download_file("app_logs", {"path": "app/a.log"}).verified
+
+
+def test_what_was_downloaded_has_the_users_usual_mode(logged_in: FakeHfitd, hfit: Hfit, work: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        assert hfit("download", "app_logs:/app/a.log").code == 0
+        assert hfit("pkg-download", NAME, "42", "--archive").code == 0
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in work.iterdir()} == {0o640}
