@@ -295,12 +295,14 @@ class Gateway:
     def _renew(self) -> str:
         if self._token is None:
             raise AuthenticationFailed(f"You are not logged in to {self.origin}.", suggestions=["Run: hfit login"])
-        return self._log_in(self._token.email, self._token.fingerprint)[0].token
+        return self._log_in(self._token.email, self._token.fingerprint, self._token.key_path)[0].token
 
-    def _log_in(self, email: str, fingerprint: str) -> tuple[StoredToken, str, tuple[str, ...]]:
+    def _log_in(
+        self, email: str, fingerprint: str, key_path: str = ""
+    ) -> tuple[StoredToken, str, tuple[str, ...]]:
         from hfit.session import LoginRequest, log_in  # noqa: PLC0415 - lazy start-up: SSH libraries cost 200 ms
 
-        path = self.settings.get("private-key-path")
+        path = self.settings.get("private-key-path") or key_path
         request = LoginRequest(
             origin=self.origin,
             email=email,

@@ -106,7 +106,12 @@ def _accept(request: LoginRequest, signer: Signer, answer: Mapping[str, object])
         raise AnswerMalformed("The server's answer to the login does not say how long the token lasts.")
     learned = learn_keys(request.config_dir, request.origin, parse_offered_keys(answer.get("package_keys") or []))
     stored = StoredToken(
-        request.origin, request.email, token, time.time() + float(lifetime), signer.public_key.fingerprint
+        request.origin,
+        request.email,
+        token,
+        time.time() + float(lifetime),
+        signer.public_key.fingerprint,
+        str(request.private_key_path.absolute()) if request.private_key_path else "",
     )
     save_token(request.config_dir, stored)
     return LoginResult(stored, signer.origin, learned)

@@ -15,13 +15,16 @@ RENEW_BEFORE_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class StoredToken:
-    """A token with what is needed to renew it: whose it is, where it counts, which key got it."""
+    """A token with what is needed to renew it: whose it is, where it counts, which key got it.
+
+    ``key_path`` is the absolute path of the key file that was named at login, or empty."""
 
     origin: str
     email: str
     token: str
     expires_at: float  # unix seconds on this machine's clock
     fingerprint: str
+    key_path: str = ""
 
     def __repr__(self) -> str:
         return f"StoredToken(origin={self.origin!r}, email={self.email!r}, token=<hidden>)"
@@ -54,6 +57,7 @@ def read_token(config_dir: Path, origin: str) -> StoredToken | None:
             token=str(fields["token"]),
             expires_at=float(fields["expires_at"]),
             fingerprint=str(fields["fingerprint"]),
+            key_path=str(fields.get("key_path", "")),
         )
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

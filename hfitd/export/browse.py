@@ -38,7 +38,11 @@ async def list_tables(sources: Sources, actor: Actor, provider: str, database: s
     """Tables of a database, in the form that every command accepts."""
     catalog = await read_catalog(sources, actor, provider, database)
     tables = sources.policy.visible_tables(actor, provider, catalog, action=Action.ROWS)
-    return sorted(str(table.name) for table in tables if table.kind not in {"sequence"})
+    # A MySQL catalogue holds every database that may be read, because foreign keys cross them.
+    only = catalog.default_schema if sources.dialect(provider).name == "mysql" else None
+    return sorted(
+        str(table.name) for table in tables if table.kind != "sequence" and only in {None, table.name.schema}
+    )
 
 
 async def describe_table(sources: Sources, actor: Actor, provider: str, database: str, name: str) -> Json:

@@ -18,13 +18,13 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hfitd.audit.log import AuditToken
 from hfitd.errors import HfitError, NotFound, QueryTimeout, ShuttingDown
 from hfitd.export.artifacts import Artifact, effective_policy
+from hfitd.export.dangling import find_dangling
 from hfitd.export.items.interface import Member, PlanScope, RunScope, Step, TablePlan
 from hfitd.export.job import Job
 from hfitd.export.package.build import Finished, PackageBuild
@@ -200,7 +200,6 @@ class Downloads:
 
     async def _run(self, job: Job, request: PackageRequest, sources: Sources, folder: Path) -> None:
         async with open_sources(sources, needed_sources(request.template, sources)) as opened:
-            moment = datetime.now(UTC)
             job.plan = plan = make_plan(request.template, request.stored.owner, _scope(request, sources, opened))
             audit = await self._shop.audit.begin(package_record(request, plan, "package.build"))
             outcome = "failed"
@@ -212,9 +211,9 @@ class Downloads:
                     outcome = "cached"
                     return
                 run = self._run_scope(request.actor, sources, opened, variables)
-                members = [member for step in plan.steps for member in (await step.check(run)).members]
+                members = await _check_members(plan, run)
                 entries = {
-                    source: SourceEntry(source, o.catalog.engine, o.catalog.version, o.snapshot.position, moment)
+                    source: SourceEntry(source, o.catalog.engine, o.catalog.version, o.snapshot.position, o.opened)
                     for source, o in opened.items()
                 }
                 context = self._context(request, plan, variables, entries)
@@ -342,6 +341,18 @@ async def _expect(step: Step, run: RunScope, variables: Mapping[str, Variable]) 
     if step.variables() <= variables.keys():
         return (await step.check(run)).tables
     return step.tables
+
+
+async def _check_members(plan: Plan, run: RunScope) -> list[Member]:
+    """(6) Every step's members, with what dangles between them."""
+    members = [member for step in plan.steps for member in (await step.check(run)).members]
+    dangling = await find_dangling(plan.steps, run)
+    return [
+        replace(member, details={"dangling": [entry.document() for entry in dangling[member.path]]})
+        if member.path in dangling
+        else member
+        for member in members
+    ]
 
 
 def _shown(request: PackageRequest, variables: Mapping[str, Variable]) -> dict[str, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from hfitd.access.policy import Policy
 from hfitd.engines.interface import Dialect, Engine, Snapshot
@@ -48,6 +49,7 @@ class OpenSource:
 
     snapshot: Snapshot
     catalog: Catalog
+    opened: datetime
 
 
 @asynccontextmanager
@@ -57,5 +59,6 @@ async def open_sources(sources: Sources, keys: Iterable[SourceKey]) -> AsyncIter
         opened: dict[SourceKey, OpenSource] = {}
         for key in sorted(set(keys)):
             snapshot = await stack.enter_async_context(sources.engines[key.provider].snapshot(key.database))
-            opened[key] = OpenSource(snapshot, await snapshot.catalog())
+            moment = datetime.now(UTC)
+            opened[key] = OpenSource(snapshot, await snapshot.catalog(), moment)
         yield opened

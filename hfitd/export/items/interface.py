@@ -81,6 +81,7 @@ class Member:
     table: str | None = None
     masks: Mapping[str, str] = field(default_factory=dict)
     after: frozenset[str] = frozenset()  # tables that have to be loaded before this member
+    details: Mapping[str, Json] = field(default_factory=dict)  # more for the manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,11 @@ class RowsStep:
     tables: tuple[TablePlan, ...]
     parents: frozenset[str]
 
+    @property
+    def into_sql(self) -> bool:
+        """Whether a database can load the member."""
+        return self.form is Format.SQL
+
     def variables(self) -> frozenset[str]:
         """Variables of the filter."""
         return self.condition.variables if self.condition else frozenset()

@@ -77,8 +77,7 @@ async def check_select(scope: RunScope, key: SourceKey, select: Select, export: 
     await snapshot.describe(select)
     estimate = await snapshot.estimate(select)
     ceiling = scope.max_costs.get(key.provider)
-    engine = scope.opened[key].catalog.engine
-    cost = estimate.rows if engine in {"mysql", "mariadb"} else estimate.cost  # ruling 14
+    cost = estimate.rows if estimate.cost is None else estimate.cost  # on MySQL the rows that all steps read (14)
     if ceiling is not None and cost is not None and cost > ceiling:
         raise CostRefused(
             f"The export is expected to cost {cost:.0f} of at most {ceiling:.0f}.",

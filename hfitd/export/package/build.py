@@ -189,7 +189,7 @@ def _entry(member: Member, part: _Part, context: PackageContext, orders: Mapping
         load_order=orders.get(member.path),
         masks=member.masks,
         tables=part.built.tables,
-        details=part.built.details,
+        details={**member.details, **part.built.details},
     )
 
 

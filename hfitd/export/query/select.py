@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from hfitd.engines.interface import Dialect, Output, Select
 from hfitd.errors import Internal
@@ -49,6 +49,16 @@ def select_relation(
     if limit is not None:
         sql += text(f" LIMIT {int(limit)}")
     return Select(sql, tuple(output for _, output in chosen), into)
+
+
+def select_keys(relation: Relation, dialect: Dialect, columns: Sequence[str], *, where: Sql | None) -> Sql:
+    """Raw values of visible columns, for counting and walking inside the database.
+
+    What this selects is compared there or kept in the process; it is never rendered, so no mask applies.
+    """
+    listed = ", ".join(dialect.identifier(column) for column in columns)
+    sql = text(f"SELECT {listed} FROM ") + _source(relation, dialect)  # noqa: S608 - names of the catalogue
+    return sql if where is None else sql + text(" WHERE (") + where + text(")")
 
 
 def mask_of(item: MaskedColumn, masks: Mapping[str, BoundMask]) -> BoundMask | None:

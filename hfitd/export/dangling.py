@@ -1,0 +1,97 @@
+"""References that a package of filtered tables leaves without their row (contract, ruling 4).
+
+A ``subset`` follows its keys; single ``table-data`` exports do not. For every foreign key whose table is exported as
+SQL and whose target the package also creates or fills, the rows are counted that refer to nothing in the package:
+
+1. target exported: rows whose key is not among the target's filtered rows;
+2. target only created, not filled: every row with a whole key.
+
+The counts stand in the manifest; ``hfit load`` refuses such a package unless it is told to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hfitd.engines.interface import Dialect, Output, Select
+from hfitd.export.items.interface import RunScope, Step
+from hfitd.export.items.rows import RowsStep
+from hfitd.export.items.schema import SchemaStep
+from hfitd.export.query.filters import compile_filter
+from hfitd.export.query.select import select_keys
+from hfitd.export.sources import SourceKey
+from hfitd.model import ForeignKey, Json, TableName
+from hfitd.sql import Sql, text
+
+Place = tuple[SourceKey, TableName]
+
+
+@dataclass(frozen=True, slots=True)
+class Dangling:
+    """Rows of an export that refer to nothing in the package."""
+
+    table: str
+    foreign_key: str
+    rows: int
+
+    def document(self) -> Json:
+        """As the manifest has it."""
+        return {"table": self.table, "foreign_key": self.foreign_key, "rows": self.rows}
+
+
+async def find_dangling(steps: Sequence[Step], scope: RunScope) -> Mapping[str, tuple[Dangling, ...]]:
+    """What dangles, by export key; counts in the database, inside the package's own snapshot."""
+    filled = {(s.source, s.relation.table.name): s for s in steps if isinstance(s, RowsStep) and s.into_sql}
+    created = {(s.source, r.table.name) for s in steps if isinstance(s, SchemaStep) for r in s.relations}
+    found: dict[str, tuple[Dangling, ...]] = {}
+    for (source, name), step in filled.items():
+        keys = [key for key in scope.opened[source].catalog.foreign_keys if key.table == name]
+        counted = [
+            Dangling(str(name), key.name, rows)
+            for key in keys
+            if (rows := await _count(step, key, filled.get((source, key.target)), created, scope))
+        ]
+        if counted:
+            found[step.export.key] = tuple(counted)
+    return found
+
+
+async def _count(
+    step: RowsStep, key: ForeignKey, target: RowsStep | None, created: set[Place], scope: RunScope
+) -> int:
+    place = (step.source, key.target)
+    if not _sees(step, key.columns) or (target is None and place not in created):
+        return 0
+    if target is not None and (not _sees(target, key.target_columns) or _is_whole(target, key)):
+        return 0
+    dialect = scope.sources.dialect(step.source.provider)
+    counted = Select(_query(step, key, target, dialect, scope), (Output("rows"),))
+    rows = await scope.opened[step.source].snapshot.rows(counted, 1)
+    return int(rows[0][0] or 0)
+
+
+def _is_whole(target: RowsStep, key: ForeignKey) -> bool:
+    """Whether every row of the target is exported, so that a validated key cannot dangle."""
+    return target.condition is None and target.relation.row_filter is None and key.validated
+
+
+def _sees(step: RowsStep, columns: Sequence[str]) -> bool:
+    return all(step.relation.column(column) is not None for column in columns)
+
+
+def _query(step: RowsStep, key: ForeignKey, target: RowsStep | None, dialect: Dialect, scope: RunScope) -> Sql:
+    here = [f"c.{dialect.identifier(column)}" for column in key.columns]
+    whole = " AND ".join(f"{column} IS NOT NULL" for column in here)
+    sql = text("SELECT count(*) FROM (") + _rows_of(step, key.columns, dialect, scope) + text(f") AS c WHERE {whole}")
+    if target is None:
+        return sql
+    there = [f"p.{dialect.identifier(column)}" for column in key.target_columns]
+    equal = " AND ".join(f"{left} = {right}" for left, right in zip(there, here, strict=True))
+    inner = _rows_of(target, key.target_columns, dialect, scope)
+    return sql + text(" AND NOT EXISTS (SELECT 1 FROM (") + inner + text(f") AS p WHERE {equal})")
+
+
+def _rows_of(step: RowsStep, columns: Sequence[str], dialect: Dialect, scope: RunScope) -> Sql:
+    where = compile_filter(step.condition, step.relation, dialect, scope.values) if step.condition else None
+    return select_keys(step.relation, dialect, columns, where=where)
