@@ -13,10 +13,12 @@ import pytest
 
 from tests.live import databases, redis
 from tests.live.certificates import Certificates, make_certificates
+from tests.live.daemon import Daemon, redis_store, running
 from tests.live.mariadb import mariadb
 from tests.live.mysql9 import fetched_program, mysql9
 from tests.live.postgres import distribution_binaries, postgres, wheel_binaries
 from tests.live.servers import Server
+from tests.live.world import Shop, World, make_slow_database, running_world, small_config
 
 
 @pytest.fixture(scope="session")
@@ -149,3 +151,28 @@ def nasty_postgres(postgres_server: Server) -> str:
 def nasty_mariadb(mariadb_server: Server) -> str:
     """Name of the database with the torture set; ``nasty_audit``, ``nasty_types`` and others lie beside it."""
     return databases.load_nasty(mariadb_server)
+
+
+@pytest.fixture(scope="session")
+def shop(
+    postgres_server: Server, mariadb_server: Server, sakila_postgres: str, sakila_mariadb: str, chinook_sqlite: Path
+) -> Shop:
+    """What stands behind the gateway of whole-process tests."""
+    assert (sakila_postgres, sakila_mariadb) == ("sakila", "sakila")
+    return Shop(postgres_server, mariadb_server, chinook_sqlite, make_slow_database(postgres_server, "slow"))
+
+
+@pytest.fixture(scope="session")
+def world(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """``hfitd serve`` with everything, on a Redis of its own, and its people. Leave it as it is."""
+    with redis.redis() as store, running_world(tmp_path_factory.mktemp("world"), shop, redis_store(store)) as running:
+        yield running
+
+
+@pytest.fixture
+def small(chinook_sqlite: Path, tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon with a SQLite provider, a volume and the embedded store, for tests that harm theirs."""
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a.log").write_text("a line\n")
+    with running(Daemon(tmp_path, small_config(tmp_path, chinook_sqlite))) as daemon:
+        yield daemon
