@@ -69,6 +69,7 @@ def server_error(response: Response) -> HfitClientError:
     message = fields.get("message")
     suggestions = fields.get("suggestions")
     parts = [f"Code {visible(fields['code'], limit=80)}"] if fields.get("code") else []
+    parts += [f"about `{visible(fields['resource'], limit=200)}`"] if isinstance(fields.get("resource"), str) else []
     parts += [f"request {visible(fields['request_id'], limit=80)}"] if fields.get("request_id") else []
     return error_class(response.status, fields.get("category"))(
         message if isinstance(message, str) and message else f"The server answered with status {response.status}.",

@@ -6,19 +6,8 @@ import ast
 import sys
 from collections.abc import Iterable
 
-from tests.support.source import ROOT, Module, everything, imports, modules
+from tests.support.source import ROOT, SHELVES, Module, everything, imports, modules
 
-# A room imports from lower shelves and from itself; rooms of one shelf never import one another.
-SHELVES = {
-    8: ("__main__", "cli", "cli_admin", "app", "check", "demo"),
-    7: ("web", "admin"),
-    6: ("gateway",),
-    5: ("export",),
-    4: ("access", "engines", "volumes"),
-    3: ("masks",),
-    2: ("store", "audit", "observe", "config"),
-    1: ("errors", "model", "sql", "version"),
-}
 # The files of the lowest and of the highest shelf are not rooms: they may meet, without a cycle.
 OPEN_SHELVES = (1, 8)
 SHELF = {room: shelf for shelf, rooms in SHELVES.items() for room in rooms}

@@ -21,40 +21,18 @@ from hfitd.engines.interface import Dialect, Select
 from hfitd.engines.mysql_binds import compose
 from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.postgres_dialect import PostgresDialect
+from hfitd.engines.sqlite_dialect import SqliteDialect, composed
 from hfitd.errors import NotFound
 from hfitd.export.query.free import parse_query, rewrite_query
 from hfitd.masks.interface import BoundMask
 from hfitd.model import Column, Key, Kind, MaskedColumn, MaskRule, Relation, Table, TableName
-from hfitd.sql import Bind, Sql, Text, text
+from hfitd.sql import Bind, Sql, text
 from tests.live.servers import Server
 
 CANARY = "CANARY"
 MAX_SECONDS = 2.0  # of a query on SQLite, which would run a loop for ever
 Rows = list[tuple[Any, ...]]
 CELLS = list(itertools.product((None, 0, 1, -5), (None, 1, 3), (None, "", "a", "b'", "ab", "a%b")))
-
-
-class SqliteSpelling(PostgresDialect):
-    """As much of SQLite as the rewriting needs."""
-
-    name = "sqlite"
-    sqlglot_name = "sqlite"
-    fence = "LIMIT -1"
-
-    def literal(self, value: str | None) -> str:
-        return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
-
-    def typed_literal(self, value: str | None, column: Column) -> str:
-        return self.literal(value)
-
-    def fold(self, word: str) -> str:
-        return word
-
-    def same_name(self, left: str, right: str) -> bool:
-        return left.lower() == right.lower()
-
-    def row_order(self, relation: Relation) -> Sql:
-        return text(", ".join(self.identifier(name) for name in relation.table.row_key))
 
 
 @dataclass(frozen=True)
@@ -282,22 +260,14 @@ def sqlite_world(path: Path | str = ":memory:", *, make: bool = True) -> Any:
         connection.set_progress_handler(lambda: time.monotonic() > deadline[0], 10_000)
 
         async def run(sql: Sql) -> Rows:
-            numbers = ("integer", "numeric", "bigint")
-            words = [
-                piece.sql
-                if isinstance(piece, Text)
-                else f"CAST(? AS {piece.type_name})"
-                if piece.type_name in numbers
-                else "?"
-                for piece in sql.pieces
-            ]
             deadline[0] = time.monotonic() + MAX_SECONDS
-            return connection.execute("".join(words), [bind.value for bind in sql.binds]).fetchall()
+            statement, values = composed(sql)
+            return connection.execute(statement, values).fetchall()
 
         async def run_text(query: str) -> Rows:
             deadline[0] = time.monotonic() + MAX_SECONDS
             return connection.execute(query).fetchall()
 
-        yield World(SqliteSpelling(), "main", run, run_text)
+        yield World(SqliteDialect(), "main", run, run_text)
     finally:
         connection.close()

@@ -11,6 +11,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
+# A room imports from lower shelves and from itself; rooms of one shelf never import one another.
+SHELVES = {
+    8: ("__main__", "cli", "cli_admin", "app", "check", "demo"),
+    7: ("web", "admin"),
+    6: ("gateway",),
+    5: ("export",),
+    4: ("access", "engines", "volumes"),
+    3: ("masks",),
+    2: ("store", "audit", "observe", "config"),
+    1: ("errors", "model", "sql", "version"),
+}
+
 
 @dataclass(frozen=True)
 class Import:

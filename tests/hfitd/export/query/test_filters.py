@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hfitd.engines.sqlite_dialect import SqliteDialect
 from hfitd.errors import BadRequest, FilterOnMasked, ParamInvalid, SqlRefused, SqlTooComplex
 from hfitd.export.query.filters import compile_filter, compile_order, parse_filter, parse_order
 from hfitd.export.query.select import select_relation
@@ -18,11 +19,11 @@ from hfitd.masks.interface import BoundMask
 from hfitd.model import MaskedColumn, MaskRule, Relation
 from hfitd.sql import Bind
 from tests.support.query_corpus import read_corpus
-from tests.support.query_worlds import CELLS, MASKS, SqliteSpelling, World
+from tests.support.query_worlds import CELLS, MASKS, World
 
 Truth = bool | None
 Condition = tuple[str, Callable[[Mapping[str, Any]], Truth]]
-SPELLING = SqliteSpelling()
+SPELLING = SqliteDialect()
 
 
 def _offline() -> World:
