@@ -40,6 +40,7 @@ from hfitd.export.sources import Sources
 from hfitd.export.spool import Spool
 from hfitd.export.workshop import Workshop
 from hfitd.gateway.core import Gateway
+from hfitd.gateway.digests import FileDigests
 from hfitd.gateway.readiness import Readiness
 from hfitd.observe.events import (
     AuditState,
@@ -235,6 +236,7 @@ async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tupl
             downloads=downloads,
             row_streams=RowStreams(workshop),
             readiness=Readiness(),
+            file_digests=FileDigests(),
         )
         try:
             yield door, ground.current

@@ -18,7 +18,7 @@ from hfitd.export.items.table import ITEMS
 from hfitd.export.package.manifest import canonical_json
 from hfitd.export.query.free import parse_query
 from hfitd.export.sources import SourceKey, Sources
-from hfitd.export.template.model import PrepareStep, QueryStep, Template, VolumeStep
+from hfitd.export.template.model import PrepareStep, QueryStep, Template, VolumeFile, VolumeFiles, VolumeStep
 from hfitd.model import Action, Catalog, Json
 
 
@@ -148,6 +148,7 @@ def describe_plan(
                 "type": step.export.type,
                 "provider": step.source.provider if step.source else None,
                 "database": step.source.database if step.source else None,
+                "volume": data.volume if isinstance(data := step.export.data, VolumeFile | VolumeFiles) else None,
                 "tables": entries,
                 "refusals": [],
             }

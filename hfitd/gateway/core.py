@@ -16,6 +16,7 @@ from hfitd.export.downloads import Downloads
 from hfitd.export.library import Library
 from hfitd.export.rows import RowStreams
 from hfitd.export.sources import Sources
+from hfitd.gateway.digests import FileDigests
 from hfitd.gateway.readiness import Readiness
 from hfitd.observe.observer import Observer
 from hfitd.store.interface import Store
@@ -42,5 +43,6 @@ class Gateway:
     downloads: Downloads
     row_streams: RowStreams
     readiness: Readiness
+    file_digests: FileDigests
     draining: bool = False
     document: bytes = field(default=b"")

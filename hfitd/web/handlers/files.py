@@ -64,6 +64,8 @@ async def download_file(request: web.Request) -> web.StreamResponse:
             "X-Hfit-Path": json.dumps(file.entry.path),
             "Last-Modified": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(file.entry.modtime)),
         }
+        if "Want-Repr-Digest" in request.headers:
+            headers["Repr-Digest"] = await gateway(request).file_digests.header(file)
         if request.headers.get("If-None-Match") == etag:
             return head_response(headers, status=304)
         if request.method == "HEAD":

@@ -97,7 +97,11 @@ async def _deliver(request: web.Request, delivery: Delivery, known_digest: str) 
 
 
 async def _send(request: web.Request, delivery: Delivery, known_digest: str) -> web.StreamResponse:
-    job, headers = delivery.job, _headers(delivery)
+    job = delivery.job
+    if job.artifact is None and "Range" in request.headers:
+        with job.reading():
+            await job.wait()  # a range of something that still grows has no end: wait for it, then resume
+    headers = _headers(delivery)
     artifact = job.artifact
     if artifact is None:
         with job.reading():
