@@ -88,6 +88,7 @@ class Column:
     max_length: int | None = None  # characters (bytes for BYTES); None is unbounded
     collation: str | None = None
     invisible: bool = False
+    operators: str = ""  # PostgreSQL: the schema of the type's operators when the type is an extension's (citext)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class ForeignKey:
     validated: bool = True
     on_delete: str = ""
     on_update: str = ""
+    operators: tuple[str, ...] = ()  # PostgreSQL: the schema of each column's equality operator
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hfitd.masks.interface import Cell
-from hfitd.model import Catalog, Column, Kind, Receipt, Relation, Sink
+from hfitd.model import Catalog, Column, Kind, Receipt, Relation, Sink, Table
 from hfitd.sql import Sql
 
 Row = tuple[str | None, ...]
@@ -81,6 +81,33 @@ class ServerReport:
     warnings: tuple[str, ...] = field(default=())  # the role can write, has FILE, is superuser ...
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A column or expression that is compared with given values, and the type those values come from.
+
+    ``type_name`` is that of the values, so that they are read as what they were and the engine's own equality
+    decides (collations, ``1.000 = 1.0``). ``operator`` is the schema of the equality operator where an engine needs
+    to be told (PostgreSQL, types of extensions); "" is the engine's own.
+    """
+
+    target: Sql
+    type_name: str
+    kind: Kind
+    operator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Rows of a table that equal given ones. ``source`` follows the table in FROM, its comma included; ``where`` is the
+    condition; ``number`` is the position, from 0, of the given row that equals. ``complete`` says that every equal
+    pair comes; otherwise a table's row comes once, with the first given row it equals."""
+
+    source: Sql
+    where: Sql
+    number: Sql
+    complete: bool
+
+
 class Dialect(Protocol):
     """How an engine spells things. Pure; tested without a server and by round trip with one."""
 
@@ -106,10 +133,45 @@ class Dialect(Protocol):
     def qualified(self, schema: str, name: str) -> str:
         """A quoted, fully qualified table name."""
 
+    def comparison(self, column: Column, operator: str) -> str:
+        """How ``operator`` (``=``, ``<>``, ``<``, ``LIKE`` ...) is written between values of the column's type.
+
+        Always ask it: with an empty search_path a bare ``=`` compares ``citext`` as text. What it gives can bind more
+        tightly than the bare operator, so both operands have to be single columns, binds or in parentheses."""
+
     def row_order(self, relation: Relation) -> Sql:
         """ORDER BY terms for ruling 8.2: the row key, else all columns as text, in binary order, NULLs first.
 
         Masked columns take part by their raw value only when they belong to the row key."""
+
+    def own_rows(self, table: Table) -> str:
+        """The table as it stands in FROM, without the rows of tables that inherit from it."""
+
+    def row_identity(self, table: Table, columns: Sequence[Column]) -> tuple[Wanted, ...]:
+        """What names a row of a table without a usable key inside one snapshot: the engine's row number, or a digest of
+        these columns; equal rows may then share it."""
+
+    def keys_compare(self, columns: Sequence[Column]) -> bool:
+        """Whether values of these key columns, printed and read again, find their own rows."""
+
+    def match_limit(self, width: int) -> int:
+        """How many rows of so many values one ``match`` takes with its number asked for."""
+
+    def match(self, wanted: Sequence[Wanted], rows: Sequence[Row], alias: str) -> Match:
+        """Rows whose targets equal one of the rows, each without NULLs; values are text as ``batches`` gives it, and
+        stay values. ``alias`` begins no name of the table."""
+
+    def among_limit(self, width: int) -> int:
+        """How many rows of so many values one ``among`` takes."""
+
+    def among(self, wanted: Sequence[Wanted], rows: Sequence[Row]) -> Sql:
+        """The condition that the targets equal one of the rows; like ``match`` where the number does not matter."""
+
+    def as_text(self, expression: Sql) -> Sql:
+        """The expression as text, to be compared byte by byte with other text."""
+
+    def json_text(self, column: str, path: Sequence[str | int]) -> Sql:
+        """What lies at the path of a JSON column, as text; NULL where nothing does. ``column`` is a name."""
 
 
 class Snapshot(Protocol):

@@ -6,14 +6,18 @@ and a text literal never holds a backslash, which NO_BACKSLASH_ESCAPES would rea
 
 from __future__ import annotations
 
+import json
 import re
 import string
+from collections.abc import Sequence
 
+from hfitd.engines.interface import Match, Row, Wanted
 from hfitd.engines.mysql_binds import spell, text_literal
-from hfitd.model import Column, Kind, Relation
-from hfitd.sql import Bind, Sql, join, text
+from hfitd.model import Column, Kind, Relation, Table
+from hfitd.sql import Bind, Sql, bind, join, text
 
 MAX_SORTED_CHARACTERS = 255  # the server compares 1024 bytes (max_sort_length) of a sort key, 4 bytes a character
+_LIST = 900  # values of one IN
 _PLAIN = re.compile(r"[^\x00-\x08\x0b-\x1f\\\x7f]*")
 
 
@@ -59,6 +63,10 @@ class MysqlDialect:
         """Exact names only: what the server would fold is resolved against the catalogue, which prints them."""
         return left == right
 
+    def comparison(self, column: Column, operator: str) -> str:
+        """The operator as it is: types do not bring their own."""
+        return operator
+
     def row_order(self, relation: Relation) -> Sql:
         """ORDER BY terms over the table's raw columns, NULLs first as MySQL sorts them.
 
@@ -74,11 +82,74 @@ class MysqlDialect:
         terms += [f"SHA2({self.identifier(column.name)}, 256)" for column in columns if _is_long(column)]
         return join(", ", [text(term) for term in terms])
 
+    def own_rows(self, table: Table) -> str:
+        """The table; there is no inheritance."""
+        return self.qualified(table.name.schema, table.name.name)
+
+    def row_identity(self, table: Table, columns: Sequence[Column]) -> tuple[Wanted, ...]:
+        """A digest of all columns; the server shows no row numbers. Equal rows share it."""
+        cells = ", ".join(f"IFNULL(SHA2({self._bytes(column)}, 256), '-')" for column in columns)
+        return (Wanted(text(f"SHA2(CONCAT_WS(',', {cells}), 256)"), "char(64)", Kind.TEXT),)
+
+    def keys_compare(self, columns: Sequence[Column]) -> bool:
+        """Not for floats, which print rounded."""
+        return all(not column.type_name.lower().startswith("float") for column in columns)
+
+    def match_limit(self, width: int) -> int:
+        """Small: the number is found by comparing one after the other."""
+        return 250
+
+    def match(self, wanted: Sequence[Wanted], rows: Sequence[Row], alias: str) -> Match:
+        """Lists of literals, whose coercibility leaves the column's collation and index in charge."""
+        parts: list[Sql] = [text("CASE")]
+        for place, row in enumerate(rows):
+            equal = (item.target + text(" = ") + _value(cell, item) for item, cell in zip(wanted, row, strict=True))
+            parts.append(text(" WHEN ") + join(" AND ", equal) + text(f" THEN {place}"))
+        number = join("", [*parts, text(" END")])
+        return Match(Sql(), self.among(wanted, rows), number, complete=False)
+
+    def among_limit(self, width: int) -> int:
+        """So many that a statement stays far below ``max_allowed_packet``."""
+        return 40_000 // width
+
+    def among(self, wanted: Sequence[Wanted], rows: Sequence[Row]) -> Sql:
+        """Lists short enough that MariaDB does not make temporary tables of them (1,000 values)."""
+        targets = join(", ", (item.target for item in wanted))
+        left = targets if len(wanted) == 1 else text("(") + targets + text(")")
+        lists = (
+            left + text(" IN (") + join(",", (_row(wanted, row) for row in rows[start : start + _LIST])) + text(")")
+            for start in range(0, len(rows), _LIST)
+        )
+        return text("(") + join(" OR ", lists) + text(")")
+
+    def as_text(self, expression: Sql) -> Sql:
+        """In the character set of every value, compared by bytes."""
+        return text("(CONVERT(") + expression + text(" USING utf8mb4) COLLATE utf8mb4_bin)")
+
+    def json_text(self, column: str, path: Sequence[str | int]) -> Sql:
+        """``JSON_UNQUOTE(JSON_EXTRACT())``; a JSON null and a missing value are NULL."""
+        steps = "".join(f"[{step}]" if isinstance(step, int) else f".{json.dumps(step)}" for step in path)
+        found = f"JSON_EXTRACT({self.identifier(column)}, {self.literal('$' + steps)})"
+        return text(f"(CASE WHEN JSON_TYPE({found}) <> 'NULL' THEN JSON_UNQUOTE({found}) END)")
+
+    def _bytes(self, column: Column) -> str:
+        name = self.identifier(column.name)
+        return name if column.kind is Kind.BYTES else f"CAST({name} AS BINARY)"
+
     def _binary(self, column: Column) -> str:
         name = self.identifier(column.name)
         if column.kind in (Kind.TEXT, Kind.JSON, Kind.UUID, Kind.OTHER):
             return f"CAST({name} AS BINARY)"
         return name
+
+
+def _value(cell: str | None, item: Wanted) -> Sql:
+    return bind(cell, item.type_name)
+
+
+def _row(wanted: Sequence[Wanted], row: Row) -> Sql:
+    values = join(",", (_value(cell, item) for item, cell in zip(wanted, row, strict=True)))
+    return values if len(wanted) == 1 else text("(") + values + text(")")
 
 
 def _in_plane(letter: str) -> bool:

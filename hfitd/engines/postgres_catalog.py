@@ -51,7 +51,10 @@ _FOREIGN_KEYS = """
 SELECT k.conname::text AS name, k.conrelid::int8 AS table_oid, k.conkey::int2[] AS numbers,
     k.confrelid::int8 AS target_oid, k.confkey::int2[] AS target_numbers, k.confmatchtype::text AS match_type,
     k.condeferrable AS is_deferrable, k.convalidated AS is_validated, k.confdeltype::text AS on_delete,
-    k.confupdtype::text AS on_update
+    k.confupdtype::text AS on_update,
+    ARRAY(SELECT n.nspname::text FROM unnest(k.conpfeqop) WITH ORDINALITY AS e (operator, place)
+        JOIN pg_operator o ON o.oid = e.operator JOIN pg_namespace n ON n.oid = o.oprnamespace
+        ORDER BY e.place) AS operators
 FROM pg_constraint k LEFT JOIN pg_constraint p ON p.oid = k.conparentid
 WHERE k.contype = 'f' AND k.conrelid = ANY ($1::oid[]) AND k.confrelid = ANY ($1::oid[])
     AND p.conrelid IS DISTINCT FROM k.conrelid
@@ -172,6 +175,7 @@ def column_of(record: Mapping[str, Any], info: TypeInfo) -> Column:
         identity=_IDENTITY.get(record["identity"], ""),
         max_length=None if info.kind is Kind.BYTES else max_length(info, record["typmod"]),
         collation=record["collation"],
+        operators=info.operators,
     )
 
 
@@ -246,6 +250,7 @@ def _foreign_keys(
                 validated=record["is_validated"],
                 on_delete=_ACTIONS[record["on_delete"]],
                 on_update=_ACTIONS[record["on_update"]],
+                operators=tuple(record["operators"]),
             )
 
 

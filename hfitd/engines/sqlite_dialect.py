@@ -7,12 +7,13 @@ import binascii
 import datetime as dt
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from hfitd.engines.interface import Match, Row, Wanted
 from hfitd.engines.sqlite_values import kind_of_type, text_literal
 from hfitd.errors import ParamInvalid
-from hfitd.model import Column, Kind, Relation
-from hfitd.sql import Bind, Sql, join, text
+from hfitd.model import Column, Kind, Relation, Table
+from hfitd.sql import Bind, Sql, bind, join, text
 
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
@@ -65,6 +66,10 @@ class SqliteDialect:
         """SQLite compares names without the case of ASCII letters."""
         return left.translate(_LOWER) == right.translate(_LOWER)
 
+    def comparison(self, column: Column, operator: str) -> str:
+        """The operator as it is: types do not bring their own."""
+        return operator
+
     def row_order(self, relation: Relation) -> Sql:
         """The visible row key, else every unmasked column as text and then as stored; binary order, NULLs first."""
         visible = {item.column.name: item.column for item in relation.columns}
@@ -74,6 +79,65 @@ class SqliteDialect:
         names = [self.identifier(item.column.name) for item in relation.columns if item.rule is None]
         terms = [f"CAST({name} AS TEXT) COLLATE BINARY" for name in names]
         return join(", ", [text(term) for term in (*terms, *(f"{name} COLLATE BINARY" for name in names))])
+
+    def own_rows(self, table: Table) -> str:
+        """The table; there is no inheritance."""
+        return self.qualified(table.name.schema, table.name.name)
+
+    def row_identity(self, table: Table, columns: Sequence[Column]) -> tuple[Wanted, ...]:
+        """The row number, under the first of its names that no column takes."""
+        taken = {column.name.translate(_LOWER) for column in table.columns}
+        name = next((word for word in ("rowid", "_rowid_", "oid") if word not in taken), "rowid")
+        return (Wanted(text(name), "INTEGER", Kind.INTEGER),)
+
+    def keys_compare(self, columns: Sequence[Column]) -> bool:
+        """Not for columns without a type, which keep a number and its text apart, nor where a NULL may stand."""
+        return all(column.type_name and not column.nullable for column in columns)
+
+    def match_limit(self, width: int) -> int:
+        """A statement has at most 32,766 values."""
+        return 30_000 // width
+
+    def match(self, wanted: Sequence[Wanted], rows: Sequence[Row], alias: str) -> Match:
+        """A join with VALUES. Text has no affinity there, so the column's own affinity reads it."""
+        listed = join(",", (_given(wanted, row, str(place)) for place, row in enumerate(rows)))
+        equal = (
+            _comparable(item) + text(f" = {alias}v.column{number}") for number, item in enumerate(wanted, start=2)
+        )
+        source = text(", (VALUES ") + listed + text(f") AS {alias}v")
+        return Match(source, join(" AND ", equal), text(f"{alias}v.column1"), complete=True)
+
+    def among_limit(self, width: int) -> int:
+        """A statement has at most 32,766 values."""
+        return 30_000 // width
+
+    def among(self, wanted: Sequence[Wanted], rows: Sequence[Row]) -> Sql:
+        """A semi-join with VALUES."""
+        targets = join(", ", (_comparable(item) for item in wanted))
+        listed = join(",", (_given(wanted, row) for row in rows))
+        return text("(") + targets + text(") IN (VALUES ") + listed + text(")")
+
+    def as_text(self, expression: Sql) -> Sql:
+        """A cast, compared by bytes."""
+        return text("(CAST(") + expression + text(" AS TEXT) COLLATE BINARY)")
+
+    def json_text(self, column: str, path: Sequence[str | int]) -> Sql:
+        """``json_extract``; what is not JSON is NULL."""
+        steps = "".join(f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in path)
+        name = self.identifier(column)
+        found = f"json_extract({name}, {self.literal('$' + steps)})"
+        return text(f"(CASE WHEN json_valid({name}) THEN CAST({found} AS TEXT) END)")
+
+
+def _given(wanted: Sequence[Wanted], row: Row, *before: str) -> Sql:
+    types = ("BLOB" if item.kind is Kind.BYTES else "TEXT" for item in wanted)
+    values = [bind(cell, type_name) for type_name, cell in zip(types, row, strict=True)]
+    return text("(") + join(",", [*map(text, before), *values]) + text(")")
+
+
+def _comparable(item: Wanted) -> Sql:
+    """A column without a type has no affinity to read the text with."""
+    return item.target if item.type_name else text("CAST(") + item.target + text(" AS TEXT)")
 
 
 def composed(sql: Sql) -> tuple[str, list[Value]]:

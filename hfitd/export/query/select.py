@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from hfitd.engines.interface import Dialect, Output, Select
+from hfitd.engines.interface import Dialect, Output, Row, Select, Wanted
 from hfitd.errors import Internal
 from hfitd.masks.interface import BoundMask
 from hfitd.model import MaskedColumn, Relation
-from hfitd.sql import Sql, join, text
+from hfitd.sql import Sql, Text, join, text
 
 
 def select_relation(
@@ -29,19 +29,24 @@ def select_relation(
     limit: int | None,
     into: str = "",
     leave_out: Collection[str] = (),
+    among: tuple[Sequence[Wanted], Sequence[Row]] | None = None,
 ) -> Select:
     """Rows of the relation as its actor may see them.
 
     ``where`` and ``order`` come from ``compile_filter`` and ``compile_order``. ``order`` None is the dialect's row
     order, which also breaks the ties of a given order; ``ordered`` False takes rows as they come. ``leave_out`` names
-    columns a rendering cannot write, such as generated ones.
+    columns a rendering cannot write, such as generated ones. ``among`` keeps only the rows whose identity is listed.
     """
     shown = [item for item in relation.columns if item.column.name not in leave_out and not item.column.invisible]
     chosen = [_choose(number, item, dialect, masks, relation) for number, item in enumerate(shown)]
     listed = ", ".join(sql for sql, _ in chosen)
-    sql = text(f"SELECT {listed} FROM ") + _source(relation, dialect)  # noqa: S608 - 1
-    if where is not None:
-        sql += text(" WHERE (") + where + text(")")
+    sql = text(f"SELECT {listed} FROM ")  # noqa: S608 - 1
+    sql += from_relation(relation, dialect, [item.target for item in among[0]] if among else ())
+    conditions = [where] if where is not None else []
+    if among is not None:
+        conditions.append(dialect.among(*among))
+    if conditions:
+        sql += text(" WHERE ") + join(" AND ", (text("(") + condition + text(")") for condition in conditions))
     if ordered:
         terms = [part for part in (order, dialect.row_order(relation)) if part is not None and part.pieces]
         if terms:
@@ -57,7 +62,7 @@ def select_keys(relation: Relation, dialect: Dialect, columns: Sequence[str], *,
     What this selects is compared there or kept in the process; it is never rendered, so no mask applies.
     """
     listed = ", ".join(dialect.identifier(column) for column in columns)
-    sql = text(f"SELECT {listed} FROM ") + _source(relation, dialect)  # noqa: S608 - names of the catalogue
+    sql = text(f"SELECT {listed} FROM ") + from_relation(relation, dialect)  # noqa: S608 - names of the catalogue
     return sql if where is None else sql + text(" WHERE (") + where + text(")")
 
 
@@ -85,13 +90,19 @@ def _choose(
     return name, Output(column.name, mask.cell, column)
 
 
-def _source(relation: Relation, dialect: Dialect) -> Sql:
+def from_relation(relation: Relation, dialect: Dialect, names: Sequence[Sql] = ()) -> Sql:
+    """What stands in FROM: the table itself, or its rows inside the row filter (3).
+
+    ``names`` are what names a row; a system column among them has to be handed out of the fence.
+    """
     name = relation.table.name
-    table = dialect.qualified(name.schema, name.name)
+    table = dialect.own_rows(relation.table)
     if relation.row_filter is None:
         return text(table)
     visible = [item.column.name for item in relation.columns]
     needed = dict.fromkeys([*visible, *relation.table.row_key])  # the row order may need an ungranted key
-    listed = ", ".join(dialect.identifier(column) for column in needed)
-    fenced = text(f"(SELECT {listed} FROM {table} WHERE (") + relation.row_filter  # noqa: S608 - 3
+    listed = [dialect.identifier(column) for column in needed]
+    system = ("tableoid", "ctid", "rowid", "_rowid_", "oid")
+    listed += [piece.sql for sql in names for piece in sql.pieces if isinstance(piece, Text) and piece.sql in system]
+    fenced = text(f"(SELECT {', '.join(listed)} FROM {table} WHERE (") + relation.row_filter  # noqa: S608 - 3
     return fenced + text(f") {dialect.fence}) AS {dialect.identifier(name.name)}")
