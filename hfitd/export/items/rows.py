@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from hfitd.engines.interface import Format, Select
+from hfitd.engines.interface import Dialect, Format, Select
 from hfitd.errors import TemplateInvalid
 from hfitd.export.items.interface import Built, Checked, Member, PlanScope, RunScope, TablePlan
 from hfitd.export.items.tables import bound_masks, check_select, granted_relation, mask_names, plan_table, target_name
@@ -16,6 +16,7 @@ from hfitd.export.sources import SourceKey, Sources
 from hfitd.export.template.model import Export, TableData
 from hfitd.masks.interface import BoundMask
 from hfitd.model import Catalog, Relation, Sink
+from hfitd.sql import Sql
 
 
 def format_of(key: str) -> Format:
@@ -59,10 +60,16 @@ class RowsStep:
         """Variables of the filter."""
         return self.condition.variables if self.condition else frozenset()
 
+    def where(self, dialect: Dialect, scope: RunScope) -> Sql | None:
+        """The filter with its values, or None."""
+        if self.condition is None:
+            return None
+        return compile_filter(self.condition, self.relation, dialect, scope.values, masks=self.masks)
+
     async def check(self, scope: RunScope) -> Checked:
         """Compile with values, describe, estimate."""
         dialect = scope.sources.dialect(self.source.provider)
-        where = compile_filter(self.condition, self.relation, dialect, scope.values) if self.condition else None
+        where = self.where(dialect, scope)
         generated = frozenset(c.column.name for c in self.relation.columns if c.column.generated)
         select = select_relation(
             self.relation,
