@@ -55,6 +55,12 @@ class TypeInfo:
         return _KINDS.get(self.name, Kind.OTHER) if self.schema == "pg_catalog" else Kind.OTHER
 
     @property
+    def operators(self) -> str:
+        """The schema of its operators when they are not built in. Enums, ranges and rows use the built-in ones; an
+        array of such a type does too, but then fails loudly rather than compare its elements as something else."""
+        return self.schema if self.sort == "b" and self.schema != "pg_catalog" else ""
+
+    @property
     def is_array(self) -> bool:
         """Whether it is an array, whose text can be long."""
         return self.spelled.endswith("[]") or self.name.startswith("_")

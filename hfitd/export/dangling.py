@@ -18,10 +18,9 @@ from hfitd.engines.interface import Dialect, Output, Select
 from hfitd.export.items.interface import RunScope, Step
 from hfitd.export.items.rows import RowsStep
 from hfitd.export.items.schema import SchemaStep
-from hfitd.export.query.filters import compile_filter
 from hfitd.export.query.select import select_keys
 from hfitd.export.sources import SourceKey
-from hfitd.model import ForeignKey, Json, TableName
+from hfitd.model import ForeignKey, Json, Relation, TableName
 from hfitd.sql import Sql, text
 
 Place = tuple[SourceKey, TableName]
@@ -87,11 +86,16 @@ def _query(step: RowsStep, key: ForeignKey, target: RowsStep | None, dialect: Di
     if target is None:
         return sql
     there = [f"p.{dialect.identifier(column)}" for column in key.target_columns]
-    equal = " AND ".join(f"{left} = {right}" for left, right in zip(there, here, strict=True))
+    signs = [_equals(target.relation, column, dialect) for column in key.target_columns]
+    equal = " AND ".join(f"{left} {sign} {right}" for left, sign, right in zip(there, signs, here, strict=True))
     inner = _rows_of(target, key.target_columns, dialect, scope)
     return sql + text(" AND NOT EXISTS (SELECT 1 FROM (") + inner + text(f") AS p WHERE {equal})")
 
 
+def _equals(relation: Relation, column: str, dialect: Dialect) -> str:
+    item = relation.column(column)
+    return "=" if item is None else dialect.comparison(item.column, "=")
+
+
 def _rows_of(step: RowsStep, columns: Sequence[str], dialect: Dialect, scope: RunScope) -> Sql:
-    where = compile_filter(step.condition, step.relation, dialect, scope.values) if step.condition else None
-    return select_keys(step.relation, dialect, columns, where=where)
+    return select_keys(step.relation, dialect, columns, where=step.where(dialect, scope))

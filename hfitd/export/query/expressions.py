@@ -15,6 +15,7 @@ from sqlglot import exp
 from hfitd.engines.interface import Dialect
 from hfitd.errors import ParamInvalid, SqlRefused
 from hfitd.export.query.grammar import checked_unit
+from hfitd.export.query.special import comparisons_of, is_compared_as_text, is_special, special_operand
 from hfitd.export.query.types import type_sql
 from hfitd.sql import Bind, Sql, Text
 
@@ -99,6 +100,8 @@ class ExpressionWriter:
 
     def write(self, node: exp.Expr) -> None:
         """One node of an expression. Raises SqlRefused for a class without a spelling."""
+        if self.write_special(node):
+            return
         if type(node) in self._operators:
             self._binary(node)
             return
@@ -110,13 +113,37 @@ class ExpressionWriter:
             raise SqlRefused("The query uses something outside the allowed language.")
         method(node)
 
+    def write_special(self, node: exp.Expr) -> bool:
+        """A comparison of values whose type brings its own operators, always in parentheses; False if it is none."""
+        column = special_operand(node)
+        if column is None:
+            return False
+        self.put("(")
+        for number, (word, left, operator, right) in enumerate(comparisons_of(node)):
+            sign = operator or self._operators[type(node)]
+            sign = _NEGATED[sign] if node.args.get("negate") else sign
+            self.put(f" {word} " if number else "")
+            self._operand_of(left)
+            self.put(f" {sign if is_compared_as_text(left, sign, right) else self.dialect.comparison(column, sign)} ")
+            self._operand_of(right)
+        self.put(")")
+        return True
+
+    def _operand_of(self, node: exp.Expr) -> None:
+        if isinstance(node, exp.Any | exp.All):
+            self.write(node)
+        else:
+            self.put("(")
+            self.write(node)
+            self.put(")")
+
     def name(self, identifier: exp.Expr) -> str:
         """An identifier, which the resolver has made exact, quoted."""
         return self.dialect.identifier(str(identifier.name))
 
     def _binary(self, node: exp.Expr) -> None:
         chain = [node]
-        while type(chain[-1].this) in self._operators:
+        while type(chain[-1].this) in self._operators and not is_special(chain[-1].this):
             chain.append(chain[-1].this)
         self.write(chain[-1].this)
         for link in reversed(chain):
@@ -127,7 +154,10 @@ class ExpressionWriter:
     def _write_not(self, node: exp.Not) -> None:
         inner = node.this
         operator = self._operators.get(type(inner), "")
-        if operator in _NEGATED and not inner.args.get("negate"):
+        if is_special(inner):
+            self.put("NOT ")
+            self.write(inner)
+        elif operator in _NEGATED and not inner.args.get("negate"):
             self.write(inner.this)
             self.put(f" {_NEGATED[operator]} ")
             self.write(inner.expression)

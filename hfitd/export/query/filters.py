@@ -9,7 +9,7 @@ Nothing a caller wrote becomes text. The argument:
    strictly. A comparison without a column has no type and is refused.
 4. A masked column is FilterOnMasked wherever it stands. Only a constant mask of a ``filterable = "equality"`` column
    may be compared, and then the constant is. A pseudonym is made in the row stream, where no filter can see it.
-5. Operators and keywords are picked from our own tables.
+5. Operators and keywords are picked from our own tables, and spelt by the dialect for the type of the column.
 
 A variable without a value is SQL's NULL: ``col = ${x}`` then holds for no row and ``col <> ${x}`` neither.
 ``${x} IS NULL`` asks whether the variable has no value.
@@ -143,13 +143,10 @@ class _Compiler:
                 return text("NOT (") + self.condition(inner) + text(")")
             case Comparison():
                 return self._comparison(condition)
-            case Membership(operand, items, negated):
-                first, *others = self._typed((operand, *items), equality=True)
-                word = " NOT IN (" if negated else " IN ("
-                return first + text(word) + join(", ", others) + text(")")
-            case Between(operand, low, high, negated):
-                middle, least, most = self._typed((operand, low, high))
-                return middle + text(" NOT BETWEEN " if negated else " BETWEEN ") + least + text(" AND ") + most
+            case Membership():
+                return self._membership(condition)
+            case Between():
+                return self._between(condition)
             case Like():
                 return self._like(condition)
             case NullTest(operand, negated):
@@ -169,7 +166,34 @@ class _Compiler:
         left_sql, right_sql = self._typed(
             (comparison.left, comparison.right), equality=comparison.operator in {"=", "<>"}
         )
-        return left_sql + text(f" {comparison.operator} ") + right_sql  # 5: one of six operators
+        sign = self._sign((comparison.left, comparison.right), comparison.operator)
+        return left_sql + text(f" {sign} ") + right_sql  # 5: one of six operators
+
+    def _membership(self, condition: Membership) -> Sql:
+        operands = (condition.operand, *condition.items)
+        first, *others = self._typed(operands, equality=True)
+        sign = self._sign(operands, "=")
+        if sign == "=":
+            word = " NOT IN (" if condition.negated else " IN ("
+            return first + text(word) + join(", ", others) + text(")")
+        equal = join(" OR ", (first + text(f" {sign} ") + other for other in others))  # IN takes no other operator
+        return text("NOT (" if condition.negated else "(") + equal + text(")")
+
+    def _between(self, condition: Between) -> Sql:
+        operands = (condition.operand, condition.low, condition.high)
+        middle, least, most = self._typed(operands)
+        low, high = self._sign(operands, ">="), self._sign(operands, "<=")
+        if low == ">=":
+            word = " NOT BETWEEN " if condition.negated else " BETWEEN "
+            return middle + text(word) + least + text(" AND ") + most
+        inside = middle + text(f" {low} ") + least + text(" AND ") + middle + text(f" {high} ") + most
+        return text("NOT (" if condition.negated else "(") + inside + text(")")
+
+    def _sign(self, operands: Sequence[Operand], operator: str) -> str:
+        """The operator as the type of these operands needs it. ``citext`` with ``text`` is compared as text, as
+        PostgreSQL itself does."""
+        columns = [self._find(operand).column for operand in operands if isinstance(operand, ColumnRef)]
+        return self._dialect.comparison(columns[0], operator) if all(c.operators for c in columns) else operator
 
     def _like(self, condition: Like) -> Sql:
         if condition.fold_case and self._dialect.name != "postgresql":
@@ -179,11 +203,11 @@ class _Compiler:
         column = self._clear(condition.operand)
         if self._dialect.name == "postgresql" and column.kind is not Kind.TEXT:
             raise BadRequest("LIKE needs a text column.", resource=column.name)
-        word = "ILIKE" if condition.fold_case else "LIKE"
+        word = ("NOT " if condition.negated else "") + ("ILIKE" if condition.fold_case else "LIKE")
         escape = text("") if self._dialect.name != "sqlite" else text(" ESCAPE '\\'")
         pattern = self._operand(condition.pattern, "text", column)
         return (
-            text(f"{self._dialect.identifier(column.name)} {'NOT ' if condition.negated else ''}{word} ")
+            text(f"{self._dialect.identifier(column.name)} {self._dialect.comparison(column, word)} ")
             + pattern
             + escape
         )

@@ -23,6 +23,7 @@ from hfitd.export.query.grammar import check_tree, settle_words
 from hfitd.export.query.render import QueryWriter
 from hfitd.export.query.resolve import Reader, Resolver
 from hfitd.export.query.scan import scan_query, variable_names
+from hfitd.export.query.special import check_special
 from hfitd.export.query.tables import written_tables
 from hfitd.export.query.tree import read_tree
 from hfitd.masks.interface import BoundMask
@@ -77,6 +78,7 @@ def rewrite_query(  # noqa: PLR0917 - callers give all of them, in this order
     resolver = Resolver(dialect, Reader(relation_of, masks_of, catalog_default_schema), parsed.taken)
     try:
         outputs = resolver.outermost(root)
+        check_special(root)
         types = _bind_types(root, resolver.origins)
         writer = QueryWriter(dialect, Values(parsed.placeholders, values, types), resolver.tables())
         writer.query(root)

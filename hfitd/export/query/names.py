@@ -14,6 +14,7 @@ from sqlglot import exp
 from hfitd.errors import SqlRefused
 from hfitd.export.query.projection import Projection, exact, quoted
 from hfitd.export.query.scopes import Field, Found, Scope, no_such_name
+from hfitd.export.query.special import mark_special
 from hfitd.export.query.spelling import same_column
 
 
@@ -143,6 +144,7 @@ def _resolve_column(node: exp.Column, scope: Scope, outputs: Sequence[Projection
         node.set("table", quoted(found.source.name))
     if found.field.origin is not None:
         blocks.origins[id(node)] = found.field.origin.type_name
+    mark_special(node, found.field.special)
     return found
 
 

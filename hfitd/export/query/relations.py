@@ -52,11 +52,12 @@ class DerivedTable:
 
     def _field(self, item: MaskedColumn) -> Field:
         mask = mask_of(item, self._masks)
+        special = item.column if item.column.operators else None
         if mask is None or mask.constant:
-            return Field(item.column.name, item.column)
+            return Field(item.column.name, item.column, special=special)
         if mask.cell is None:
             raise Internal("A mask has neither a constant nor a cell.")
-        return Field(item.column.name, item.column, mask.cell, lambda: self._reach(item.column.name))
+        return Field(item.column.name, item.column, mask.cell, lambda: self._reach(item.column.name), special)
 
     def _reach(self, column: str) -> str:
         if column not in self._reached:

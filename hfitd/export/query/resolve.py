@@ -31,6 +31,7 @@ from hfitd.export.query.projection import (
 )
 from hfitd.export.query.relations import DerivedTable
 from hfitd.export.query.scopes import Field, Found, Scope, Source, no_such_name
+from hfitd.export.query.special import special_of
 from hfitd.export.query.spelling import same_column
 from hfitd.masks.interface import BoundMask
 from hfitd.model import Relation
@@ -128,7 +129,9 @@ class Resolver:
         if len(left) != len(right):
             raise SqlRefused("The parts of a set operation have different numbers of columns.")
         resolve_order(node, [Projection(exp.Null(), f.name, True, alias=f.name) for f in left], None, self)
-        return tuple(Field(field.name) for field in left)  # 4
+        return tuple(
+            Field(one.name, special=one.special or other.special) for one, other in zip(left, right, strict=True)
+        )  # 4
 
     def _with(self, node: exp.Expr, parent: Scope | None, ctes: Ctes) -> Ctes:
         with_ = node.args.get("with_")
@@ -140,7 +143,8 @@ class Resolver:
             alias.set("this", quoted(fresh))  # 2
 
             def known(fields: Sequence[Field], alias: exp.Expr = alias, name: str = name, fresh: str = fresh) -> Cte:
-                return Cte(name, fresh, tuple(Field(field.name) for field in self._renamed(fields, alias)))
+                renamed = self._renamed(fields, alias)
+                return Cte(name, fresh, tuple(Field(field.name, special=field.special) for field in renamed))
 
             if with_.args.get("recursive") and isinstance(body, exp.SetOperation) and body.args.get("with_") is None:
                 fields = self._set_operation(body, parent, ctes, known)
@@ -186,8 +190,8 @@ class Resolver:
     def _field(self, node: exp.Select, item: Projection, transparent: bool) -> Field:
         found = item.found
         if found is None:
-            return Field(item.name)
-        field = Field(item.name, found.field.origin)
+            return Field(item.name, special=special_of(item.body))
+        field = Field(item.name, found.field.origin, special=found.field.special)
         inner = found.field.reach
         if not transparent or not found.own or found.source is None or inner is None:
             return field

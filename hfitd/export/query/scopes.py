@@ -25,6 +25,7 @@ class Field:
     origin: Column | None = None
     cell: Cell | None = None
     reach: Callable[[], str] | None = None  # makes the raw value a column of the source and names it
+    special: Column | None = None  # a column of the type it has, when that type brings its own operators
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,10 @@ class Scope:
             right = [item for item in joined.fields if same_column(self.dialect, item.name, name)]
             if len(left) != 1 or len(right) != 1:
                 raise no_such_name(name)
+            if left[0].special or right[0].special:
+                raise SqlRefused(
+                    "JOIN ... USING cannot compare columns of this type.", resource=name, suggestions=("Use ON.",)
+                )
             plain = Field(left[0].name, left[0].origin)
             self.merged = [item for item in self.merged if item.name != plain.name] + [plain]
             front.append((None, plain))
