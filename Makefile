@@ -2,13 +2,14 @@
 # make test         the whole suite against real PostgreSQL, MariaDB and Redis servers on free ports
 # make test-mysql   what has to hold on a real MySQL too (fetches one from the distribution's newest suite)
 # make lint         ruff and mypy --strict
+# make docs         the generated parts of docs/
 
 PYTHON ?= python3
 VENV := .venv
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-mysql lint clean
+.PHONY: help demo test test-mysql lint docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -40,6 +41,9 @@ test-mysql: $(VENV)/test-installed
 lint: $(VENV)/test-installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+docs: $(VENV)/test-installed
+	$(VENV)/bin/python -m tests.support.reference
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

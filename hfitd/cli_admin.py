@@ -226,7 +226,7 @@ def audit() -> None:
 
 
 @audit.command("tail")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many.")
 @click.option("--email", default=None, help="Only this user's.")
 @place_options
 def audit_tail(limit: int, email: str | None, **place: Path | None) -> None:

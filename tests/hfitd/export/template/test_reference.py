@@ -20,7 +20,7 @@ SCHEMAS = [item for item in vars(schema).values() if isinstance(item, type) and 
 def test_the_example_of_the_page_is_a_template() -> None:
     example = re.search(r"```yaml\n(hfitVersion.*?)```", PAGE, re.DOTALL)
     assert example is not None
-    assert parse_template(example[1]).name == "customer-case"
+    assert parse_template(example[1]).name == "customer-with-invoices"
 
 
 def test_the_parameters_of_the_page_are_valid() -> None:
