@@ -81,6 +81,7 @@ class RowsStep:
             limit=self.limit,
             into=self.into,
             leave_out=generated if self.form is Format.SQL else frozenset(),
+            hidden=self.form is Format.SQL,
         )
         estimate = await check_select(scope, self.source, select, self.export.key)
         planned = replace(self.tables[0], estimated_rows=estimate.rows, estimated_bytes=estimate.size)

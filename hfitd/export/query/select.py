@@ -30,14 +30,17 @@ def select_relation(
     into: str = "",
     leave_out: Collection[str] = (),
     among: tuple[Sequence[Wanted], Sequence[Row]] | None = None,
+    hidden: bool = False,
 ) -> Select:
     """Rows of the relation as its actor may see them.
 
     ``where`` and ``order`` come from ``compile_filter`` and ``compile_order``. ``order`` None is the dialect's row
     order, which also breaks the ties of a given order; ``ordered`` False takes rows as they come. ``leave_out`` names
     columns a rendering cannot write, such as generated ones. ``among`` keeps only the rows whose identity is listed.
+    ``hidden`` takes invisible columns too: a file that a database loads would lose them, a reader does not expect them.
     """
-    shown = [item for item in relation.columns if item.column.name not in leave_out and not item.column.invisible]
+    kept = [item for item in relation.columns if item.column.name not in leave_out]
+    shown = [item for item in kept if hidden or not item.column.invisible]
     chosen = [_choose(number, item, dialect, masks, relation) for number, item in enumerate(shown)]
     listed = ", ".join(sql for sql, _ in chosen)
     sql = text(f"SELECT {listed} FROM ")  # noqa: S608 - 1

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hfitd.engines.interface import DdlOptions, Format, Output, Select
 from hfitd.engines.mysql import MysqlEngine
 from hfitd.engines.mysql_binary import shortest_float
+from hfitd.export.query.select import select_relation
 from hfitd.model import Catalog, MaskedColumn, Relation, TableName
 from hfitd.sql import join, text
 from tests.live.databases import fresh_database, run_sql, value_digests
@@ -134,3 +135,26 @@ async def test_the_catalogue_of_the_torture_set_is_right(mariadb_server: Server,
     assert len(catalog.tables[TableName("nasty", "wide")].columns) == 1000
     assert [item.name.name for item in catalog.sequences] == ["seq1", "seq_down"]
     assert catalog.tables[TableName("nasty_types", "t_json")].columns[1].kind == "json"
+
+
+async def test_an_invisible_column_is_in_a_loadable_file_and_in_no_other(
+    mariadb_server: Server, nasty_mariadb: str
+) -> None:
+    engine = MysqlEngine(mysql_provider(mariadb_server, nasty_mariadb, databases=("nasty*",)))
+    loadable, read = Collected(), Collected()
+    async with engine.snapshot("nasty_myonly") as snapshot:
+        name = TableName("nasty_myonly", "invis")
+        (invis,) = [item for item in relations_of(await snapshot.catalog(), name.schema) if item.table.name == name]
+        await snapshot.ddl([invis], DdlOptions(), loadable)
+        for hidden, form, out in ((True, Format.SQL, loadable), (False, Format.NDJSON, read)):
+            select = select_relation(
+                invis, engine.dialect, {}, where=None, order=None, limit=None, into="`invis`", hidden=hidden
+            )
+            await snapshot.render(select, form, out)
+    assert bytes(read.data) == b'{"id":1,"shown":1}\n{"id":2,"shown":2}\n'
+    with fresh_database(mariadb_server) as copy:
+        run_sql(mariadb_server, bytes(loadable.data), copy)
+        rows = "SELECT id, secret, shown FROM invis ORDER BY id;"
+        assert run_sql(mariadb_server, rows, copy) == run_sql(mariadb_server, rows, "nasty_myonly")
+        assert "top secret" in run_sql(mariadb_server, rows, copy)
+        assert run_sql(mariadb_server, "SELECT * FROM invis LIMIT 1;", copy) == "1\t1\n"
