@@ -74,11 +74,16 @@ class DdlOptions:
 
 @dataclass(frozen=True, slots=True)
 class ServerReport:
-    """What ``hfitd check`` prints of a provider."""
+    """What ``hfitd check`` prints of a provider.
+
+    ``excess`` is what the role can do besides reading (write, FILE, superuser ...): the daemon does not use such a
+    provider unless ``server.insecure`` names ``db-role``. ``warnings`` are worth a look and nothing more.
+    """
 
     engine: str
     version: str
-    warnings: tuple[str, ...] = field(default=())  # the role can write, has FILE, is superuser ...
+    warnings: tuple[str, ...] = field(default=())
+    excess: tuple[str, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)

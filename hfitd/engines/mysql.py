@@ -16,10 +16,12 @@ from contextlib import asynccontextmanager
 
 from hfitd.config.model import ProviderConfig
 from hfitd.engines.interface import Dialect, ServerReport
+from hfitd.engines.lag import refuse_old
 from hfitd.engines.mysql_connection import Opened, opened
 from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.mysql_errors import translated
-from hfitd.engines.mysql_grants import warnings_of
+from hfitd.engines.mysql_grants import powers_of
+from hfitd.engines.mysql_lag import read_lag
 from hfitd.engines.mysql_snapshot import STALL_SECONDS, MysqlSnapshot
 from hfitd.engines.places import Places
 from hfitd.errors import Busy, DbUnavailable, HfitError, NotFound
@@ -58,6 +60,7 @@ class MysqlEngine:
         if self._closed:
             raise DbUnavailable("This provider is being closed; try again.")
         async with self._places.take(), opened(self._provider, name) as session:
+            await self._refuse_old(session)
             with translated():
                 rows = await session.connection.command("SHOW DATABASES")
             readable = [other for (other,) in rows if other is not None and self._is_allowed(other)]
@@ -78,11 +81,11 @@ class MysqlEngine:
     async def check(self) -> ServerReport:
         """Log in and say what is there and what the role could do besides reading."""
         async with opened(self._provider, self._provider.database or None) as session:
+            await self._refuse_old(session)
             with translated():
-                grants = await session.connection.command("SHOW GRANTS FOR CURRENT_USER()")
-            return ServerReport(
-                session.engine, session.version, warnings_of([grant for (grant,) in grants if grant is not None])
-            )
+                grants = await session.connection.command("SHOW GRANTS")  # without FOR: with the roles in force
+            warnings, excess = powers_of([grant for (grant,) in grants if grant is not None])
+            return ServerReport(session.engine, session.version, warnings, excess)
 
     async def close(self) -> None:
         """Abort every connection, end their queries, and open no more."""
@@ -91,6 +94,10 @@ class MysqlEngine:
         for session in sessions:
             session.connection.abort()
         await asyncio.gather(*(self._kill(session) for session in sessions), *self._kills)
+
+    async def _refuse_old(self, session: Opened) -> None:
+        if self._provider.max_lag_seconds is not None:
+            refuse_old(await read_lag(session.connection), self._provider.max_lag_seconds)
 
     def _is_allowed(self, name: str) -> bool:  # 2
         if name.lower() in SYSTEM_DATABASES:

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Sequence
 
 _GRANT = re.compile(r"GRANT (?P<what>.+?) ON (?P<scope>(?:`(?:[^`]|``)*`|\*)\.(?:`(?:[^`]|``)*`|\*)) TO ", re.DOTALL)
 _COLUMNS = re.compile(r"\((?:`(?:[^`]|``)*`|[^()`])*\)")  # of a column grant
-_WRITES = frozenset((
-    "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "TRIGGER", "CREATE VIEW", "CREATE ROUTINE",
-    "ALTER ROUTINE", "EVENT", "LOCK TABLES", "CREATE TEMPORARY TABLES", "EXECUTE", "DELETE HISTORY",
-    "CREATE TABLESPACE", "CREATE USER", "CREATE ROLE", "DROP ROLE", "ALL PRIVILEGES", "ALL",
+# All that reading needs or that shows no rows and changes nothing. What is not here is excess, also what a later
+# server invents.
+_READS = frozenset((
+    "USAGE", "SELECT", "SHOW VIEW", "SHOW DATABASES", "SHOW_ROUTINE", "SHOW CREATE ROUTINE", "REFERENCES",
+    "REPLICATION CLIENT", "BINLOG MONITOR", "SLAVE MONITOR", "REPLICA MONITOR",
 ))  # fmt: skip
+_NEEDLESS = frozenset(("LOCK TABLES", "CREATE TEMPORARY TABLES"))  # harm nothing in a read-only transaction
 _POWERS = {
     "FILE": "it can read and write files of the server",
     "SUPER": "it can change the server and by-pass its limits",
@@ -30,8 +32,8 @@ _POWERS = {
 }
 
 
-def warnings_of(grants: Iterable[str]) -> tuple[str, ...]:
-    """One sentence for each thing the role can do that reading does not need."""
+def powers_of(grants: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Warnings and excess: one sentence for each thing the role can do that reading does not need."""
     privileges: set[str] = set()
     can_grant = False
     for grant in grants:
@@ -42,19 +44,21 @@ def warnings_of(grants: Iterable[str]) -> tuple[str, ...]:
             if match["scope"] == "*.*" and "ALL PRIVILEGES" in names:
                 privileges.update(("FILE", "SUPER", "PROCESS"))
             can_grant = can_grant or grant.endswith("WITH GRANT OPTION")
-    return tuple(_sentences(sorted(privileges), can_grant=can_grant))
+    needless = sorted(privileges & _NEEDLESS)
+    warnings = [f"The role has {', '.join(needless)}, which reading does not need."] if needless else []
+    return tuple(warnings), tuple(_excess(sorted(privileges), can_grant=can_grant))
 
 
 def _names(what: str) -> list[str]:
     return [name.strip().upper() for name in _COLUMNS.sub("", what).split(",")]
 
 
-def _sentences(privileges: Sequence[str], *, can_grant: bool) -> Iterable[str]:
+def _excess(privileges: Sequence[str], *, can_grant: bool) -> Iterable[str]:
     for name, why in _POWERS.items():
         if name in privileges:
             yield f"The role has {name}: {why}. Revoke it."
-    writes = [name for name in privileges if name in _WRITES]
-    if writes:
-        yield f"The role can do more than read ({', '.join(writes)}). Grant it SELECT only."
+    more = [name for name in privileges if name not in _READS | _NEEDLESS | _POWERS.keys()]
+    if more:
+        yield f"The role can do more than read ({', '.join(more)}). Grant it SELECT only."
     if can_grant:
         yield "The role has GRANT OPTION: it can pass on its rights. Revoke it."

@@ -30,6 +30,7 @@ from hfitd.engines.interface import (
     ServerReport,
     Snapshot,
 )
+from hfitd.engines.lag import refuse_old
 from hfitd.engines.postgres_binds import Prepared, Statements
 from hfitd.engines.postgres_catalog import read_catalog
 from hfitd.engines.postgres_check import report_server
@@ -37,19 +38,12 @@ from hfitd.engines.postgres_copy import END, PROLOGUE, Lines, mask_lines, parse_
 from hfitd.engines.postgres_ddl import write_ddl
 from hfitd.engines.postgres_dialect import PostgresDialect
 from hfitd.engines.postgres_errors import Stage, translated
+from hfitd.engines.postgres_moment import read_lag, read_position
 from hfitd.engines.postgres_pool import Lease, Pool
 from hfitd.engines.rendering import Collector, RawRow, Renderer, Shape, text_encoder, text_rows
 from hfitd.errors import NotFound, QueryTimeout
 from hfitd.model import Catalog, Kind, Receipt, Relation, Sink
 
-_POSITION = """
-SELECT pg_catalog.concat_ws(' ',
-    'snapshot=' || pg_catalog.txid_current_snapshot()::pg_catalog.text,
-    'lsn=' || CASE
-        WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
-        ELSE pg_catalog.pg_current_wal_lsn()
-    END::pg_catalog.text)
-"""
 _DATABASES = """
 SELECT datname::pg_catalog.text FROM pg_catalog.pg_database
 WHERE datallowconn AND NOT datistemplate AND pg_catalog.has_database_privilege(oid, 'CONNECT')
@@ -86,6 +80,7 @@ class PostgresEngine:
     async def check(self) -> ServerReport:
         """Version and whatever the role can do that a reader should not."""
         async with self._pool.lend(self._provider.database) as lease:
+            await self._refuse_old(lease)
             return await report_server(lease.connection)
 
     async def close(self) -> None:
@@ -97,11 +92,15 @@ class PostgresEngine:
             fnmatch.fnmatchcase(database, glob) for glob in self._provider.databases
         )
 
+    async def _refuse_old(self, lease: Lease) -> None:
+        if self._provider.max_lag_seconds is not None:
+            refuse_old(await read_lag(lease.connection), self._provider.max_lag_seconds)
+
     @asynccontextmanager
     async def _snapshot(self, database: str) -> AsyncIterator[Snapshot]:
         async with self._pool.lend(database) as lease:
-            with translated(Stage.OWN):
-                position = await lease.connection.fetchval(_POSITION)
+            await self._refuse_old(lease)
+            position = await read_position(lease.connection)
             yield PostgresSnapshot(lease, self._provider.statement_timeout_seconds, position)
 
 

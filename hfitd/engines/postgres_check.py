@@ -1,6 +1,7 @@
 """What ``hfitd check`` says of a PostgreSQL login: everything it can do besides reading.
 
-The role is the last guard when all others fail, so each power that a reader does not need is named.
+The role is the last guard when all others fail (O13), so each power that a reader does not need is named. Two are
+warnings only: CREATEDB touches nothing that exists, and before version 15 everybody may create in schema ``public``.
 """
 
 from __future__ import annotations
@@ -8,45 +9,54 @@ from __future__ import annotations
 from typing import Any
 
 from hfitd.engines.interface import ServerReport
+from hfitd.engines.postgres_catalog import server_version
 from hfitd.engines.postgres_errors import Stage, translated
 
 _ROLE = """
 SELECT current_setting('server_version') AS version, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls,
     ARRAY(SELECT r.rolname::text FROM pg_roles r
         WHERE r.rolname IN ('pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files',
-            'pg_execute_server_program', 'pg_signal_backend', 'pg_maintain')
-        AND pg_has_role(r.oid, 'MEMBER') ORDER BY 1) AS powers
+            'pg_execute_server_program', 'pg_signal_backend', 'pg_maintain', 'pg_create_subscription')
+        AND pg_has_role(r.oid, 'MEMBER') ORDER BY 1) AS powers,
+    has_database_privilege(current_database(), 'CREATE') AS may_create
 FROM pg_roles WHERE rolname = current_user
 """
 _WRITABLE = """
 SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'f') AND n.nspname <> 'information_schema' AND left(n.nspname, 3) <> 'pg_'
-    AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+    AND (has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+        OR has_any_column_privilege(c.oid, 'INSERT, UPDATE'))
 """
 _CREATABLE = """
-SELECT count(*) FROM pg_namespace
-WHERE nspname <> 'information_schema' AND left(nspname, 3) <> 'pg_' AND has_schema_privilege(oid, 'CREATE')
+SELECT count(*) FILTER (WHERE nspname <> 'public') AS others, count(*) FILTER (WHERE nspname = 'public') AS public
+FROM pg_namespace WHERE nspname <> 'information_schema' AND left(nspname, 3) <> 'pg_' AND has_schema_privilege(oid, 'CREATE')
 """
 _ATTRIBUTES = (
-    ("rolsuper", "the role is a superuser"),
     ("rolcreaterole", "the role may create roles"),
-    ("rolcreatedb", "the role may create databases"),
     ("rolreplication", "the role may replicate, which reads everything"),
     ("rolbypassrls", "the role bypasses row security"),
+    ("may_create", "the role may create schemas"),
 )
+_PUBLIC_CLOSED_SINCE = 150000
 
 
 async def report_server(connection: Any) -> ServerReport:
-    """The version and one warning for each power."""
+    """The version and one sentence for each power."""
     with translated(Stage.OWN):
         role = await connection.fetchrow(_ROLE)
         writable = await connection.fetchval(_WRITABLE)
-        creatable = await connection.fetchval(_CREATABLE)
-    warnings = [words for attribute, words in _ATTRIBUTES if role[attribute]]
-    if not role["rolsuper"]:
-        warnings += [f"the role is a member of {power}" for power in role["powers"]]
+        creatable = await connection.fetchrow(_CREATABLE)
+    version = str(role["version"]).split(" ")[0]
+    if role["rolsuper"]:
+        return ServerReport("postgresql", version, excess=("the role is a superuser",))
+    excess = [words for attribute, words in _ATTRIBUTES if role[attribute]]
+    excess += [f"the role is a member of {power}" for power in role["powers"]]
     if writable:
-        warnings.append(f"the role may write to {writable} tables")
-    if creatable:
-        warnings.append(f"the role may create objects in {creatable} schemas")
-    return ServerReport("postgresql", str(role["version"]).split(" ")[0], tuple(warnings))
+        excess.append(f"the role may write to {writable} tables")
+    if creatable["others"]:
+        excess.append(f"the role may create objects in {creatable['others']} schemas")
+    warnings = ["the role may create databases"] if role["rolcreatedb"] else []
+    if creatable["public"]:
+        closed = server_version(connection) >= _PUBLIC_CLOSED_SINCE
+        (excess if closed else warnings).append("the role may create objects in schema public")
+    return ServerReport("postgresql", version, tuple(warnings), tuple(excess))

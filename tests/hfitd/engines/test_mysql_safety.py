@@ -16,7 +16,7 @@ from hfitd.engines.interface import Format, Output, Select
 from hfitd.engines.mysql import MysqlEngine
 from hfitd.engines.mysql_connection import SafeConnection, opened
 from hfitd.engines.mysql_errors import translated
-from hfitd.engines.mysql_grants import warnings_of
+from hfitd.engines.mysql_grants import powers_of
 from hfitd.errors import DbUnavailable, Internal, ParamInvalid, SqlRefused
 from hfitd.sql import bind, text
 from tests.live.certificates import Certificates, make_certificates
@@ -364,19 +364,52 @@ async def test_streaming_never_holds_the_loop_for_long(mariadb_server: Server, m
 
 async def test_check_warns_of_what_the_role_could_do(mariadb_server: Server, mariadb_database: str) -> None:
     report = await MysqlEngine(mysql_provider(mariadb_server, mariadb_database)).check()
-    assert len([line for line in report.warnings if "FILE" in line or "SUPER" in line or "PROCESS" in line]) == 3
-    assert any("GRANT OPTION" in line for line in report.warnings)
+    assert len([line for line in report.excess if "FILE" in line or "SUPER" in line or "PROCESS" in line]) == 3
+    assert any("GRANT OPTION" in line for line in report.excess)
     run_sql(
         mariadb_server,
         f"CREATE OR REPLACE USER reader@'127.0.0.1' IDENTIFIED BY 'r'; GRANT SELECT ON `{mariadb_database}`.* TO"
         " reader@'127.0.0.1';",
     )
     reader = mysql_provider(mariadb_server, mariadb_database, user="reader", password=Secret("r"))
-    assert (await MysqlEngine(reader).check()).warnings == ()
+    assert await powers(reader) == ((), ())
+    run_sql(
+        mariadb_server,
+        f"GRANT LOCK TABLES ON `{mariadb_database}`.* TO reader@'127.0.0.1'; CREATE OR REPLACE ROLE hfit_writer;"
+        f" GRANT EVENT ON `{mariadb_database}`.* TO hfit_writer; GRANT hfit_writer TO reader@'127.0.0.1';",
+    )
+    warnings, excess = await powers(reader)
+    assert "LOCK TABLES" in warnings[0] and not excess
+    run_sql(mariadb_server, "SET DEFAULT ROLE hfit_writer FOR reader@'127.0.0.1';")
+    (said,) = (await powers(reader))[1]
+    assert "EVENT" in said
+    run_sql(mariadb_server, "DROP ROLE hfit_writer; DROP USER reader@'127.0.0.1';")
+
+
+async def powers(provider: ProviderConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    report = await MysqlEngine(provider).check()
+    return report.warnings, report.excess
+
+
+async def test_max_lag_needs_a_role_that_may_ask(mariadb_server: Server, mariadb_database: str) -> None:
+    root = mysql_provider(mariadb_server, mariadb_database, max_lag_seconds=0.001)
+    async with MysqlEngine(root).snapshot() as snapshot:
+        assert snapshot.position
+    run_sql(
+        mariadb_server,
+        f"CREATE OR REPLACE USER lagging@'127.0.0.1' IDENTIFIED BY 'r'; GRANT SELECT ON `{mariadb_database}`.* TO"
+        " lagging@'127.0.0.1';",
+    )
+    reader = replace(root, user="lagging", password=Secret("r"))
+    with pytest.raises(DbUnavailable, match="REPLICA MONITOR"):
+        await MysqlEngine(reader).check()
+    run_sql(mariadb_server, "GRANT REPLICA MONITOR ON *.* TO lagging@'127.0.0.1';")
+    assert await powers(reader) == ((), ())
+    run_sql(mariadb_server, "DROP USER lagging@'127.0.0.1';")
 
 
 def test_grants_are_read_as_the_server_prints_them() -> None:
-    found = warnings_of(
+    warnings, found = powers_of(
         [
             "GRANT USAGE ON *.* TO `u`@`%` IDENTIFIED BY PASSWORD '*ABCDEF'",
             "GRANT SELECT (`FILE`, `a,b`, `x)`), UPDATE (`c`) ON `d``b`.`t` TO `u`@`%`",
@@ -384,7 +417,7 @@ def test_grants_are_read_as_the_server_prints_them() -> None:
             "GRANT PROXY ON ''@'%' TO 'root'@'localhost' WITH GRANT OPTION",
         ]
     )
-    assert len(found) == 2
+    assert len(found) == 2 and not warnings
     assert "UPDATE" in found[0] and "FILE" not in found[0]
     assert "GRANT OPTION" in found[1]
     assert not any("ABCDEF" in line for line in found)

@@ -390,16 +390,70 @@ async def test_rows_hidden_by_row_security_are_an_error_and_not_a_gap(reader: Po
 
 
 async def test_check_finds_nothing_to_say_of_a_plain_reader(reader: PostgresEngine) -> None:
-    assert (await reader.check()).warnings == ()
+    report = await reader.check()
+    assert (report.warnings, report.excess) == ((), ())
 
 
 async def test_o13_check_names_every_power(reader: PostgresEngine, postgres_server: Server) -> None:
     role, database = reader._provider.user, reader._provider.database
     run_sql(postgres_server, f"ALTER ROLE {role} CREATEROLE; GRANT pg_read_server_files, pg_write_all_data TO {role};"
                              f" GRANT INSERT ON seen TO {role};", database)  # fmt: skip
-    said = " ".join((await reader.check()).warnings)
+    said = " ".join((await reader.check()).excess)
     for power in ("create roles", "pg_read_server_files", "pg_write_all_data", "write to"):
         assert power in said
+
+
+async def test_o13_a_superuser_is_excess_and_createdb_is_a_warning(
+    engine: PostgresEngine, reader: PostgresEngine, postgres_server: Server
+) -> None:
+    assert (await engine.check()).excess == ("the role is a superuser",)
+    run_sql(postgres_server, f"ALTER ROLE {reader._provider.user} CREATEDB", reader._provider.database)
+    report = await reader.check()
+    assert (report.warnings, report.excess) == (("the role may create databases",), ())
+
+
+@pytest.mark.parametrize(
+    ("grant", "word"),
+    [
+        ("GRANT UPDATE (id) ON seen TO {role}", "write to 1 tables"),
+        ("CREATE SCHEMA other; GRANT CREATE ON SCHEMA other TO {role}", "create objects in 1 schemas"),
+        ("GRANT CREATE ON SCHEMA public TO {role}", "schema public"),
+        ("GRANT CREATE ON DATABASE {database} TO {role}", "create schemas"),
+        ("ALTER ROLE {role} REPLICATION", "replicate"),
+        ("ALTER ROLE {role} BYPASSRLS", "row security"),
+    ],
+)
+async def test_o13_one_power_too_many_is_excess(
+    reader: PostgresEngine, postgres_server: Server, grant: str, word: str
+) -> None:
+    role, database = reader._provider.user, reader._provider.database
+    run_sql(postgres_server, grant.format(role=role, database=database), database)
+    (said,) = (await reader.check()).excess
+    assert word in said
+
+
+async def test_a_role_without_wal_functions_still_gets_a_position(
+    reader: PostgresEngine, postgres_server: Server
+) -> None:
+    database = reader._provider.database
+    async with reader.snapshot() as snapshot:
+        assert "lsn=" in snapshot.position
+    revoke = "REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC"
+    run_sql(postgres_server, revoke.format("pg_current_wal_lsn(), pg_last_wal_replay_lsn()"), database)
+    async with reader.snapshot() as snapshot:
+        assert snapshot.position.startswith("snapshot=") and "lsn=" not in snapshot.position
+        assert (await snapshot.catalog()).tables
+    run_sql(postgres_server, revoke.format("txid_current_snapshot()"), database)
+    async with reader.snapshot() as snapshot:
+        assert snapshot.position.startswith("begun=")
+
+
+async def test_a_primary_is_never_behind(postgres_server: Server, postgres_database: str) -> None:
+    engine = PostgresEngine(postgres_provider(postgres_server, postgres_database, max_lag_seconds=0.001))
+    assert (await engine.check()).engine == "postgresql"
+    async with engine.snapshot() as snapshot:
+        assert snapshot.position
+    await engine.close()
 
 
 async def test_a_wrong_password_is_unavailable_and_says_no_name(reader: PostgresEngine) -> None:
