@@ -5,6 +5,8 @@
 3. A volume neither holds the daemon's own files nor lies within them: keys would be downloads.
 4. A mask, a cleared column or a row filter for a provider that does not exist would protect nothing: refused.
 5. A row filter is one expression; it cannot end the fence it is put into.
+6. What this version cannot keep is refused, never ignored: templates cannot be approved yet, so nothing can require
+   it; packages are kept in a folder.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ def find_mistakes(config: Config, raw: Mapping[str, Any]) -> list[Mistake]:
     ]
     for provider in config.providers.values():
         found.extend(check_provider(provider))
+    found.extend(check_approvals(config))
     for volume in config.volumes.values():
         found.extend(check_volume(volume, config.server))
     for role in config.roles.values():
@@ -52,6 +55,15 @@ def find_mistakes(config: Config, raw: Mapping[str, Any]) -> list[Mistake]:
                     Mistake(f"policy.row_filter[{number}].roles", f"{name} is no role{did_you_mean(name, roles)}")
                 )
     return found
+
+
+def check_approvals(config: Config) -> Iterator[Mistake]:
+    """6. Nothing may rely on approvals before there are any."""
+    switches = [(f"providers.{item.name}", item.require_approved) for item in config.providers.values()]
+    switches += [(f"roles.{item.name}", item.require_approved) for item in config.roles.values()]
+    for key, wanted in switches:
+        if wanted:
+            yield Mistake(f"{key}.require_approved", "this version has no approvals; leave it false")
 
 
 def check_server(server: ServerConfig) -> Iterator[Mistake]:
@@ -99,8 +111,8 @@ def check_urls(config: Config) -> Iterator[Mistake]:
         yield Mistake("store.url", 'must be "embedded:", redis://, rediss://, redis+sentinel:// or redis+cluster://')
     elif url.password and "secrets" not in config.server.insecure:
         yield Mistake("store.url", "must not hold a password: use store.password")
-    if not re.fullmatch(r"file:(/.*)?|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?", config.artifacts.url):
-        yield Mistake("artifacts.url", 'must be "file:", "file:/absolute/folder" or "s3://bucket/prefix"')
+    if not re.fullmatch(r"file:(/.*)?", config.artifacts.url):  # 6
+        yield Mistake("artifacts.url", 'must be "file:" or "file:/absolute/folder"')
     for number, sink in enumerate(config.audit.sinks):
         if sink in ("file:", "stdout:"):
             continue

@@ -65,7 +65,7 @@ class StoreConfig:
 class ArtifactsConfig:
     """``[artifacts]``: finished packages."""
 
-    url: str = "file:"  # below data_dir; "file:/shared/dir"; "s3://bucket/prefix"
+    url: str = "file:"  # below data_dir; "file:/shared/dir"
     ttl_seconds: float = 3600.0
     max_bytes: int = 20 * 1024**3
 

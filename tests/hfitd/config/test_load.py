@@ -166,7 +166,7 @@ def test_any_key_can_come_from_the_environment(load) -> None:
         HFITD_AUDIT__SINKS="file:, stdout:",
         hfitd_providers__shop_pg__password="p:w",
         HFITD_PROVIDERS__SHOP_PG__DATABASES='["a,b", "c"]',
-        HFITD_PROVIDERS__SHOP_PG__REQUIRE_APPROVED="true",
+        HFITD_POLICY__UNCLASSIFIED_ALL="true",
         HFITD_PROVIDERS__SHOP_PG__MAX_COST="1.5",
         HFITD_CONFIG="ignored",
     )
@@ -177,7 +177,7 @@ def test_any_key_can_come_from_the_environment(load) -> None:
     assert config.audit.sinks == ("file:", "stdout:")
     assert provider.password == Secret("p:w")
     assert provider.databases == ("a,b", "c")
-    assert provider.require_approved
+    assert config.policy.unclassified_all
     assert provider.max_cost == 1.5
 
 
@@ -271,9 +271,15 @@ def test_a_password_does_not_stand_in_the_store_url(load) -> None:
 
 
 def test_artifacts_and_sinks_have_their_forms(load) -> None:
-    load('[artifacts]\nurl = "s3://bucket/prefix"\n[audit]\nsinks = ["file:", "syslog:127.0.0.1:514", "stdout:"]')
+    load('[artifacts]\nurl = "file:/srv/packages"\n[audit]\nsinks = ["file:", "syslog:127.0.0.1:514", "stdout:"]')
     found = mistakes_of(load, '[artifacts]\nurl = "file:relative"\n[audit]\nsinks = ["syslog:x", "kafka:"]')
     assert set(found) == {"artifacts.url", "audit.sinks[0]", "audit.sinks[1]"}
+
+
+def test_what_this_version_cannot_keep_is_refused(load) -> None:
+    text = '[providers.a]\ntype="sqlite"\npath="x"\nrequire_approved=true\n[roles.r]\ngrants=[]\nrequire_approved=true'
+    found = mistakes_of(load, text + '\n[artifacts]\nurl="s3://bucket/prefix"')
+    assert set(found) == {"artifacts.url", "providers.a.require_approved", "roles.r.require_approved"}
 
 
 def test_engines_need_what_they_need(load) -> None:
