@@ -29,7 +29,8 @@ from hfitd.admin.server import AdminServer
 from hfitd.audit.log import AuditLog, AuditNotice
 from hfitd.audit.record import AuditRecord
 from hfitd.config.load import load_config
-from hfitd.config.model import Config
+from hfitd.config.model import Config, ProviderConfig, ServerConfig
+from hfitd.engines.interface import Engine
 from hfitd.engines.table import open_engine
 from hfitd.errors import ConfigError, Mistake
 from hfitd.export.artifacts import Artifacts
@@ -42,6 +43,7 @@ from hfitd.export.workshop import Workshop
 from hfitd.gateway.core import Gateway
 from hfitd.gateway.digests import FileDigests
 from hfitd.gateway.readiness import Readiness
+from hfitd.gateway.role_guard import GuardedEngine, refuse_excess
 from hfitd.observe.events import (
     AuditState,
     ConfigReloaded,
@@ -101,12 +103,18 @@ def open_sources_of(config: Config, keys_dir: Path) -> Sources:
     key = config.policy.mask_key
     mask_key = key.reveal().encode() if key else load_secret(keys_dir / "mask.key")
     return Sources(
-        engines={name: open_engine(provider) for name, provider in config.providers.items()},
+        engines={name: open_provider(provider, config.server) for name, provider in config.providers.items()},
         default_databases={name: p.database or "main" for name, p in config.providers.items()},
         volumes={name: open_volume(volume) for name, volume in config.volumes.items()},
         policy=Policy(config.policy, config.roles, mask_key),
         identity=_identity(config, mask_key),
     )
+
+
+def open_provider(provider: ProviderConfig, server: ServerConfig) -> Engine:
+    """Its engine, guarded against a role that can do more than read unless ``server.insecure`` allows that (O13)."""
+    engine = open_engine(provider)
+    return engine if "db-role" in server.insecure else GuardedEngine(engine)
 
 
 def _identity(config: Config, mask_key: bytes) -> str:
@@ -285,6 +293,7 @@ async def run_daemon(
     for name in sorted(config.server.insecure):
         observer.event(InsecureSetting(name))
     async with open_gateway(config, observer) as (door, current):
+        await refuse_excess(current.sources.engines.values(), observer)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass
 
 from hfitd.app import keys_folder
-from hfitd.config.model import Config
+from hfitd.config.model import Config, ProviderConfig
 from hfitd.engines.table import open_engine
-from hfitd.errors import HfitError
+from hfitd.errors import DbUnavailable, HfitError, LoginRefused, NotFound
 from hfitd.store.open import open_store
 from hfitd.volumes.folder import open_volume
 
@@ -42,10 +42,27 @@ async def _check_provider(config: Config, name: str) -> CheckResult:
     try:
         report = await engine.check()
     except HfitError as error:
-        return CheckResult(f"provider {name}", False, error.message)
+        return CheckResult(f"provider {name}", False, f"{error.message} {_remedy(config.providers[name], error)}")
     finally:
         await engine.close()
-    return CheckResult(f"provider {name}", True, f"{report.engine} {report.version}", report.warnings)
+    warnings = (*report.warnings, *report.excess)
+    if report.excess and "db-role" not in config.server.insecure:
+        warnings += ('with such a role hfitd does not use the provider, unless server.insecure names "db-role"',)
+    return CheckResult(f"provider {name}", True, f"{report.engine} {report.version}", warnings)
+
+
+def _remedy(provider: ProviderConfig, error: HfitError) -> str:
+    """Which keys to look at. The keys' values are not repeated: this may be pasted into a ticket."""
+    place = f"[providers.{provider.name}]"
+    if isinstance(error, LoginRefused):
+        return f"See user and password in {place}, and from where the server lets this user in."
+    if isinstance(error, NotFound):
+        return f"See database in {place}, and whether the user may connect to it."
+    if not isinstance(error, DbUnavailable):
+        return f"See {place}; the server's own log may say more."
+    if provider.type == "sqlite":
+        return f"See path in {place}: a database file that this user may read, in a folder it may read."
+    return f"See whether the server runs and can be reached from here, and host, port, tls and tls_ca in {place}."
 
 
 def _check_volume(config: Config, name: str) -> CheckResult:

@@ -12,11 +12,12 @@
     |                                                      TemplateInvalid, ParamInvalid, PrepareNoRow,
     |                                                      CostRefused, MaskDoesNotFit, LimitExceeded (422)
     |- RateLimited                 429  RATE_LIMIT
-    |- Unavailable                 503  CONNECTION         Busy, DbUnavailable, StoreUnavailable,
-    |                                                      AuditUnavailable, ShuttingDown
+    |- Unavailable                 503  CONNECTION         Busy, DbUnavailable, LoginRefused (below it),
+    |                                                      StoreUnavailable, AuditUnavailable, ShuttingDown
     |- QueryTimeout                504  TIMEOUT
     |- Internal                    500  INTERNAL_ERROR     SourceChanged, SchemaChanged
     |- ConfigError                 never on the wire: what is wrong with config.toml, all of it at once
+    |- StartRefused                never on the wire: why the daemon does not start
     `- AdminRefused                never on the wire: what the daemon answered an admin verb
 
 The wire code of an error is its class name in UPPER_SNAKE case. A message helps the caller and never
@@ -215,6 +216,10 @@ class DbUnavailable(Unavailable):
     """The database of this provider does not answer."""
 
 
+class LoginRefused(DbUnavailable):
+    """The database refuses the login of this provider."""
+
+
 class StoreUnavailable(Unavailable):
     """The store of the gateway does not answer."""
 
@@ -262,6 +267,14 @@ class ConfigError(HfitError):
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         self.mistakes = tuple(mistakes)
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+class StartRefused(HfitError):
+    """The daemon does not start. ``reasons`` holds every one, a line each."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__("\n".join(self.reasons))
 
 
 class AdminRefused(HfitError):

@@ -22,6 +22,7 @@ from hfitd.errors import (
     HfitError,
     Internal,
     LimitExceeded,
+    LoginRefused,
     NotFound,
     ParamInvalid,
     QueryTimeout,
@@ -44,7 +45,7 @@ class ServerSaid(Exception):
 
 
 _UNREACHABLE = "The database of this provider does not answer; try again later."
-_LOGIN = "The database refuses the login of this provider; its configuration has to be corrected."
+_LOGIN = "The database refuses the login of this provider."
 _STOPPED = "The query was stopped on the database server; try again later."
 _SLOW = "The query took longer than this provider allows; ask for less."
 _TAKEN = "The database has no place for another connection or waits for a lock; try again shortly."
@@ -63,12 +64,12 @@ _BY_NUMBER: dict[int, tuple[type[HfitError], str]] = {
     1213: (Busy, _TAKEN),  # deadlock
     1044: (NotFound, "There is no such database."),
     1049: (NotFound, "There is no such database."),
-    1045: (DbUnavailable, _LOGIN),
-    1130: (DbUnavailable, _LOGIN),
-    1251: (DbUnavailable, _LOGIN),
-    1698: (DbUnavailable, _LOGIN),
-    2059: (DbUnavailable, _LOGIN),
-    2061: (DbUnavailable, _LOGIN),
+    1045: (LoginRefused, _LOGIN),
+    1130: (LoginRefused, _LOGIN),
+    1251: (LoginRefused, _LOGIN),
+    1698: (LoginRefused, _LOGIN),
+    2059: (LoginRefused, _LOGIN),
+    2061: (LoginRefused, _LOGIN),
     1053: (DbUnavailable, _STOPPED),  # server shutdown
     1077: (DbUnavailable, _STOPPED),
     1317: (DbUnavailable, _STOPPED),  # KILL QUERY

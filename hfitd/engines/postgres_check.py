@@ -29,7 +29,8 @@ WHERE c.relkind IN ('r', 'p', 'v', 'f') AND n.nspname <> 'information_schema' AN
 """
 _CREATABLE = """
 SELECT count(*) FILTER (WHERE nspname <> 'public') AS others, count(*) FILTER (WHERE nspname = 'public') AS public
-FROM pg_namespace WHERE nspname <> 'information_schema' AND left(nspname, 3) <> 'pg_' AND has_schema_privilege(oid, 'CREATE')
+FROM pg_namespace
+WHERE nspname <> 'information_schema' AND left(nspname, 3) <> 'pg_' AND has_schema_privilege(oid, 'CREATE')
 """
 _ATTRIBUTES = (
     ("rolcreaterole", "the role may create roles"),

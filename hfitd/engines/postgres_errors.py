@@ -19,6 +19,8 @@ from hfitd.errors import (
     ExportRefused,
     HfitError,
     Internal,
+    LoginRefused,
+    NotFound,
     ParamInvalid,
     QueryTimeout,
     SchemaChanged,
@@ -86,10 +88,11 @@ def _lost() -> HfitError:
 
 
 def _refused_login() -> HfitError:
-    return DbUnavailable(
-        "The database refused the login of this provider.",
-        suggestions=("Let an operator run `hfitd check`.",),
-    )
+    return LoginRefused(suggestions=("Let an operator run `hfitd check`.",))
+
+
+def _no_database() -> HfitError:
+    return NotFound("There is no such database.")
 
 
 def _locked() -> HfitError:
@@ -125,7 +128,7 @@ _EXACT: dict[str, Callable[[], HfitError]] = {
     "42501": _privilege,  # insufficient_privilege, also row security that would hide rows
     "42P18": _unclear_parameter,  # indeterminate_datatype
     "42P08": _unclear_parameter,  # ambiguous_parameter
-    "3D000": _refused_login,  # no such database
+    "3D000": _no_database,
     "54001": SqlTooComplex,  # statement_too_complex
     "25006": _sql,  # read_only_sql_transaction
 }

@@ -193,6 +193,15 @@ class StoreTampered(_Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderSilent(_Event):
+    """A provider could not be asked at start; ``problem`` is the message of one of our own errors."""
+
+    level: ClassVar[int] = logging.WARNING
+    provider: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoreFailed(_Event):
     """The store did not answer."""
 
@@ -220,5 +229,6 @@ Event = (
     | AuditState
     | SinkDropped
     | StoreTampered
+    | ProviderSilent
     | StoreFailed
 )

@@ -61,6 +61,7 @@ class Observer:
                 | events.Stopped()
                 | events.ConfigReloaded()
                 | events.InsecureSetting()
+                | events.ProviderSilent()
             ):
                 pass  # lines only
             case _:
