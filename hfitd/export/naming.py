@@ -77,3 +77,22 @@ def find_schema(name: str, dialect: Dialect, catalog: Catalog) -> str | None:
         return name
     parts = split_name(name, dialect)
     return parts[0] if len(parts) == 1 and parts[0] in schemas else None
+
+
+def find_column(name: str, dialect: Dialect, catalog: Catalog) -> tuple[TableName, str] | None:
+    """The table and column of ``[schema.]table.column``, or None."""
+    for table, shape in catalog.tables.items():
+        if name.startswith(f"{table}.") and shape.column(name[len(str(table)) + 1 :]) is not None:
+            return table, name[len(str(table)) + 1 :]
+    parts = split_name(name, dialect)
+    if len(parts) not in (2, 3):
+        return None
+    schema, table_name, column = parts if len(parts) == 3 else (catalog.default_schema, *parts)
+    tables = [t for t in catalog.tables if t == TableName(schema, table_name)] or [
+        t for t in catalog.tables if dialect.same_name(t.schema, schema) and dialect.same_name(t.name, table_name)
+    ]
+    if len(tables) != 1:
+        return None
+    columns = [c.name for c in catalog.tables[tables[0]].columns]
+    same = [c for c in columns if c == column] or [c for c in columns if dialect.same_name(c, column)]
+    return (tables[0], same[0]) if len(same) == 1 else None

@@ -7,7 +7,7 @@ renders itself into a sink. A new export type is one file here and one line in `
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -41,6 +41,9 @@ class RunScope:
     opened: Mapping[SourceKey, OpenSource]
     values: Mapping[str, str | None]
     max_costs: Mapping[str, float | None] = field(default_factory=dict)  # by provider
+    postponed: Mapping[SourceKey, frozenset[tuple[TableName, str]]] = field(default_factory=dict)  # see ``cycles``
+    max_rows: int | None = None  # of the whole package
+    walk: bool = True  # False: only estimate, read no row
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Member:
     """One file of the package to be. Members of one source are built one after another."""
 
     path: str
-    kind: str  # "ddl" | "data" | "rows" | "file"
+    kind: str  # "ddl" | "data" | "constraints" | "rows" | "file"
     build: Callable[[Sink], Awaitable[Built]]
     source: SourceKey | None = None
     table: str | None = None
@@ -84,12 +87,20 @@ class Member:
     details: Mapping[str, Json] = field(default_factory=dict)  # more for the manifest
 
 
+class Ways(Protocol):
+    """How the rows of a subset were reached, for ``METADATA/graph.json``."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """One entry of ``subsets`` as canonical JSON, in pieces the loop can afford."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """A step that passed its check: its members and what the sources expect of them."""
 
     members: tuple[Member, ...]
     tables: tuple[TablePlan, ...]
+    ways: Ways | None = None  # how the rows of a subset were reached
 
 
 class Step(Protocol):

@@ -43,8 +43,14 @@ def write_readme(context: PackageContext, members: Sequence[Member], orders: Map
 def _what(member: Member) -> str:
     if member.kind == "ddl":
         return "statements that create the tables"
+    if member.kind == "constraints":
+        return "foreign keys of tables that refer to each other in a circle, added after the data"
     if member.kind == "file":
         return "a file of a volume"
+    if member.kind == "metadata":
+        return "how each row of a subset was reached; read it with `hfit explain`"
+    if member.kind == "data" and member.table is None:
+        return "rows of several tables that belong together, parents first"
     if member.table is None:
         return "rows"
     return f"rows of {member.table}"

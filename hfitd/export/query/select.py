@@ -106,6 +106,9 @@ def from_relation(relation: Relation, dialect: Dialect, names: Sequence[Sql] = (
     needed = dict.fromkeys([*visible, *relation.table.row_key])  # the row order may need an ungranted key
     listed = [dialect.identifier(column) for column in needed]
     system = ("tableoid", "ctid", "rowid", "_rowid_", "oid")
-    listed += [piece.sql for sql in names for piece in sql.pieces if isinstance(piece, Text) and piece.sql in system]
+    handed = [piece.sql for sql in names for piece in sql.pieces if isinstance(piece, Text) and piece.sql in system]
+    if relation.table.kind == "partitioned":
+        handed.append("tableoid")  # says which partition a row lies in
+    listed += dict.fromkeys(handed)
     fenced = text(f"(SELECT {', '.join(listed)} FROM {table} WHERE (") + relation.row_filter  # noqa: S608 - 3
     return fenced + text(f") {dialect.fence}) AS {dialect.identifier(name.name)}")

@@ -21,6 +21,7 @@ from hfitd.export.template.model import (
     ParameterSpec,
     PrepareStep,
     QueryStep,
+    Subset,
     Template,
     VolumeStep,
 )
@@ -36,6 +37,7 @@ from hfitd.export.template.schema import (
     VolumeStepSchema,
 )
 from hfitd.export.template.scope import find_variable_mistakes
+from hfitd.export.template.subsets import subset_problems
 from hfitd.export.template.yaml_text import Document, Pointer, read_yaml
 
 MAX_REPORTED = 50
@@ -211,7 +213,13 @@ class Reader:
             rest, here = rest["data"], (*here, "data")
         schema, _ = TYPES[kind]
         values = self.load(schema(), rest, here)
-        return None if values is None else make_export(key, kind, values)
+        if values is None:
+            return None
+        export = make_export(key, kind, values)
+        if isinstance(export.data, Subset):
+            for inner, problem in subset_problems(key, export.data):
+                self.add((*here, *inner) if inner else ("exports", key), problem)
+        return export
 
 
 def spell(pointer: Pointer) -> str:

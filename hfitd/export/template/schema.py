@@ -219,6 +219,7 @@ class LimitsSchema(Strict):
     """Where a subset stops."""
 
     max_rows = Whole(1, BIG)
+    max_rows_per_table = fields.Dict(keys=Fixed(), values=Whole(1, BIG))
     max_children_per_row = Whole(1, BIG)
     on_excess = PlainText(validate=choice("abort", "truncate"))
 
