@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hfitd.masks.interface import Cell
-from hfitd.model import Catalog, Column, Kind, Receipt, Relation, Sink, Table
+from hfitd.model import Catalog, Column, Kind, Receipt, Relation, Sink, Table, TableName
 from hfitd.sql import Sql
 
 Row = tuple[str | None, ...]
@@ -66,10 +66,15 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class DdlOptions:
-    """``option`` is "", "ifnotexists" or "dropcreate". ``whole`` adds what a schema needs besides tables."""
+    """``option`` is "", "ifnotexists" or "dropcreate". ``whole`` adds what a schema needs besides tables.
+
+    ``postponed`` foreign keys (table, name) are left out, or with ``only_postponed`` are all that is written.
+    """
 
     option: str = ""
     whole: bool = False
+    postponed: frozenset[tuple[TableName, str]] = frozenset()
+    only_postponed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,11 +44,15 @@ async def write_ddl(connection: Any, relations: Sequence[Relation], options: Ddl
     tables = TableText(shown, types, if_not_exists=options.option == "ifnotexists")
     out = Collector(sink)
     await out.write(PROLOGUE.encode())
-    for statement in [
-        *await _before_tables(reader, facts, shown, tables),
-        *_tables(shown, tables, options),
-        *await _sequence_states(reader, shown, tables),
-    ]:
+    if options.only_postponed:
+        statements = list(_foreign_keys(shown, tables, options))
+    else:
+        statements = [
+            *await _before_tables(reader, facts, shown, tables),
+            *_tables(shown, tables, options),
+            *await _sequence_states(reader, shown, tables),
+        ]
+    for statement in statements:
         await out.write(statement.encode() + b"\n")
     await out.flush()
     return Receipt(rows=0, size=out.size)
@@ -96,8 +100,14 @@ def _tables(shown: Shown, tables: TableText, options: DdlOptions) -> Iterable[st
             yield tables.add_constraint(record)
     for record in shown.indexes:
         yield tables.create_index(record)
+    yield from _foreign_keys(shown, tables, options)
+
+
+def _foreign_keys(shown: Shown, tables: TableText, options: DdlOptions) -> Iterable[str]:
     for record in shown.foreign_keys:
-        yield tables.add_constraint(record)
+        place = (shown.tables[record["table_oid"]].name, str(record["name"]))
+        if (place in options.postponed) is options.only_postponed:
+            yield tables.add_constraint(record)
 
 
 async def _sequence_states(reader: FactReader, shown: Shown, tables: TableText) -> list[str]:

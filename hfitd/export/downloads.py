@@ -24,12 +24,14 @@ from pathlib import Path
 from hfitd.audit.log import AuditToken
 from hfitd.errors import HfitError, NotFound, QueryTimeout, ShuttingDown
 from hfitd.export.artifacts import Artifact, effective_policy
+from hfitd.export.cycles import find_postponed
 from hfitd.export.dangling import find_dangling
 from hfitd.export.items.interface import Member, PlanScope, RunScope, Step, TablePlan
 from hfitd.export.job import Job
 from hfitd.export.package.build import Finished, PackageBuild
 from hfitd.export.package.codec import CODECS
 from hfitd.export.package.context import PackageContext, SourceEntry
+from hfitd.export.package.graph import graph_members
 from hfitd.export.package.part import Budget
 from hfitd.export.plan import Plan, describe_plan, make_plan, needed_sources
 from hfitd.export.prepare import Variable, parameter_json, resolve_variables
@@ -312,7 +314,7 @@ class Downloads:
         variables: Mapping[str, Variable],
     ) -> RunScope:
         values = {name: variable.value for name, variable in variables.items()}
-        return RunScope(actor, sources, opened, values, self._shop.max_costs())
+        return RunScope(actor, sources, opened, values, self._shop.max_costs(), max_rows=self._shop.limits.package_rows)
 
     def _cache_key(self, request: PackageRequest, sources: Sources, variables: Mapping[str, Variable]) -> str:
         """Everything that decides the bytes (ruling 18). The signer is part of it, times are not."""
@@ -339,13 +341,16 @@ def _scope(request: PackageRequest, sources: Sources, opened: Mapping[SourceKey,
 
 async def _expect(step: Step, run: RunScope, variables: Mapping[str, Variable]) -> tuple[TablePlan, ...]:
     if step.variables() <= variables.keys():
-        return (await step.check(run)).tables
+        return (await step.check(replace(run, walk=False))).tables
     return step.tables
 
 
 async def _check_members(plan: Plan, run: RunScope) -> list[Member]:
     """(6) Every step's members, with what dangles between them."""
-    members = [member for step in plan.steps for member in (await step.check(run)).members]
+    run = replace(run, postponed=find_postponed(plan.steps, run.opened))
+    checked = [await step.check(run) for step in plan.steps]
+    members = [member for one in checked for member in one.members]
+    members += graph_members([one.ways for one in checked if one.ways is not None])
     dangling = await find_dangling(plan.steps, run)
     return [
         replace(member, details={"dangling": [entry.document() for entry in dangling[member.path]]})

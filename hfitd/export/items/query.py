@@ -92,7 +92,10 @@ class QueryStep:
 
     async def check(self, scope: RunScope) -> Checked:
         """Rewrite with values, describe, estimate."""
-        written = await asyncio.to_thread(self.query.rewrite, scope.values)
+        try:
+            written = await asyncio.to_thread(self.query.rewrite, scope.values)
+        except NotFound as error:  # a column; the status of an export on what is not there is one (ruling 15)
+            raise ExportRefused(resource=self.export.key) from error
         select = Select(written.sql, written.outputs, self.into)
         await check_select(scope, self.source, select, self.export.key)
         snapshot = scope.opened[self.source].snapshot

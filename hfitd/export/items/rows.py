@@ -84,7 +84,10 @@ class RowsStep:
             hidden=self.form is Format.SQL,
         )
         estimate = await check_select(scope, self.source, select, self.export.key)
-        planned = replace(self.tables[0], estimated_rows=estimate.rows, estimated_bytes=estimate.size)
+        rows, size = estimate.rows, estimate.size
+        if rows is None:  # SQLite has no planner's estimate; the whole table is the best that is known
+            rows, size = self.tables[0].estimated_rows, self.tables[0].estimated_bytes
+        planned = replace(self.tables[0], estimated_rows=rows, estimated_bytes=size)
         return Checked((self._member(scope, select),), (planned,))
 
     def _member(self, scope: RunScope, select: Select) -> Member:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hfitd.engines.interface import DdlOptions
 from hfitd.errors import ExportRefused
@@ -30,13 +30,23 @@ class SchemaStep:
 
     async def check(self, scope: RunScope) -> Checked:
         """Nothing can be refused any more; the one member renders the DDL."""
+        own = {relation.table.name for relation in self.relations}
+        postponed = frozenset(key for key in scope.postponed.get(self.source, ()) if key[0] in own)
+        main = self._member(scope, self.export.key, "ddl", replace(self.options, postponed=postponed))
+        if not postponed:
+            return Checked((main,), self.tables)
+        later = replace(self.options, postponed=postponed, only_postponed=True)
+        name = self.export.key.removesuffix(".sql") + "-constraints.sql"
+        return Checked((main, self._member(scope, name, "constraints", later)), self.tables)
+
+    def _member(self, scope: RunScope, path: str, kind: str, options: DdlOptions) -> Member:
         snapshot = scope.opened[self.source].snapshot
 
         async def build(sink: Sink) -> Built:
-            await snapshot.ddl(self.relations, self.options, sink)
+            await snapshot.ddl(self.relations, options, sink)
             return Built()
 
-        return Checked((Member(self.export.key, "ddl", build, self.source),), self.tables)
+        return Member(path, kind, build, self.source)
 
 
 class SchemaItem:

@@ -26,7 +26,8 @@ from hfitd.export.package.manifest import MANIFEST, SIGNATURE, TIMESTAMPS, Membe
 from hfitd.export.package.part import Budget, PartWriter
 from hfitd.export.package.readme import write_readme
 from hfitd.export.sources import SourceKey
-from hfitd.model import Json
+from hfitd.export.subset.order import load_groups
+from hfitd.model import Json, TableName
 
 T = TypeVar("T")
 
@@ -214,17 +215,18 @@ def _groups(members: Sequence[Member]) -> list[list[Member]]:
 
 
 def load_orders(members: Sequence[Member]) -> dict[str, int]:
-    """Where each SQL member stands when loading: DDL first, then data with parents before children."""
+    """Where each SQL member stands when loading: DDL, then data with parents before children, then constraints."""
     ddl = [member for member in members if member.kind == "ddl"]
     data = [member for member in members if member.kind == "data"]
-    loaded = {str(table) for member in data for table in [member.table]}
-    ordered: list[Member] = []
-    while data:
-        ready = [m for m in data if not (m.after & (loaded - {o.table for o in ordered}) - {m.table})]
-        chosen = ready or data  # a cycle: any order is as good, the members themselves defer the keys
-        ordered.append(chosen[0])
-        data = [member for member in data if member is not chosen[0]]
-    return {member.path: number for number, member in enumerate([*ddl, *ordered], start=1)}
+    parents = {_node(member.table or member.path): [_node(name) for name in member.after] for member in data}
+    position = {node: number for number, group in enumerate(load_groups(parents, parents)) for node in group}
+    ordered = sorted(data, key=lambda m: (position[_node(m.table or m.path)], m.path.encode()))
+    last = [member for member in members if member.kind == "constraints"]
+    return {member.path: number for number, member in enumerate([*ddl, *ordered, *last], start=1)}
+
+
+def _node(table: str) -> TableName:
+    return TableName("", table)
 
 
 def _refuse_collisions(members: Sequence[Member]) -> None:
