@@ -88,6 +88,7 @@ class Column:
     max_length: int | None = None  # characters (bytes for BYTES); None is unbounded
     collation: str | None = None
     invisible: bool = False
+    expression: str = ""  # MySQL: what a generated column computes; PostgreSQL has it in ``default``
     operators: str = ""  # PostgreSQL: the schema of the type's operators when the type is an extension's (citext)
 
 
@@ -129,6 +130,7 @@ class Table:
     estimated_rows: int | None = None
     estimated_bytes: int | None = None
     parents: tuple[TableName, ...] = ()  # partition roots or inherited tables
+    reads: frozenset[tuple[TableName, str]] = frozenset()  # columns that a view computes from; rather too many
 
     def column(self, name: str) -> Column | None:
         """The column of exactly that name, or None."""

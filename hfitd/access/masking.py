@@ -6,7 +6,10 @@
 4. A rule on a key follows its foreign keys: to the columns that refer to it always, and, when the mask keeps equal
    values equal, to the column they refer to, so that joins survive. A column with a rule of its own keeps that one.
 5. Where a key compares without case, ``hash`` folds case on all columns that share it, or joins would break.
-6. A generated column that computes from a hidden column shows NULL, unless it has a rule of its own or is cleared.
+6. A generated column that computes from a hidden column, or may, shows NULL, unless it has a rule of its own or is
+   cleared.
+7. A column of a view that computes from a hidden column has no class of its own yet, whatever its name looks like,
+   unless it has a rule of its own or is cleared.
 """
 
 from __future__ import annotations
@@ -26,10 +29,14 @@ Place = tuple[TableName, str]
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """What the policy says of every column of one catalogue; a column in neither is unclassified."""
+    """What the policy says of every column of one catalogue; a column in neither is unclassified.
+
+    ``derived`` are unclassified columns of views that show, or may show, what has a rule elsewhere.
+    """
 
     rules: Mapping[Place, MaskRule]
     clear: frozenset[Place]
+    derived: frozenset[Place] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +92,9 @@ def classify_columns(globs: MaskGlobs, provider: str, catalog: Catalog) -> Class
     _fold_keys(rules, catalog)
     hidden = {place[0] for place in rules}
     for name in hidden:
-        for column in _computed(catalog.tables[name], rules, clear):
-            rules[name, column.name] = MaskRule("null")  # 6
-    return Classes(rules, frozenset(clear - rules.keys()))
+        while computed := list(_computed(catalog.tables[name], rules, clear)):  # one may compute from another
+            rules.update({(name, column.name): MaskRule("null") for column in computed})  # 6
+    return Classes(rules, frozenset(clear - rules.keys()), _derived(rules, clear, catalog))  # 7
 
 
 def _edges(catalog: Catalog) -> tuple[dict[Place, set[Place]], dict[Place, set[Place]]]:
@@ -152,8 +159,31 @@ def _computed(table: Table, rules: Mapping[Place, MaskRule], clear: set[Place]) 
     hidden = [column.name for column in table.columns if (table.name, column.name) in rules]
     for column in table.columns:
         place = (table.name, column.name)
-        if not column.generated or not column.default or place in rules or place in clear:
-            continue
-        words = {word.lower() for word in re.findall(r"\w+", column.default)}
-        if any(name.lower() in words or name in column.default for name in hidden):
+        if column.generated and place not in rules and place not in clear and may_compute_from(column, hidden):
             yield column
+
+
+def may_compute_from(column: Column, names: Iterable[str]) -> bool:
+    """Whether a generated column may show something of these columns; yes when its expression is not known."""
+    expression = column.expression or column.default
+    if not expression:
+        return True
+    words = {word.lower() for word in re.findall(r"\w+", expression)}
+    return any(name.lower() in words or name in expression for name in names)
+
+
+def _derived(rules: Mapping[Place, MaskRule], clear: set[Place], catalog: Catalog) -> frozenset[Place]:
+    """Step 7; views over views are followed until nothing new is found."""
+    views = [table for table in catalog.tables.values() if table.reads]
+    derived: set[Place] = set()
+    while True:
+        found = {
+            (view.name, column.name)
+            for view in views
+            if any(place in rules or place in derived for place in view.reads)
+            for column in view.columns
+        }
+        found -= rules.keys() | clear
+        if found <= derived:
+            return frozenset(derived)
+        derived |= found

@@ -13,6 +13,7 @@ The argument that no raw value leaves ungranted:
 6. A column that no rule and no clearance names and that looks personal is refused, or masked, never shown, unless
    the owner said ``unclassified = "allow"``.
 7. Row filters of the roles go into the relation, so that every read is fenced by them.
+8. A generated column that may show a column that is not granted shows NULL, unless it has a class of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from dataclasses import dataclass, replace
 from hfitd.access.classification import looks_personal
 from hfitd.access.globs import compile_glob, escape, table_object
 from hfitd.access.grants import Decision, Grant, decide, parse_grant
-from hfitd.access.masking import Classes, MaskGlobs, classify_columns, compile_masks
+from hfitd.access.masking import Classes, MaskGlobs, classify_columns, compile_masks, may_compute_from
 from hfitd.access.rowfilters import RowFilter, Rows, compile_row_filters, row_condition, rows_of_roles, within
 from hfitd.config.model import PolicyConfig, RoleConfig
 from hfitd.errors import ColumnUnclassified, Internal, NotFound
@@ -243,6 +244,7 @@ class Policy:
             if view is not None:
                 views.append(view)
                 rows[column.name] = seen
+        views = _hide_computed(views, table, classes)
         return _Sight(table, paths, tuple(views), rows) if views else None
 
     def _view(self, classes: Classes, table: Table, column: Column, raw: bool) -> ColumnView | None:
@@ -255,6 +257,8 @@ class Policy:
         if raw or place in classes.clear or self._config.unclassified == "allow":
             return ColumnView(column)
         reason = looks_personal(table.name.name, column)
+        if reason is None and place in classes.derived:
+            reason = "the view computes from columns that have a mask"
         if reason is None and self._config.unclassified_all:
             reason = "every column needs a class here"
         if reason is None:
@@ -316,6 +320,22 @@ def _with_roots(catalog: Catalog, table: Table) -> list[TableName]:
             names.append(name)
             waiting.extend(catalog.tables[name].parents if name in catalog.tables else ())
     return names
+
+
+def _hide_computed(views: list[ColumnView], table: Table, classes: Classes) -> list[ColumnView]:
+    """8: generated columns that may show one that is not granted show NULL, unless they have a class of their own."""
+    absent = {column.name for column in table.columns} - {view.column.name for view in views}
+    while True:
+        found = {
+            view.column.name
+            for view in views
+            if view.column.generated and view.rule is None and not view.raw and view.column.name not in absent
+            if (table.name, view.column.name) not in classes.clear and may_compute_from(view.column, absent)
+        }
+        if not absent or not found:
+            return views
+        absent |= found
+        views = [ColumnView(v.column, MaskRule("null")) if v.column.name in found else v for v in views]
 
 
 def _reaches(grant: Grant, name: str) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hfitd.engines.mysql_binds import text_literal
 from hfitd.engines.mysql_connection import Opened
 from hfitd.engines.mysql_types import kind_of_type
+from hfitd.engines.view_reads import with_reads
 from hfitd.model import Catalog, Column, ForeignKey, Key, Kind, Sequence_, Table, TableName
 
 Rows = Sequence[tuple[str | None, ...]]
@@ -39,6 +40,8 @@ _JSON_CHECKS = """SELECT constraint_schema, table_name, constraint_name
 FROM information_schema.check_constraints
 WHERE level = 'Column' AND constraint_schema IN ({}) AND check_clause LIKE 'json\\_valid(%'"""
 
+_VIEWS = "SELECT table_schema, table_name, view_definition FROM information_schema.views WHERE table_schema IN ({})"
+
 _KINDS = {"BASE TABLE": "table", "SYSTEM VERSIONED": "table", "VIEW": "view"}
 
 
@@ -60,7 +63,10 @@ async def read_catalog(opened: Opened, database: str, databases: Sequence[str]) 
         version=opened.version,
         database=database,
         default_schema=database,
-        tables={table.name: table for table in _tables(tables, columns, keys, json_columns)},
+        tables=with_reads(
+            {table.name: table for table in _tables(tables, columns, keys, json_columns)},
+            {_name(row): row[2] or "" for row in await ask(_VIEWS)},
+        ),
         foreign_keys=tuple(_foreign_keys(await ask(_FOREIGN_KEYS), wanted)),
         sequences=tuple(Sequence_(_name(row)) for row in tables if row[2] == "SEQUENCE"),
     )
@@ -103,7 +109,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _column(row: Sequence[str | None], *, is_json: bool) -> Column:
-    _, _, name, data_type, column_type, nullable, default, extra, length, collation, _expression = row
+    _, _, name, data_type, column_type, nullable, default, extra, length, collation, expression = row
     kind = Kind.JSON if is_json else kind_of_type(data_type or "")
     flags = (extra or "").upper()
     return Column(
@@ -117,6 +123,7 @@ def _column(row: Sequence[str | None], *, is_json: bool) -> Column:
         max_length=_max_length(kind, data_type or "", length),
         collation=collation,
         invisible="INVISIBLE" in flags,
+        expression=expression or "",
     )
 
 

@@ -64,6 +64,14 @@ PARENTS_SQL = """
 SELECT inhrelid::int8 AS table_oid, inhparent::int8 AS parent_oid FROM pg_inherits
 WHERE inhrelid = ANY ($1::oid[]) AND inhparent = ANY ($1::oid[]) ORDER BY 1, inhseqno
 """
+# Which columns a view reads. A whole row leaves no trace but in the text: there it is ``alias.*``.
+_READS = """
+SELECT DISTINCT r.ev_class::int8 AS table_oid, d.refobjid::int8 AS target_oid, d.refobjsubid::int4 AS number,
+    position('.*' IN pg_get_viewdef(r.ev_class)) > 0 AS whole
+FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+    AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
+WHERE r.ev_class = ANY ($1::oid[]) AND d.refobjid = ANY ($1::oid[])
+"""
 _SEQUENCES = """
 SELECT n.nspname::text AS schema, c.relname::text AS name, d.refobjid::int8 AS table_oid, d.refobjsubid AS number
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -121,6 +129,7 @@ async def read_catalog(connection: Any, database: str) -> Catalog:
     numbered = _numbered(columns, types)
     keys = _keys(await read(_KEYS, oids), numbered)
     parents = _grouped(await read(PARENTS_SQL, oids), "table_oid")
+    reads = _grouped(await read(_READS, oids), "table_oid")
     built = {
         names[table["oid"]]: Table(
             name=names[table["oid"]],
@@ -130,6 +139,7 @@ async def read_catalog(connection: Any, database: str) -> Catalog:
             estimated_rows=rows,
             estimated_bytes=size,
             parents=tuple(names[parent["parent_oid"]] for parent in parents[table["oid"]]),
+            reads=_reads(reads[table["oid"]], names, numbered) if table["relkind"] in ("v", "m") else frozenset(),
         )
         for table, rows, size in _sized(tables, parents)
     }
@@ -176,6 +186,17 @@ def column_of(record: Mapping[str, Any], info: TypeInfo) -> Column:
         max_length=None if info.kind is Kind.BYTES else max_length(info, record["typmod"]),
         collation=record["collation"],
         operators=info.operators,
+    )
+
+
+def _reads(
+    records: Iterable[Mapping[str, Any]], names: Mapping[int, TableName], numbered: Numbered
+) -> frozenset[tuple[TableName, str]]:
+    return frozenset(
+        (names[record["target_oid"]], column.name)
+        for record in records
+        for number, column in numbered[record["target_oid"]].items()
+        if record["whole"] or record["number"] == number
     )
 
 

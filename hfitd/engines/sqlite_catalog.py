@@ -11,10 +11,12 @@ import string
 from collections.abc import Iterable, Sequence
 
 from hfitd.engines.sqlite_values import kind_of_type
+from hfitd.engines.view_reads import with_reads
 from hfitd.model import Catalog, Column, ForeignKey, Key, Kind, Table, TableName
 
 MAIN = "main"
 _TABLES = "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'view')"
+_VIEWS = "SELECT name, sql FROM sqlite_schema WHERE type = 'view'"
 _COLUMNS = 'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)'
 _INDEXES = 'SELECT name, origin FROM pragma_index_list(?) WHERE "unique" AND NOT partial ORDER BY name'
 _INDEX = "SELECT cid, name FROM pragma_index_info(?) ORDER BY seqno"
@@ -35,12 +37,13 @@ def read_catalog(connection: sqlite3.Connection) -> Catalog:
             continue
         table = _table(connection, str(name), str(kind), bool(without_rowid))
         tables[table.name] = table
+    views = {TableName(MAIN, str(name)): str(sql) for name, sql in _rows(connection, _VIEWS)}
     return Catalog(
         engine="sqlite",
         version=sqlite3.sqlite_version,
         database=MAIN,
         default_schema=MAIN,
-        tables=dict(sorted(tables.items())),
+        tables=with_reads(dict(sorted(tables.items())), views),
         foreign_keys=tuple(_foreign_keys(connection, tables)),
     )
 
