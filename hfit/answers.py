@@ -54,8 +54,13 @@ def json_objects(value: object) -> list[Mapping[str, object]]:
 
 def retry_after(response: Response) -> float | None:
     """Seconds to wait, or None when the server did not say or asks for longer than a person would wait."""
+    seconds = _seconds(response)
+    return seconds if seconds is not None and seconds <= MAX_RETRY_AFTER_SECONDS else None
+
+
+def _seconds(response: Response) -> float | None:
     text = response.headers.get("retry-after", "")
-    return float(text) if text.isascii() and text.isdigit() and int(text) <= MAX_RETRY_AFTER_SECONDS else None
+    return float(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
 
 
 def server_error(response: Response) -> HfitClientError:
@@ -78,4 +83,5 @@ def server_error(response: Response) -> HfitClientError:
         resource=str(fields["resource"]) if fields.get("resource") else None,
         status=response.status,
         body=fields if isinstance(message, str) else None,
+        retry_after_seconds=_seconds(response),
     )

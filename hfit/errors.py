@@ -10,15 +10,18 @@
     |  `- AnswerMalformed           1
     |- RateLimited                  1   the server's RATE_LIMIT
     |- TargetBusy                   1   another hfit works on the same target
+    |- LoadFailed                   1   the target database refused a statement or a row
     |- ServerFailed                 3   the server's CONNECTION, TIMEOUT, INTERNAL_ERROR
     |- NotFound                     4   the server's NOT_FOUND; a local path that does not exist
     |- IntegrityFailed              5
     |  |- PackageIncomplete         5   cut short
     |  |- PackageInvalid            5   altered, or not as the format says
     |  |- KeyUntrusted              5   signed by a key that is neither pinned nor given
-    |  `- DigestMismatch            5
+    |  |- DigestMismatch            5
+    |  `- TargetDiffers             5   the loaded database is not what the package says
     `- PolicyRefused                6   the server's PERMISSION_DENIED; a local guard
        |- TargetOccupied            6
+       |- TargetRefused             6   a guard of the loader: wrong host, wrong engine, rows that may not be touched
        `- PackageExpired            6
 
 Every error has three parts: what happened (``message``), why (``reason``), what to do next (``suggestions``).
@@ -48,12 +51,14 @@ class HfitClientError(Exception):
         resource: str | None = None,
         status: int | None = None,
         body: Mapping[str, object] | None = None,
+        retry_after_seconds: float | None = None,
     ) -> None:
         self.message = message
         self.reason = reason
         self.suggestions = tuple(suggestions)
         self.resource = resource
         self.status = status
+        self.retry_after_seconds = retry_after_seconds
         self.server_body = dict(body) if body else None
         super().__init__(message)
 
@@ -126,6 +131,12 @@ class TargetBusy(HfitClientError):
     category = "CONFLICT"
 
 
+class LoadFailed(HfitClientError):
+    """The target database refused a statement or a row; the message says what is left in it."""
+
+    category = "LOAD"
+
+
 class ServerFailed(HfitClientError):
     """The server could not do it."""
 
@@ -163,6 +174,10 @@ class DigestMismatch(IntegrityFailed):
     """What arrived has another digest than what was announced."""
 
 
+class TargetDiffers(IntegrityFailed):
+    """A table of the target does not hold what the package says."""
+
+
 class PolicyRefused(HfitClientError):
     """A rule forbids it."""
 
@@ -172,6 +187,10 @@ class PolicyRefused(HfitClientError):
 
 class TargetOccupied(PolicyRefused):
     """Something that is not ours stands where the package should go."""
+
+
+class TargetRefused(PolicyRefused):
+    """The target may not be loaded into like this; nothing was changed."""
 
 
 class PackageExpired(PolicyRefused):

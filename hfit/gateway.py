@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -69,6 +70,7 @@ class Gateway:
             warn=warn or (lambda _: None),
         )
         self._token: StoredToken | None = None
+        self._renewing = threading.Lock()  # several threads may share a gateway: one of them renews the token
 
     @property
     def origin(self) -> str:
@@ -259,7 +261,7 @@ class Gateway:
                 return response
             error = server_error(response)
             if error.status == 401 and not renewed:
-                token, renewed = self._renew(), True
+                token, renewed = self._renew(token), True
                 continue
             wait = retry_after(response) if error.status == 503 else None
             if wait is None or attempt == TRIES or not (repeat or method in ("GET", "HEAD")):
@@ -291,12 +293,16 @@ class Gateway:
             self._token = read_token(self.settings.config_dir, self.origin)
         if self._token is None:
             raise AuthenticationFailed(f"You are not logged in to {self.origin}.", suggestions=["Run: hfit login"])
-        return self._token.token if self._token.is_fresh() else self._renew()
+        return self._token.token if self._token.is_fresh() else self._renew(self._token.token)
 
-    def _renew(self) -> str:
-        if self._token is None:
-            raise AuthenticationFailed(f"You are not logged in to {self.origin}.", suggestions=["Run: hfit login"])
-        return self._log_in(self._token.email, self._token.fingerprint, self._token.key_path)[0].token
+    def _renew(self, spent: str) -> str:
+        """A token after ``spent``: the one that another thread got meanwhile, else a new one."""
+        with self._renewing:
+            if self._token is None:
+                raise AuthenticationFailed(f"You are not logged in to {self.origin}.", suggestions=["Run: hfit login"])
+            if self._token.token != spent:
+                return self._token.token
+            return self._log_in(self._token.email, self._token.fingerprint, self._token.key_path)[0].token
 
     def _log_in(
         self, email: str, fingerprint: str, key_path: str = ""

@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -115,6 +116,29 @@ def download_package(gateway: Gateway, request: PackageRequest, progress: Progre
                 place_file(part.path, target)
         part.discard()
     return Downloaded(target, report, record.package_id, record.cache)
+
+
+@contextlib.contextmanager
+def fetched_archive(
+    gateway: Gateway, request: PackageRequest, folder: Path, known_digest: str, progress: Progress
+) -> Iterator[Report | None]:
+    """A verified archive in ``folder``, under a name of its own, for the block to take away; steps 1 and 2.
+
+    None when the server says that ``known_digest`` is still the digest of what it would send. What the block leaves is
+    removed; a broken download stays, for the next run to go on with.
+    """
+    part = _part(gateway, request, folder)
+    with locked(part.lock_target):
+        _, status = receive(_PackageSource(gateway, request, known_digest), part, progress)
+        if status == 304:
+            yield None
+            return
+        try:
+            with part.path.open("rb") as file:
+                report, _ = _verify(gateway, request, file, part.path)
+            yield report
+        finally:
+            part.discard()
 
 
 def stream_sql(

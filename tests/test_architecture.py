@@ -28,7 +28,7 @@ ROOMS = {
     "jwt": ("hfitd.access",),
     "marshmallow": ("hfitd.config", "hfitd.export.template", "hfitd.web", "hfitd.admin"),
     "paramiko": ("hfitd.access", "hfit.credentials"),
-    "platformdirs": ("hfit.settings",),
+    "platformdirs": ("hfit.refresh.cache",),
     "prometheus_client": ("hfitd.observe",),
     "pymysql": ("hfitd.engines", "hfit.load"),
     "pytest": ("hfit.pytest_plugin",),

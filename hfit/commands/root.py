@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "pkg-tmpl": ("templates", "Work with templates."),
     "pkg-plan": ("packages", "Say what a download would do, without reading a row."),
     "pkg-download": ("packages", "Download, verify and extract a package."),
+    "refresh": ("refresh", "Bring all packages of hfit.toml up to date and lock them."),
     "verify": ("packages", "Verify a package: every file, the archive, the signature."),
     "completion": ("completion", "Print the shell completion script."),
 }

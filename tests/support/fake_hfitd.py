@@ -46,6 +46,7 @@ class FakeHfitd:
         self.announce_digest = True
         self.rows = [{"id": 1, "email": "x1@masked"}, {"id": 2, "email": None}]
         self.package = Package(self.package_key)
+        self.packages: dict[str, Package] = {}  # of templates that give another package
         self.compression = "gzip"
         self.breaks: list[int] = []  # cut the next package or file bodies after so many bytes
         self.hooks: dict[tuple[str, str], Answer] = {}
@@ -73,8 +74,14 @@ class FakeHfitd:
         """Headers of the requests to a path."""
         return [headers for m, p, headers in self.requests if (m, p) == (method, path)]
 
-    def archive(self) -> tuple[str, bytes]:
-        data = self.package.archive(self.compression)
+    def add_package(self, template: str, files: dict[str, bytes], name: str = "") -> Package:
+        """A template with a package of its own."""
+        package = Package(self.package_key, files=files, name=name or template, server=self.origin, template=template)
+        self.packages[template] = package
+        return package
+
+    def archive(self, package: Package | None = None) -> tuple[str, bytes]:
+        data = (package or self.package).archive(self.compression)
         package_id = hashlib.sha256(data).hexdigest()[:16]
         self._archives[package_id] = data
         return package_id, data
@@ -316,8 +323,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_package(self) -> None:
         known = self.headers.get("X-Hfit-Known-Digest")
-        package_id, data = self.fake.archive()
-        manifest = json.loads(dict(self.fake.package.members())["METADATA/manifest.json"])
+        package = self.fake.packages.get(json.loads(self.body)["template_name"], self.fake.package)
+        package_id, data = self.fake.archive(package)
+        manifest = json.loads(dict(package.members())["METADATA/manifest.json"])
         if known and known == manifest["package_digest"]:
             self.send(304, b"")
             return
