@@ -39,12 +39,24 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Reads:
+    """What a free query may read: ``tables``, and ``sources``, the derived tables in parentheses in their place."""
+
+    tables: frozenset[TableName]
+    sources: tuple[Sql, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
-    """A checked SELECT. ``into`` is the quoted table a SQL rendering writes to, as it should stand in the file."""
+    """A checked SELECT. ``into`` is the quoted table a SQL rendering writes to, as it should stand in the file.
+
+    With ``reads`` the server's plan may hold nothing else; ``estimate`` compares them (SqlRefused).
+    """
 
     sql: Sql
     outputs: tuple[Output, ...]
     into: str = ""
+    reads: Reads | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +208,7 @@ class Snapshot(Protocol):
         """Types of the outputs without running it; infers and checks the binds (ParamInvalid)."""
 
     async def estimate(self, select: Select) -> Estimate:
-        """What the planner expects, without running it."""
+        """What the planner expects, without running it. SqlRefused when it would read more than ``select.reads``."""
 
     async def rows(self, select: Select, limit: int) -> list[Row]:
         """At most ``limit`` rows as text, masks applied; bytes as base64. For prepare steps."""

@@ -31,9 +31,12 @@ from hfitd.engines.mysql_rows import (
     text_parser,
 )
 from hfitd.engines.mysql_types import Typed, typed
+from hfitd.engines.plan_reads import refuse_unexpected
 from hfitd.engines.rendering import RawRow, Renderer, Shape, render_batches, text_encoder, text_rows
 from hfitd.errors import DbUnavailable, HfitError, Internal, SchemaChanged
 from hfitd.model import Catalog, Kind, Receipt, Relation, Sink
+
+Step = dict[str, str | None]  # a row of EXPLAIN by its column names
 
 STALL_SECONDS = 5.0  # silence allowed beyond the statement timeout, which the server keeps itself
 _PREFIX = "<"  # EXPLAIN writes <derived2>, <union1,2>, <subquery3> for what is no table
@@ -98,12 +101,22 @@ class MysqlSnapshot:
 
     async def estimate(self, select: Select) -> Estimate:
         """EXPLAIN's rows: of the result, and as cost the rows that all steps read."""
+        steps = await self._plan(select)
+        if select.reads is not None:
+            names = frozenset(table.name for table in select.reads.tables)
+            await refuse_unexpected(_tables_of(steps), names, select.reads, self._tables_of_plan)
+        return _estimate(steps)
+
+    async def _plan(self, select: Select) -> list[Step]:
         sql = compose(select.sql)
         explain = "EXPLAIN" if self._opened.mariadb else "EXPLAIN FORMAT=TRADITIONAL"  # newer MySQL prints a tree
         async with self._statement():
             steps = await self._connection.command(f"{explain} {sql}")
             columns = self._connection.last_names
-        return _estimate([dict(zip(columns, step, strict=True)) for step in steps])
+        return [dict(zip(columns, step, strict=True)) for step in steps]
+
+    async def _tables_of_plan(self, select: Select) -> frozenset[str]:
+        return _tables_of(await self._plan(select))
 
     async def rows(self, select: Select, limit: int) -> list[Row]:
         """At most ``limit`` rows; the server is told to stop there."""
@@ -282,7 +295,13 @@ def _as_it_is(cell: bytes) -> bytes:
     return cell
 
 
-def _estimate(steps: Sequence[dict[str, str | None]]) -> Estimate:
+def _tables_of(steps: Sequence[Step]) -> frozenset[str]:
+    """Tables by the names that the statement gives them: EXPLAIN has no others, and ours are the tables' own."""
+    names = (step["table"] for step in steps)
+    return frozenset(name for name in names if name is not None and not name.startswith(_PREFIX))
+
+
+def _estimate(steps: Sequence[Step]) -> Estimate:
     """Rows multiply within a SELECT and add up over SELECTs. A SELECT that only reads a derived table adds nothing."""
     products: dict[str, float] = {}
     only_derived: dict[str, bool] = {}

@@ -31,6 +31,7 @@ from hfitd.engines.interface import (
     Snapshot,
 )
 from hfitd.engines.lag import refuse_old
+from hfitd.engines.plan_reads import refuse_unexpected
 from hfitd.engines.postgres_binds import Prepared, Statements
 from hfitd.engines.postgres_catalog import read_catalog
 from hfitd.engines.postgres_check import report_server
@@ -39,6 +40,7 @@ from hfitd.engines.postgres_ddl import write_ddl
 from hfitd.engines.postgres_dialect import PostgresDialect
 from hfitd.engines.postgres_errors import Stage, translated
 from hfitd.engines.postgres_moment import read_lag, read_position
+from hfitd.engines.postgres_plan import Entry, Plan, plan_entries, relation_entry
 from hfitd.engines.postgres_pool import Lease, Pool
 from hfitd.engines.rendering import Collector, RawRow, Renderer, Shape, text_encoder, text_rows
 from hfitd.errors import NotFound, QueryTimeout
@@ -132,11 +134,21 @@ class PostgresSnapshot:
         """The planner's rows, cost and row width."""
         async with self._turn, self._deadline():
             prepared = await self._prepare(select, Stage.DESCRIBE)
-            with translated(Stage.DESCRIBE):
-                text = await self._connection.fetchval(f"EXPLAIN (FORMAT JSON) {prepared.text}", *prepared.values)
-        plan = json.loads(text)[0]["Plan"]
+            plan = await self._plan(prepared)
+            if select.reads is not None:
+                tables = frozenset(relation_entry(table) for table in select.reads.tables)
+                await refuse_unexpected(plan_entries(plan), tables, select.reads, self._entries_of)
         rows = int(plan["Plan Rows"])
         return Estimate(rows=rows, cost=float(plan["Total Cost"]), size=rows * int(plan["Plan Width"]))
+
+    async def _plan(self, prepared: Prepared) -> Plan:
+        with translated(Stage.DESCRIBE):
+            text = await self._connection.fetchval(f"EXPLAIN (VERBOSE, FORMAT JSON) {prepared.text}", *prepared.values)
+        plan: Plan = json.loads(text)[0]["Plan"]
+        return plan
+
+    async def _entries_of(self, select: Select) -> frozenset[Entry]:
+        return plan_entries(await self._plan(await self._prepare(select, Stage.DESCRIBE)))
 
     async def rows(self, select: Select, limit: int) -> list[Row]:
         """At most ``limit`` rows; the server stops there."""

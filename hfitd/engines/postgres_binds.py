@@ -91,8 +91,8 @@ class Statements:
         ]
         with translated(stage):
             statement = await self._connection.prepare(spell(select.sql, placeholders))  # 2
-        inferred = [parameter.oid for parameter in statement.get_parameters()]
-        outputs = [attribute.type.oid for attribute in statement.get_attributes()]
+            inferred = [parameter.oid for parameter in statement.get_parameters()]
+            outputs = [attribute.type.oid for attribute in statement.get_attributes()]
         await self._look_up([*inferred, *outputs])
         infos = [
             self._of_name(bind.type_name) if bind.type_name else self._types[oid]

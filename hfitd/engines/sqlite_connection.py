@@ -47,6 +47,7 @@ class Worker:
         self._left_seconds = statement_seconds
         self._ends_at = 0.0
         self._stopped = False
+        self.asked: frozenset[str] = frozenset()  # tables that the last untrusted statement asked to read, lower case
 
     async def call(self, task: Callable[[sqlite3.Connection], T], *, trusted: bool = True, fresh: bool = True) -> T:
         """Run a task in the thread. ``fresh`` starts a new budget of time; without it the last one goes on.
@@ -90,6 +91,7 @@ class Worker:
             started = time.monotonic()
             self._ends_at = started + self._left_seconds  # 4
             self._trusted = trusted
+            self.asked = frozenset() if fresh else self.asked
             try:
                 return task(self._connection)
             finally:
@@ -97,7 +99,10 @@ class Worker:
 
     def _open(self) -> sqlite3.Connection:
         address = f"{self._path.absolute().as_uri()}?mode=ro"  # 1
-        connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=LOCK_SECONDS)
+        # A statement from the cache would be compiled without a question to the authorizer.
+        connection = sqlite3.connect(
+            address, uri=True, isolation_level=None, timeout=LOCK_SECONDS, cached_statements=0
+        )
         try:
             connection.text_factory = Text
             for setting in _SETTINGS:  # 2
@@ -122,6 +127,7 @@ class Worker:
         if self._trusted or action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE):
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_READ and not (first or "").lower().startswith(_HIDDEN):
+            self.asked |= {(first or "").lower()}
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in FUNCTIONS:
             return sqlite3.SQLITE_OK

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from hfitd.engines.interface import DdlOptions, Estimate, Format, Output, OutputType, Row, Select
+from hfitd.engines.plan_reads import refuse_unexpected
 from hfitd.engines.rendering import (
     CsvEncoder,
     Encoder,
@@ -82,9 +83,23 @@ class SqliteSnapshot:
         )
 
     async def estimate(self, select: Select) -> Estimate:
-        """SQLite's planner gives no numbers; this only checks that the statement compiles."""
+        """SQLite's planner gives no numbers; this only checks that the statement compiles and what it reads."""
         await self.describe(select)
+        if select.reads is not None:
+            names = frozenset(table.name.lower() for table in select.reads.tables)
+            await refuse_unexpected(await self._tables_of(select), names, select.reads, self._tables_of)
         return Estimate(rows=None, cost=None)
+
+    async def _tables_of(self, select: Select) -> frozenset[str]:
+        """Tables and views that the statement reads, as the authorizer was asked for them while it was compiled."""
+        known = frozenset(table.name.lower() for table in (await self.catalog()).tables)
+        sql, values = composed(select.sql)
+        async with self._turn:
+            await self._worker.call(
+                lambda connection: connection.execute(f"SELECT * FROM ({sql}) LIMIT 0", values),  # noqa: S608 - composed
+                trusted=False,
+            )
+            return self._worker.asked & known  # a CTE is asked for by its own name too
 
     async def rows(self, select: Select, limit: int) -> list[Row]:
         """At most ``limit`` rows."""

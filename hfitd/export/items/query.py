@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hfitd.engines.interface import Dialect, Format, Select
 from hfitd.errors import ExportRefused, NotFound
@@ -96,7 +96,7 @@ class QueryStep:
             written = await asyncio.to_thread(self.query.rewrite, scope.values)
         except NotFound as error:  # a column; the status of an export on what is not there is one (ruling 15)
             raise ExportRefused(resource=self.export.key) from error
-        select = Select(written.sql, written.outputs, self.into)
+        select = replace(written, into=self.into)
         await check_select(scope, self.source, select, self.export.key)
         snapshot = scope.opened[self.source].snapshot
 

@@ -84,7 +84,7 @@ def rewrite_query(  # noqa: PLR0917 - callers give all of them, in this order
         writer.query(root)
     except RecursionError:
         raise SqlTooComplex("The query is too deeply nested.") from None
-    return Select(writer.result(), outputs)
+    return Select(writer.result(), outputs, reads=resolver.reads())
 
 
 def _bind_types(root: exp.Expr, origins: Mapping[int, str]) -> Mapping[int, str]:

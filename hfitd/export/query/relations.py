@@ -16,7 +16,7 @@ from hfitd.errors import Internal
 from hfitd.export.query.scopes import Field, Source
 from hfitd.export.query.select import mask_of
 from hfitd.masks.interface import BoundMask
-from hfitd.model import MaskedColumn, Relation
+from hfitd.model import MaskedColumn, Relation, TableName
 from hfitd.sql import Sql, text
 
 
@@ -32,6 +32,11 @@ class DerivedTable:
         self._fresh_name = fresh_name
         self._reached: dict[str, str] = {}
         self._visible = [item for item in relation.columns if not item.column.invisible]
+
+    @property
+    def name(self) -> TableName:
+        """The table it stands for."""
+        return self._relation.table.name
 
     def source(self, name: str, schema: str | None) -> Source:
         """It as an entry of FROM."""

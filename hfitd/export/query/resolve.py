@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from hfitd.engines.interface import Dialect, Output
+from hfitd.engines.interface import Dialect, Output, Reads
 from hfitd.errors import SqlRefused
 from hfitd.export.query.names import resolve_names, resolve_order
 from hfitd.export.query.projection import (
@@ -86,6 +86,11 @@ class Resolver:
         """What stands in the place of each table."""
         derived = {key: table.sql() for key, table in self._derived.items()}
         return derived | {key: text(self._dialect.identifier(name)) for key, name in self._ctes.items()}
+
+    def reads(self) -> Reads:
+        """What the query may read; to be asked when it is resolved."""
+        derived = self._derived.values()
+        return Reads(frozenset(table.name for table in derived), tuple(table.sql() for table in derived))
 
     def outermost(self, root: exp.Expr) -> tuple[Output, ...]:
         """Resolve the whole query and say what it puts out."""
