@@ -294,10 +294,14 @@ async def run_daemon(
         observer.event(InsecureSetting(name))
     async with open_gateway(config, observer) as (door, current):
         await refuse_excess(current.sources.engines.values(), observer)
-        stop = asyncio.Event()
+        stop, hurry = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            (hurry if stop.is_set() else stop).set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, end)
         loop.add_signal_handler(
             signal.SIGHUP, lambda: asyncio.ensure_future(reload_sources(door, current, path, environ))
         )
@@ -314,9 +318,24 @@ async def run_daemon(
         finally:
             door.draining = True
             observer.event(Stopping(door.downloads.running))
-            await door.downloads.drain(config.server.shutdown_grace_seconds)
+            await drain(door, web, hurry)
             lost = door.downloads.running
             await admin.stop()
             await web.stop()
             lag.cancel()
             observer.event(Stopped(lost))
+
+
+async def drain(door: Gateway, web: WebServer, hurry: asyncio.Event) -> None:
+    """Let jobs and those who read finish, for ``shutdown_grace`` at most; ``hurry`` is the second signal."""
+    grace = door.config.server.shutdown_grace_seconds
+
+    async def finish() -> None:
+        await door.downloads.drain(grace)
+        await web.wait_idle()
+
+    waits = {asyncio.create_task(finish()), asyncio.create_task(hurry.wait())}
+    await asyncio.wait(waits, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)

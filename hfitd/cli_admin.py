@@ -7,11 +7,15 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-DEFAULT_SOCKET = Path("/var/lib/hfitd/admin.sock")
+if TYPE_CHECKING:
+    from hfitd.config.model import Config
+
+DEFAULT_DATA = Path("/var/lib/hfitd")
+DEFAULT_SOCKET = DEFAULT_DATA / "admin.sock"
 
 
 def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,19 +49,23 @@ def ask(config_path: Path | None, socket_path: Path | None, command: str, **argu
 
 
 def _configured_socket(config_path: Path | None) -> Path | None:
+    config = _load_config(config_path)
+    return None if config is None else config.server.admin_socket or config.server.data_dir / "admin.sock"
+
+
+def _load_config(config_path: Path | None) -> Config | None:
     if config_path is None:
         return None
     from hfitd.config.load import load_config
     from hfitd.errors import ConfigError
 
     try:
-        config = load_config(config_path, os.environ)
+        return load_config(config_path, os.environ)
     except ConfigError as error:
         click.echo("The configuration cannot be used:", err=True)
         for mistake in error.mistakes:
             click.echo(f"  {mistake}", err=True)
         sys.exit(2)
-    return config.server.admin_socket or config.server.data_dir / "admin.sock"
 
 
 def show(document: Any) -> None:
@@ -236,19 +244,42 @@ def audit_tail(limit: int, email: str | None, **place: Path | None) -> None:
 
 
 @audit.command("verify")
-@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
 @click.option("--key", "key_path", type=click.Path(path_type=Path, exists=True), default=None, help="Public key file.")
-def audit_verify(directory: Path, key_path: Path | None) -> None:
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    envvar="HFITD_CONFIG",
+    default=None,
+    help="The daemon's configuration, which names folder and key (also HFITD_CONFIG).",
+)
+def audit_verify(directory: Path | None, key_path: Path | None, config_path: Path | None) -> None:
     """Follow every chain of an audit folder, offline; exit 1 names the first bad record."""
     from hfitd.audit.keys import load_public_key
     from hfitd.audit.verify import verify_audit
+    from hfitd.errors import HfitError
 
-    public = load_public_key(key_path or directory.parent / "keys" / "audit.pub")
-    report = verify_audit(directory, public)
+    data_dir, keys_dir = _configured_places(config_path)
+    if directory is not None:
+        data_dir, keys_dir = directory.parent, directory.parent / "keys"
+    try:
+        public = load_public_key(key_path or keys_dir / "audit.pub")
+        report = verify_audit(directory or data_dir / "audit", public)
+    except HfitError as error:
+        click.echo(error.message, err=True)
+        sys.exit(1)
     for problem in report.problems:
         click.echo(str(problem), err=True)
     click.echo(f"{report.records} records of {len(report.instances)} instances: {'ok' if report.ok else 'DAMAGED'}")
     sys.exit(0 if report.ok else 1)
+
+
+def _configured_places(config_path: Path | None) -> tuple[Path, Path]:
+    config = _load_config(config_path)
+    data_dir = config.server.data_dir if config else DEFAULT_DATA
+    keys_dir = config.server.keys_dir if config else None
+    return data_dir, keys_dir or data_dir / "keys"
 
 
 @click.command()

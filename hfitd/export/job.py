@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hfitd.audit.log import AuditToken
 from hfitd.errors import HfitError, Internal
 from hfitd.export.artifacts import Artifact
 from hfitd.export.package.codec import Codec
@@ -39,6 +40,8 @@ class Job:
         self.error: BaseException | None = None
         self.path: Path | None = None
         self.size = 0
+        self.rows = 0
+        self.audit: AuditToken | None = None  # of a stream, until its reader has left
         self.events: list[tuple[str, Json]] = []
         self.task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 
 from hfitd.engines.interface import Format
-from hfitd.errors import NotFound, PermissionDenied, QueryTimeout, ShuttingDown
+from hfitd.errors import HfitError, NotFound, PermissionDenied, QueryTimeout, ShuttingDown
 from hfitd.export.browse import list_databases
 from hfitd.export.items.interface import PlanScope, RunScope
 from hfitd.export.items.rows import RowsItem
@@ -61,11 +61,18 @@ class RowStreams:
         try:
             await job.checked()
         except PermissionDenied as error:
+            await self.delivered(job, "refused", 0)
             if error.code == "EXPORT_REFUSED":
                 raise NotFound("There is no such table.", resource=request.table) from error
             raise
         except asyncio.CancelledError:
             job.task.cancel()
+            raise
+        except HfitError as error:
+            await self.delivered(job, "refused" if error.status < 500 else "failed", 0)
+            raise
+        except Exception:
+            await self.delivered(job, "failed", 0)
             raise
         return job
 
@@ -78,6 +85,7 @@ class RowStreams:
             job.fail(QueryTimeout("The rows took longer than limits.job_timeout allows."))
         except asyncio.CancelledError:
             job.fail(ShuttingDown("The stream was given up; ask again."))
+            await self.delivered(job, "aborted_by_client", 0)
         except Exception as error:  # noqa: BLE001 - whatever it was, the reader has to learn of it
             job.fail(error)
         finally:
@@ -91,20 +99,21 @@ class RowStreams:
         async with open_sources(sources, keys) as opened:
             catalogs = {key: source.catalog for key, source in opened.items()}
             step = ITEM.plan(export, PlanScope(actor, sources, catalogs))
-            token = await self._shop.audit.begin(rows_record(actor, step, sources.policy.version))
-            outcome, rows, size = "failed", 0, 0
-            try:
-                checked = await step.check(RunScope(actor, sources, opened, {}, self._shop.max_costs()))
-                job.path = self._shop.spool.folder / job.id / "rows"
-                with self._shop.spool.open_file(job.path) as file:
-                    sink = SpoolSink(file, self._shop.limits.package_bytes, job.grow)
-                    job.mark_checked()
-                    built = await checked.members[0].build(sink)
-                    rows, size = built.rows or 0, sink.size
-                    if request.form is Format.NDJSON:
-                        end = {"_end": {"rows": rows, "sha256": sink.digest.hexdigest()}}
-                        await sink.write(json.dumps(end).encode() + b"\n")
-                outcome = "done"
-            finally:
-                await asyncio.shield(self._shop.audit.end(token, outcome, rows=rows, size=size))
+            job.audit = await self._shop.audit.begin(rows_record(actor, step, sources.policy.version))
+            checked = await step.check(RunScope(actor, sources, opened, {}, self._shop.max_costs()))
+            job.path = self._shop.spool.folder / job.id / "rows"
+            with self._shop.spool.open_file(job.path) as file:
+                sink = SpoolSink(file, self._shop.limits.package_bytes, job.grow)
+                job.mark_checked()
+                built = await checked.members[0].build(sink)
+                job.rows = built.rows or 0
+                if request.form is Format.NDJSON:
+                    end = {"_end": {"rows": job.rows, "sha256": sink.digest.hexdigest()}}
+                    await sink.write(json.dumps(end).encode() + b"\n")
         job.end()
+
+    async def delivered(self, job: Job, outcome: str, sent: int) -> None:
+        """Close the audit record of a stream, once."""
+        token, job.audit = job.audit, None
+        if token is not None:
+            await asyncio.shield(self._shop.audit.end(token, outcome, rows=job.rows, size=sent))

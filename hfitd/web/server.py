@@ -28,6 +28,7 @@ from hfitd.web.table import Route
 HEAD_TIMEOUT_SECONDS = 10.0
 KEEPALIVE_SECONDS = 75.0
 MAX_HEADER_BYTES = 8190
+IDLE_POLL_SECONDS = 0.05
 
 
 def build_app(door: Gateway, routes: Sequence[Route] = ROUTES) -> web.Application:
@@ -57,8 +58,9 @@ async def _tidy_headers(request: web.Request, response: web.StreamResponse) -> N
 class WebServer:
     """The listening socket and its connections."""
 
-    def __init__(self, door: Gateway) -> None:
+    def __init__(self, door: Gateway, *, head_timeout_seconds: float = HEAD_TIMEOUT_SECONDS) -> None:
         self._door = door
+        self._head_timeout_seconds = head_timeout_seconds
         self._runner = web.AppRunner(
             build_app(door),
             access_log=None,
@@ -85,6 +87,14 @@ class WebServer:
         self.port = self._runner.addresses[0][1]
         self._watch = asyncio.create_task(self._close_dawdlers(), name="close dawdlers")
 
+    async def wait_idle(self) -> None:
+        """Wait until no request is being answered."""
+        server = self._runner.server
+        while True:
+            if server is None or all(connection._current_request is None for connection in server.connections):
+                return
+            await asyncio.sleep(IDLE_POLL_SECONDS)
+
     async def stop(self) -> None:
         """Close the socket, then every connection."""
         if self._watch is not None:
@@ -96,12 +106,12 @@ class WebServer:
         waiting: dict[RequestHandler, float] = {}
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(min(1.0, self._head_timeout_seconds / 4))
             server = self._runner.server
             idle = {c for c in server.connections if is_waiting_for_head(c)} if server is not None else set()
             waiting = {connection: waiting.get(connection, loop.time()) for connection in idle}
             for connection, since in waiting.items():
-                if loop.time() - since > HEAD_TIMEOUT_SECONDS:
+                if loop.time() - since > self._head_timeout_seconds:
                     connection.force_close()
                     if connection.transport is not None:
                         connection.transport.abort()

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from hfit.client import trust_of
+from hfit.credentials.pins import Trust, read_pins
 from hfit.errors import IntegrityFailed
 from hfit.package.verify import verify_package
-from hfit.settings import load_settings
 from tests.live.databases import fresh_database, run_sql
 from tests.live.world import CASE, World
 from tests.support.http import Api
@@ -92,7 +91,8 @@ def test_no_raw_value_of_a_masked_column_is_anywhere_in_the_archive(archive: Pat
 
 
 def test_what_the_manifest_counts_is_what_the_databases_hold(case: Path, world: World) -> None:
-    members = {member["path"]: member for member in json.loads((case / "METADATA/manifest.json").read_bytes())["members"]}
+    manifest = json.loads((case / "METADATA/manifest.json").read_bytes())
+    members = {member["path"]: member for member in manifest["members"]}
     rentals = run_sql(world.shop.postgres, "SELECT count(*) FROM rental WHERE customer_id = 42", "sakila")
     payments = run_sql(world.shop.mariadb, "SELECT count(*) FROM payment WHERE customer_id = 42", "sakila")
     assert members["pg_rental.sql"]["rows"] == int(rentals)
@@ -119,11 +119,11 @@ def test_ssh_keygen_accepts_the_signature_of_the_manifest(case: Path, world: Wor
 
 
 def test_any_flipped_byte_of_the_archive_is_noticed(archive: Path, world: World, tmp_path: Path) -> None:
-    trust = trust_of(load_settings({"HFIT_CONFIG_DIR": str(world.dev.folder / "hfit")}))
+    trust = Trust(read_pins(world.dev.folder / "hfit"))
     whole = archive.read_bytes()
     altered = tmp_path / "altered.tar.gz"
     dice = random.Random(2)
-    positions = {0, 1, 8, 9, len(whole) - 1, len(whole) - 60, *(dice.randrange(len(whole)) for _ in range(60))}
+    positions = {0, 1, 8, 9, len(whole) - 1, len(whole) - 60, *(dice.randrange(len(whole)) for _ in range(400))}
     for position in sorted(positions):
         data = bytearray(whole)
         data[position] ^= 1 << dice.randrange(8)
@@ -135,7 +135,7 @@ def test_any_flipped_byte_of_the_archive_is_noticed(archive: Path, world: World,
 
 
 def test_any_flipped_byte_of_the_folder_is_noticed(case: Path, world: World, tmp_path: Path) -> None:
-    trust = trust_of(load_settings({"HFIT_CONFIG_DIR": str(world.dev.folder / "hfit")}))
+    trust = Trust(read_pins(world.dev.folder / "hfit"))
     copy = tmp_path / "copy"
     shutil.copytree(case, copy)
     dice = random.Random(3)

@@ -215,8 +215,8 @@ class Daemon:
 
     def audit_records(self) -> list[dict[str, Any]]:
         """Every record of the audit folder, in order."""
-        lines = [line for path in sorted((self.data / "audit").glob("*.jsonl")) for line in path.open("rb")]
-        return [json.loads(line) for line in lines]
+        text = b"".join(path.read_bytes() for path in sorted((self.data / "audit").glob("*.jsonl")))
+        return [json.loads(line) for line in text.splitlines()]
 
     def spool_is_empty(self) -> bool:
         """Whether no job has a folder."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,16 +75,24 @@ class Api:
         )
 
 
-async def send_raw(daemon: Daemon, data: bytes, seconds: float = 5.0) -> bytes:
-    """What the server says to these bytes until it closes the connection or is silent for a while."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
-    received = b""
+@contextlib.asynccontextmanager
+async def raw_connection(daemon: Daemon) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A plain connection, aborted at the end of the block; its reader takes no more than it is asked for."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port, limit=2048)
     try:
-        writer.write(data)
-        while chunk := await asyncio.wait_for(reader.read(65536), seconds):
-            received += chunk
-    except (TimeoutError, ConnectionResetError, BrokenPipeError):
-        pass
+        yield reader, writer
     finally:
         writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def send_raw(daemon: Daemon, data: bytes, seconds: float = 5.0) -> bytes:
+    """What the server says to these bytes until it closes the connection or is silent for a while."""
+    received = b""
+    async with raw_connection(daemon) as (reader, writer):
+        with contextlib.suppress(TimeoutError, ConnectionResetError, BrokenPipeError):
+            writer.write(data)
+            while chunk := await asyncio.wait_for(reader.read(65536), seconds):
+                received += chunk
     return received

@@ -15,7 +15,7 @@ from hfitd.export.browse import (
     visible_relation,
 )
 from hfitd.export.rows import RowsRequest
-from hfitd.web.context import actor, gateway
+from hfitd.web.context import SENT, actor, gateway
 from hfitd.web.streams import head_response, send_chunks
 
 FORMS = {"application/x-ndjson": Format.NDJSON, "text/csv": Format.CSV}
@@ -52,10 +52,19 @@ async def describe(request: web.Request) -> web.Response:
 async def rows(request: web.Request) -> web.StreamResponse:
     """Masked rows as NDJSON with an end record, or as CSV."""
     wanted = _rows_request(request)
-    job = await gateway(request).row_streams.start(actor(request), wanted)
+    streams = gateway(request).row_streams
+    job = await streams.start(actor(request), wanted)
     headers = {"Content-Type": TYPES[wanted.form] + "; charset=utf-8", "Cache-Control": "no-store"}
-    with job.reading():
-        return await send_chunks(request, job.read(), headers)
+    outcome = "aborted_by_client"
+    try:
+        with job.reading():
+            response = await send_chunks(request, job.read(), headers)
+        outcome = "done"
+        return response
+    finally:
+        if job.error is not None:
+            outcome = "failed"
+        await streams.delivered(job, "done" if SENT in request else outcome, job.size)
 
 
 async def rows_exist(request: web.Request) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ from hfitd.export.record import actor_record
 from hfitd.model import Action
 from hfitd.volumes.interface import FileEntry, ListingQuery
 from hfitd.volumes.listing import parse_listing_query
-from hfitd.web.context import actor, gateway
+from hfitd.web.context import SENT, actor, gateway
 from hfitd.web.ranges import wanted_span
 from hfitd.web.streams import attachment, head_response, send_chunks, send_span
 
@@ -33,12 +34,15 @@ async def files(request: web.Request) -> web.StreamResponse:
     query = _query(request)
     token = await door.audit.begin(actor_record(Action.FILES_LIST.value, actor(request), (volume,)))
     batches = list_files(door.sources(), actor(request), volume, query)
+    outcome = "refused"
     try:
         first: list[FileEntry] = await anext(batches, [])  # a folder that is not there can still be refused
+        outcome = "aborted_by_client"
         response = await send_chunks(request, _lines(first, batches), NDJSON)
+        outcome = "done"
     finally:
         await batches.aclose()
-        await door.audit.end(token, "done")
+        await asyncio.shield(door.audit.end(token, "done" if SENT in request else outcome))
     return response
 
 
@@ -77,7 +81,9 @@ async def download_file(request: web.Request) -> web.StreamResponse:
             response = await send_span(request, file.fileno(), span, headers)
             outcome = "done"
         finally:
-            await door.audit.end(token, outcome, size=span.stop - span.start)
+            await asyncio.shield(
+                door.audit.end(token, "done" if SENT in request else outcome, size=span.stop - span.start)
+            )
         return response
 
 
