@@ -63,8 +63,9 @@ class Edge:
 
     def wanted(self, source: Side, target: Side) -> tuple[Wanted, ...]:
         """How values of the source side are looked up on the target side."""
-        if self.whole and target is self.parent:
-            return tuple(Wanted(term.sql, "bigint", Kind.INTEGER, term.operator) for term in target.terms)
+        if self.whole:
+            type_name, kind = ("bigint", Kind.INTEGER) if target is self.parent else ("text", Kind.TEXT)
+            return tuple(Wanted(term.sql, type_name, kind) for term in target.terms)
         pairs = zip(source.terms, target.terms, strict=True)
         return tuple(Wanted(there.sql, here.type_name, here.kind, there.operator) for here, there in pairs)
 
