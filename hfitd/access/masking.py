@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hfitd.access.globs import Glob, compile_glob, escape, table_object
 from hfitd.config.model import MaskPolicy
@@ -37,6 +37,7 @@ class Classes:
     rules: Mapping[Place, MaskRule]
     clear: frozenset[Place]
     derived: frozenset[Place] = frozenset()
+    partitions: Mapping[TableName, tuple[TableName, ...]] = field(default_factory=dict)  # directly below each root
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,17 @@ def classify_columns(globs: MaskGlobs, provider: str, catalog: Catalog) -> Class
     for name in hidden:
         while computed := list(_computed(catalog.tables[name], rules, clear)):  # one may compute from another
             rules.update({(name, column.name): MaskRule("null") for column in computed})  # 6
-    return Classes(rules, frozenset(clear - rules.keys()), _derived(rules, clear, catalog))  # 7
+    derived = _derived(rules, clear, catalog)  # 7
+    return Classes(rules, frozenset(clear - rules.keys()), derived, _partitions(catalog))
+
+
+def _partitions(catalog: Catalog) -> Mapping[TableName, tuple[TableName, ...]]:
+    below: dict[TableName, tuple[TableName, ...]] = {}
+    for table in catalog.tables.values():
+        if table.kind == "partition":
+            for parent in table.parents:
+                below[parent] = (*below.get(parent, ()), table.name)
+    return below
 
 
 def _edges(catalog: Catalog) -> tuple[dict[Place, set[Place]], dict[Place, set[Place]]]:

@@ -4,7 +4,8 @@ The argument that no raw value leaves ungranted:
 
 1. Default deny: without a grant that covers it, nothing is allowed, and what is not granted looks like what is not
    there (the same NotFound for both).
-2. A denial of any role wins, on a table also for its partitions.
+2. A denial of any role wins, on a table also for its partitions; and what is denied on a partition is denied on the
+   table that would show its rows.
 3. A dropped column is absent; it cannot be asked for.
 4. Every other rule of the policy travels with the column as its MaskRule, and a Relation is the only way to rows.
 5. ``raw`` lifts a mask only where the roles that grant it let through every row that any role of the actor could,
@@ -81,7 +82,7 @@ class _Sight:
     """What the roles of one actor have to say about one table."""
 
     table: Table
-    paths: tuple[str, ...]  # its own, then its partition roots'
+    paths: tuple[str, ...]  # its own, then its partition roots' and its partitions'
     views: tuple[ColumnView, ...]
     rows: Mapping[str, Rows]  # per visible column
 
@@ -222,10 +223,11 @@ class Policy:
         table = catalog.tables.get(name)
         if table is None:
             return None
-        paths = tuple(table_object(provider, item) for item in _with_roots(catalog, table))
+        classes = self._classes_of(provider, catalog)
+        kin = [*_with_roots(catalog, table), *_partitions_below(classes, name)]
+        paths = tuple(table_object(provider, item) for item in kin)
         grants = self._grants_of(actor)
         actions = (Action.ROWS, Action.QUERY) if action is Action.QUERY else (action,)
-        classes = self._classes_of(provider, catalog)
         filters = self._compiled.row_filters
         widest = rows_of_roles(filters, paths, (role for role in actor.roles if role in self._compiled.grants))
         views: list[ColumnView] = []
@@ -299,7 +301,7 @@ def _compile_roles(roles: Mapping[str, RoleConfig], mistakes: list[str]) -> dict
 
 
 def _granting_roles(grants: Iterable[Grant], action: Action, paths: tuple[str, ...], column: str) -> set[str]:
-    """The roles that grant the column, or none when any role denies it on the table or a root of it."""
+    """The roles that grant the column, or none when any role denies it on the table, a root or a partition of it."""
     word, roles = escape(column), set()
     for grant in grants:
         if grant.action is not action:
@@ -320,6 +322,14 @@ def _with_roots(catalog: Catalog, table: Table) -> list[TableName]:
             names.append(name)
             waiting.extend(catalog.tables[name].parents if name in catalog.tables else ())
     return names
+
+
+def _partitions_below(classes: Classes, name: TableName) -> list[TableName]:
+    """Every partition whose rows the table shows, at any depth; heirs of a plain table are not read through it."""
+    found = list(classes.partitions.get(name, ()))
+    for partition in found:
+        found.extend(classes.partitions.get(partition, ()))
+    return found
 
 
 def _hide_computed(views: list[ColumnView], table: Table, classes: Classes) -> list[ColumnView]:

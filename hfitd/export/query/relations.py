@@ -5,6 +5,7 @@
    group, function or error can ask about the raw value (S22 to S26).
 3. The raw value of a keyed column is added only when ``reach`` is called, under a name no text can have.
 4. The row filter is inside, fenced (S27).
+5. Rows of heirs are read through their own table, for that has grants, masks and filters of its own.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class DerivedTable:
             f"{self._dialect.identifier(column)} AS {self._dialect.identifier(alias)}"
             for column, alias in self._reached.items()  # 3
         ]
-        name = self._relation.table.name
-        start = f"(SELECT {', '.join(listed)} FROM {self._dialect.qualified(name.schema, name.name)}"  # noqa: S608 - 1
+        source = self._dialect.own_rows(self._relation.table)  # 5
+        start = f"(SELECT {', '.join(listed)} FROM {source}"  # noqa: S608 - 1
         if self._relation.row_filter is None:
             return text(f"{start})")
         return text(f"{start} WHERE (") + self._relation.row_filter + text(f") {self._dialect.fence})")  # 4

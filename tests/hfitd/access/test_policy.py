@@ -441,6 +441,23 @@ def test_partitions_share_masks_denials_and_row_filters_of_their_root():
     assert shown(other, "payment", catalog=catalog) == ["payment_id"]
 
 
+def test_what_is_denied_or_filtered_on_a_partition_is_so_on_its_root():
+    root = replace(table("payment", number("payment_id"), text("code")), kind="partitioned")
+    part = replace(table("payment_a", number("payment_id"), text("code"), parents=("payment",)), kind="partition")
+    leaf = replace(table("payment_b", number("payment_id"), text("code"), parents=("payment_a",)), kind="partition")
+    heir = table("payment_old", number("payment_id"), text("code"), parents=("film",))
+    catalog = catalog_of(root, part, leaf, heir, FILM)
+    denied = policy_of("rows:shop/**", "!rows:shop/public/payment_b")
+    with pytest.raises(NotFound):
+        denied.relation(DEV, "shop", catalog, name("payment"))
+    column = policy_of("rows:shop/**", "!rows:shop/public/payment_b.code")
+    assert shown(column, "payment", catalog=catalog) == ["payment_id"]
+    filtered = policy_of("rows:shop/**", row_filter=(RowFilterPolicy("shop/public/payment_a", (), "store = 1"),))
+    assert condition(filtered.relation(DEV, "shop", catalog, name("payment"))) == "((store = 1))"
+    plain = policy_of("rows:shop/**", "!rows:shop/public/payment_old")
+    assert shown(plain, "film", catalog=catalog)
+
+
 def test_a_generated_column_over_a_hidden_one_shows_nothing():
     generated = text("greeting", generated="stored", default="('Hello ' || first_name)")
     catalog = catalog_of(replace(CUSTOMER, columns=(*CUSTOMER.columns, generated)))
