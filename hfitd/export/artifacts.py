@@ -13,6 +13,8 @@ import asyncio
 import hashlib
 import hmac
 import json
+import os
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -24,6 +26,7 @@ from hfitd.model import Actor, Json
 from hfitd.store.interface import Store
 
 COPY_SIZE = 1 << 20
+PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,41 @@ class Artifacts:
         """The finished package for that key, if it is whole and has not expired."""
         artifact = await self._load(f"artifact:{cache_key}")
         return artifact if artifact is not None and await self._usable(artifact) else None
+
+    def publish(self, built: Path, artifact: Artifact) -> None:
+        """Give a built archive its place, complete from the first moment; ``built`` stays until its job ends.
+
+        Readers open the archive by name while this happens, so there is no moment without one. Blocks.
+        """
+        target = self.path(artifact)
+        try:
+            os.link(built, target)
+        except OSError:  # another file system
+            partial = target.with_name(f".{target.name}.part")
+            with built.open("rb") as source, os.fdopen(os.open(partial, PRIVATE, 0o600), "wb") as copy:
+                shutil.copyfileobj(source, copy, COPY_SIZE)
+                copy.flush()
+                os.fsync(copy.fileno())
+            partial.replace(target)
+
+    def take(self, spooled: Path, artifact: Artifact) -> Path:
+        """Give a spooled archive its place, which is returned. Blocks; use a thread.
+
+        The spooled name stays until its folder goes, so whoever opens it meanwhile finds it. Where the folder lies on
+        another file system it is a copy, complete before it has its name.
+        """
+        target = self.path(artifact)
+        try:
+            os.link(spooled, target)
+        except OSError:
+            part = target.with_name(target.name + ".part")
+            try:
+                shutil.copyfile(spooled, part)
+                part.chmod(0o600)
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
+        return target
 
     async def add(self, artifact: Artifact) -> None:
         """Put a finished package on record and make room for it."""

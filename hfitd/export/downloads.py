@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hfitd.audit.log import AuditToken
-from hfitd.errors import HfitError, NotFound, QueryTimeout, ShuttingDown
+from hfitd.errors import HfitError, NotFound, QueryTimeout, ShuttingDown, StoreUnavailable, StoreUnavailable
 from hfitd.export.artifacts import Artifact, effective_policy
 from hfitd.export.cycles import find_postponed
 from hfitd.export.dangling import find_dangling
@@ -41,7 +41,7 @@ from hfitd.export.sources import OpenSource, SourceKey, Sources, open_sources
 from hfitd.export.template.variables import find_variables
 from hfitd.export.workshop import Workshop
 from hfitd.model import Actor, Json
-from hfitd.observe.events import CacheAsked, ExtractionStarted
+from hfitd.observe.events import CacheAsked, ExtractionStarted, StoreFailed
 
 COMPRESSION_THREADS = 2
 RENDERER_VERSION = 1  # raise it when the same rows would be written as other bytes
@@ -279,10 +279,13 @@ class Downloads:
             created=now,
             expires=now + self._shop.artifacts.ttl_seconds,
         )
-        await asyncio.to_thread((folder / "archive").replace, self._shop.artifacts.path(artifact))
-        job.path = self._shop.artifacts.path(artifact)
-        await self._shop.artifacts.add(artifact)
+        await asyncio.to_thread(self._shop.artifacts.publish, folder / "archive", artifact)
+        job.path = self._shop.artifacts.path(artifact)  # the spool's name of the file is still there, too
         job.finish(artifact)
+        try:
+            await self._shop.artifacts.add(artifact)
+        except StoreUnavailable as error:  # who waits for it has it; only later requests will build it again (R8)
+            self._shop.observer.event(describe_failure(error))
 
     def _context(
         self,
