@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from hfit.credentials.pins import Trust, parse_key_argument, read_pins
 from hfit.file_download import DownloadedFile, Query, download_file
 from hfit.gateway import Gateway, Parameters
+from hfit.load.interface import LoadReport
 from hfit.package.verify import Report, verify_package
 from hfit.package_download import Downloaded, PackageRequest, download_package, stream_sql
 from hfit.settings import Settings
@@ -59,3 +62,22 @@ class Client(Gateway):
     def verify(self, path: Path, *, key: str | None = None) -> Report:
         """Verify a package that is already here; needs no connection."""
         return verify_package(path, trust_of(self.settings, key))
+
+    def load(
+        self,
+        path: Path,
+        into: str | Sequence[str],
+        *,
+        mode: str | None = None,
+        allow_remote: bool = False,
+        allow_dangling: bool = False,
+        key: str | None = None,
+        progress: Progress = silent,
+    ) -> list[LoadReport]:
+        """Load a package into ``[PROVIDER=]URL``, one or several; a report per provider. Needs no connection."""
+        from hfit.load.run import LoadRequest, load_package  # noqa: PLC0415 - lazy: the drivers cost 150 ms
+        from hfit.load.target import parse_intos  # noqa: PLC0415
+
+        targets = parse_intos([into] if isinstance(into, str) else into, os.environ)
+        request = LoadRequest(path, targets, mode, allow_remote, allow_dangling)
+        return load_package(request, trust_of(self.settings, key), progress)

@@ -18,7 +18,7 @@ ROOMS = {
     "aiohttp": ("hfitd.web",),
     "aiomysql": ("hfitd.engines", "hfit.load"),
     "apispec": ("hfitd.web",),
-    "asyncpg": ("hfitd.engines", "hfit.load"),
+    "asyncpg": ("hfitd.engines", "hfit.load", "hfit.testing.postgres"),
     "backports": ("hfitd.export.package", "hfit.package"),
     "click": ("hfit.cli", "hfit.commands", "hfitd.cli", "hfitd.cli_admin"),
     "compression": ("hfitd.export.package", "hfit.package"),
@@ -30,7 +30,7 @@ ROOMS = {
     "paramiko": ("hfitd.access", "hfit.credentials"),
     "platformdirs": ("hfit.refresh.cache",),
     "prometheus_client": ("hfitd.observe",),
-    "pymysql": ("hfitd.engines", "hfit.load"),
+    "pymysql": ("hfitd.engines", "hfit.load", "hfit.testing.mysql"),
     "pytest": ("hfit.pytest_plugin",),
     "redis": ("hfitd.store",),
     "rich": ("hfit.output",),
@@ -39,7 +39,7 @@ ROOMS = {
 }
 
 # An import inside a function is for a start-up that must not pay for every command, and for the extras of a release.
-LAZY = ("hfit", "hfit.cli", "hfit.commands", "hfit.gateway", "hfit.pytest_plugin", "hfitd.cli", "hfitd.cli_admin")
+LAZY = ("hfit", "hfit.cli", "hfit.client", "hfit.commands", "hfit.gateway", "hfit.pytest_plugin", "hfitd.cli", "hfitd.cli_admin")
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "service", "misc"}
 
 

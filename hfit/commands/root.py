@@ -35,6 +35,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "pkg-download": ("packages", "Download, verify and extract a package."),
     "refresh": ("refresh", "Bring all packages of hfit.toml up to date and lock them."),
     "verify": ("packages", "Verify a package: every file, the archive, the signature."),
+    "load": ("loading", "Load a package into PostgreSQL, MySQL/MariaDB or SQLite."),
+    "explain": ("loading", "Say why a row is in a subset: the foreign keys from the root to it."),
     "completion": ("completion", "Print the shell completion script."),
 }
 

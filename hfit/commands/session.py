@@ -30,14 +30,14 @@ class Session:
         return kind(settings=self.settings, ask_passphrase=ask_passphrase, warn=self.printer.warn)
 
     @contextlib.contextmanager
-    def progress(self, title: str) -> Iterator[Progress]:
-        """A progress bar on a terminal, otherwise nothing."""
+    def progress(self, title: str, *, unit: str = "bytes") -> Iterator[Progress]:
+        """A progress bar on a terminal, otherwise nothing; ``unit`` is bytes or rows."""
         if not self.printer.progress_wanted:
             yield lambda _, __: None
             return
         from hfit.output.progress import progress_bar  # noqa: PLC0415 - lazy: rich costs 60 ms
 
-        with progress_bar(title, color=self.printer.color) as update:
+        with progress_bar(title, color=self.printer.color, unit=unit) as update:
             yield update
 
 

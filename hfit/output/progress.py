@@ -6,20 +6,31 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 REFRESHES_PER_SECOND = 10
 
 
 @contextlib.contextmanager
-def progress_bar(title: str, *, color: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """Show received bytes; gives back what takes (received, total)."""
+def progress_bar(title: str, *, color: bool, unit: str = "bytes") -> Iterator[Callable[[int, int | None], None]]:
+    """Show how much is done, in ``bytes`` or in ``rows``; gives back what takes (done, total)."""
     console = Console(stderr=True, no_color=not color)
+    amounts: tuple[ProgressColumn, ...] = (DownloadColumn(), TransferSpeedColumn())
+    if unit == "rows":
+        amounts = (MofNCompleteColumn(), TextColumn("rows"))
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        *amounts,
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True) as bar:

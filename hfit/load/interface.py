@@ -1,0 +1,175 @@
+"""What loading is about: targets, tables, modes, reports, and what every engine's loader can do.
+
+One file per engine implements ``Loader``; ``run`` decides with ``guards`` what may be done, in an order that touches
+nothing before everything was checked.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+Cells = tuple[bytes | None, ...]
+Canon = Callable[[bytes], bytes]
+"""Makes a cell comparable."""
+Progress = Callable[[int, int | None], None]
+"""Called with the rows written so far and the rows there are, if known."""
+
+
+class Mode(enum.StrEnum):
+    """What may be there already, and what happens to it (contract 8.4)."""
+
+    CREATE = "create"
+    DATA = "data"
+    REPLACE = "replace"
+    UPSERT = "upsert"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A database to load into. ``database`` is the file of an SQLite target. The password never shows."""
+
+    engine: str  # "postgresql" | "mysql" | "sqlite"
+    database: str
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    password: str = field(default="", repr=False)
+    socket: str = ""
+    tls: str = "prefer"  # "disable" | "prefer" | "require" | "verify-full"
+    tls_ca: Path | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine: a file, a Unix socket, or loopback."""
+        return self.engine == "sqlite" or bool(self.socket) or self.host in LOCAL_HOSTS or self.host.startswith("127.")
+
+    def __str__(self) -> str:
+        place = f"{self.socket or self.host}{f':{self.port}' if self.port and not self.socket else ''}"
+        return self.database if self.engine == "sqlite" else f"{self.engine}://{place}/{self.database}"
+
+
+LOCAL_HOSTS = frozenset(("localhost", "::1"))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableRef:
+    """A table as the target will know it. ``schema`` is the schema on PostgreSQL, another database on MySQL, else ''.
+
+    ``label`` is what the manifest calls it.
+    """
+
+    schema: str
+    name: str
+    label: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One SQL member in load order. ``tables`` are what it fills (data) with the written columns of each."""
+
+    path: str
+    file: Path
+    is_ddl: bool
+    tables: Mapping[TableRef, tuple[str, ...]]
+    creates: Mapping[TableRef, bool]  # -> whether it is created only if it is not there
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Everything one provider's members do to one target, known before the first statement runs."""
+
+    provider: str
+    engine: str
+    parts: tuple[Part, ...]
+    rows: Mapping[TableRef, int]  # as the manifest has it
+    masked: Mapping[TableRef, frozenset[str]]
+    databases: Mapping[str, str] = field(default_factory=dict)  # MySQL: database of the package -> of the target
+
+    @property
+    def filled(self) -> dict[TableRef, tuple[str, ...]]:
+        """Tables with rows in the package and the columns that are written, in load order."""
+        return {table: columns for part in self.parts for table, columns in part.tables.items()}
+
+    @property
+    def created(self) -> dict[TableRef, bool]:
+        """Tables that the package's DDL creates; True: only if they are not there."""
+        return {table: guarded for part in self.parts for table, guarded in part.creates.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """A table of the target before loading."""
+
+    columns: tuple[str, ...]
+    primary_key: tuple[str, ...]
+    has_rows: bool
+    triggers: tuple[str, ...] = ()  # that would fire on rows of a loader
+    owned: bool = True  # whether constraints and triggers of it may be changed
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller allows."""
+
+    mode: Mode
+    allow_dangling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What one provider's load did. ``rows`` per table as the manifest names them; ``notes`` are for a person."""
+
+    provider: str
+    target: str
+    mode: str
+    rows: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    def document(self) -> dict[str, object]:
+        """The report as JSON."""
+        return {
+            "provider": self.provider,
+            "target": self.target,
+            "mode": self.mode,
+            "rows": dict(self.rows),
+            "notes": list(self.notes),
+            "dry_run": self.dry_run,
+        }
+
+
+class Loader(Protocol):
+    """One connection to a target. ``load`` is called at most once."""
+
+    def show(self, cell: bytes) -> str:
+        """A comparable cell for a person."""
+
+    async def inspect(self, tables: Sequence[TableRef]) -> Mapping[TableRef, TableState]:
+        """The tables that are there."""
+
+    async def occupied(self) -> str | None:
+        """A table of the target that holds rows, or None when the database holds none at all."""
+
+    async def load(self, script: Script, options: Options, progress: Progress) -> tuple[str, ...]:
+        """Do it, all or nothing where the engine can; LoadFailed says what is left. Gives notes for a person."""
+
+    async def close(self) -> None:
+        """Let go of the target."""
+
+    def package_rows(self, script: Script, part: Part, table: TableRef) -> Iterator[Cells]:
+        """The rows of a table in one member, cells in one spelling that is the same for equal values."""
+
+    def target_rows(self, table: TableRef, columns: Sequence[str]) -> AsyncIterator[Cells]:
+        """The rows of a table of the target, cells spelt the same way."""
+
+    async def canons(
+        self, table: TableRef, columns: Sequence[str], masked: frozenset[str]
+    ) -> Sequence[Canon | None]:
+        """How the cells of each column are made comparable; None: as they are."""

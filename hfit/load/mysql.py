@@ -1,0 +1,220 @@
+"""Loading into MySQL and MariaDB: the package's own INSERT statements, without server-side files.
+
+1. Rows are one transaction: when one fails, none stays. DDL ends a transaction on MySQL, so after a failed ``create``
+   the error names the tables that are there, empty.
+2. Foreign keys are unchecked while rows come, for any shape of references; afterwards every key of the loaded tables
+   is looked through, and what refers to nothing is told. With ``replace`` a row outside of the package that then
+   refers to nothing fails the load.
+3. The members set their session up and put it back; what this module sets ends with its connection.
+4. ``upsert`` goes by primary key: a row that meets another row by another unique key fails the load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import aiomysql
+from pymysql.err import MySQLError
+
+from hfit.errors import HfitClientError, LoadFailed, NetworkFailed
+from hfit.load.compare import blur
+from hfit.load.interface import Canon, Cells, Mode, Options, Part, Progress, Script, TableRef, TableState, Target
+from hfit.load.mysql_catalog import find_occupied, find_orphans, place_of, read_spellings, read_states
+from hfit.load.mysql_connection import TargetConnection
+from hfit.load.mysql_values import read_values
+from hfit.load.script import CopyBlock, Statement, read_script
+from hfit.load.statements import Kind, created_table, insert_head, kind_of, map_databases, quote_mysql
+
+_SESSION = (
+    b"SET NAMES utf8mb4",
+    b"SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,STRICT_ALL_TABLES', time_zone='+00:00',"
+    b" foreign_key_checks=0, unique_checks=1, autocommit=0, innodb_lock_wait_timeout=60, lock_wait_timeout=60",
+)
+_UNCHANGED = "The target was not changed."
+_PAGE_ROWS = 1000
+
+
+async def open_mysql(target: Target) -> MysqlLoader:
+    """Connect. NetworkFailed when there is no such server, database or role."""
+    connection = TargetConnection(target)
+    try:
+        await connection._connect()
+        for statement in _SESSION:
+            await connection.run(statement)
+    except (OSError, TimeoutError, MySQLError) as error:
+        connection.abort()
+        raise NetworkFailed(f"{target} cannot be reached.", reason=str(error)) from error
+    return MysqlLoader(connection, target.database)
+
+
+class MysqlLoader:
+    """One connection; see the module."""
+
+    def __init__(self, connection: TargetConnection, database: str) -> None:
+        self._connection, self._database = connection, database
+
+    async def inspect(self, tables: Sequence[TableRef]) -> Mapping[TableRef, TableState]:
+        """The tables that are there."""
+        with _translated("Looking at the target", _UNCHANGED):
+            return await read_states(self._connection, tables, self._database)
+
+    async def occupied(self) -> str | None:
+        """A table of the database that holds rows."""
+        with _translated("Looking at the target", _UNCHANGED):
+            return await find_occupied(self._connection, self._database)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._connection.abort()
+
+    async def load(self, script: Script, options: Options, progress: Progress) -> tuple[str, ...]:
+        """DDL, then the rows in one transaction (step 1)."""
+        work = _Load(self._connection, script, options, progress, self._database)
+        try:
+            return tuple(await work.run())
+        except BaseException:
+            self._connection.abort()
+            raise
+
+    def package_rows(self, script: Script, part: Part, table: TableRef) -> Iterator[Cells]:
+        """The literals of the member's INSERT statements, as bytes."""
+        with part.file.open("rb") as file:
+            for item in read_script(file, "mysql", part.path):
+                if isinstance(item, Statement) and kind_of(item, "mysql", part.path) is Kind.INSERT:
+                    found, _, start = insert_head(item.text, "mysql")
+                    if TableRef(script.databases.get(found.schema, found.schema), found.name) == table:
+                        yield from read_values(item.text, start)
+
+    async def target_rows(self, table: TableRef, columns: Sequence[str]) -> AsyncIterator[Cells]:
+        """The values of the target, as bytes."""
+        spellings = await read_spellings(self._connection, table, columns, self._database)
+        listed = ", ".join(spelling.select for spelling in spellings)
+        cursor = aiomysql.SSCursor(self._connection)
+        self._connection.decoders, self._connection.use_unicode = {}, False
+        with _translated(f"Reading {table}", _UNCHANGED):
+            await cursor.execute(f"SELECT {listed} FROM {place_of(table)}")  # noqa: S608 - quoted
+            while rows := await cursor.fetchmany(_PAGE_ROWS):
+                for row in rows:
+                    yield tuple(None if cell is None else bytes(cell) for cell in row)
+
+    def show(self, cell: bytes) -> str:
+        """As text."""
+        return cell.decode("utf-8", "backslashreplace")
+
+    async def canons(self, table: TableRef, columns: Sequence[str], masked: frozenset[str]) -> Sequence[Canon | None]:
+        """Floats as numbers; masked cells with blanks and the spelling of numbers put aside."""
+        spellings = await read_spellings(self._connection, table, columns, self._database)
+        return [blur if name in masked else item.canon for name, item in zip(columns, spellings, strict=True)]
+
+
+class _Load:
+    """One load."""
+
+    def __init__(
+        self, connection: TargetConnection, script: Script, options: Options, progress: Progress, database: str
+    ) -> None:
+        self._connection, self._script, self._options = connection, script, options
+        self._progress, self._total, self._done = progress, sum(script.rows.values()), 0
+        self._database = database
+        self._created: list[str] = []
+        self._keys: dict[TableRef, tuple[str, ...]] = {}
+
+    async def run(self) -> list[str]:
+        if self._options.mode is Mode.CREATE:
+            for part in self._script.parts:
+                if part.is_ddl:
+                    await self._run_part(part)
+        with _translated("The target", self._left()):
+            await self._connection.run(b"START TRANSACTION")
+            orphans = await self._prepare()
+        for part in self._script.parts:
+            if not part.is_ddl:
+                await self._run_part(part)
+        with _translated("Checking the loaded rows", self._left()):
+            notes = await self._finish(orphans)
+            await self._connection.run(b"COMMIT")
+            return notes
+
+    async def _prepare(self) -> dict[str, int]:
+        filled = list(self._script.filled)
+        states = await read_states(self._connection, filled, self._database)
+        self._keys = {table: state.primary_key for table, state in states.items()}
+        if self._options.mode is not Mode.REPLACE:
+            return {}
+        outside = await find_orphans(self._connection, filled, self._database, pointing_here=True)
+        for table in filled:
+            await self._connection.run(f"DELETE FROM {place_of(table)}".encode())  # noqa: S608 - quoted
+        return outside
+
+    async def _finish(self, outside: Mapping[str, int]) -> list[str]:
+        filled = list(self._script.filled)
+        for table, expected in self._script.rows.items():
+            ((found,),) = await self._connection.fetch(f"SELECT COUNT(*) FROM {place_of(table)}")  # noqa: S608 - quoted
+            wrong = found < expected if self._options.mode is Mode.UPSERT else found != expected
+            if wrong:
+                raise LoadFailed(f"{table} holds {found} rows, the package has {expected}.", reason=self._left())
+        if self._options.mode is Mode.REPLACE:
+            for key, count in (await find_orphans(self._connection, filled, self._database, pointing_here=True)).items():
+                if count > outside.get(key, 0) and not self._options.allow_dangling:
+                    raise LoadFailed(
+                        f"Rows outside of the package would refer to nothing: {key}.",
+                        reason=self._left(),
+                        suggestions=["Load into a fresh database, or allow it with --allow-dangling."],
+                    )
+        orphans = await find_orphans(self._connection, filled, self._database, pointing_here=False)
+        return [f"{count} rows refer to nothing: {key}." for key, count in orphans.items()]  # 2
+
+    async def _run_part(self, part: Part) -> None:
+        with part.file.open("rb") as file:
+            for item in read_script(file, "mysql", part.path):
+                assert not isinstance(item, CopyBlock)
+                with _translated(f"{part.path}, line {item.line}", self._left()):
+                    await self._run(item, part.path)
+
+    async def _run(self, statement: Statement, path: str) -> None:
+        kind, text, databases = kind_of(statement, "mysql", path), statement.text, self._script.databases
+        if kind is Kind.TRANSACTION:
+            return
+        if kind is not Kind.INSERT:
+            await self._connection.run(map_databases(text, databases))
+            if kind is Kind.CREATE_TABLE:
+                self._created.append(str(created_table(statement, "mysql")[0]))
+            return
+        table, columns, start = insert_head(text, "mysql")
+        table = TableRef(databases.get(table.schema, table.schema), table.name)
+        head = map_databases(text[:start], databases)
+        await self._connection.run(head + text[start:] + self._tail(table, columns))
+        self._done += text.count(b"\n(", start)  # a row a line; text may hold the same, and this is for a bar only
+        self._progress(min(self._done, self._total), self._total)
+
+    def _tail(self, table: TableRef, columns: Sequence[str]) -> bytes:
+        """Step 4: a row met by another key is an error, which a subquery with two rows is."""
+        if self._options.mode is not Mode.UPSERT:
+            return b""
+        key = self._keys[table]
+        same = " AND ".join(f"{quote_mysql(name)} <=> VALUES({quote_mysql(name)})" for name in key)
+        first = quote_mysql(key[0])
+        changes = [f"{first} = IF({same}, {first}, (SELECT 1 UNION SELECT 2))"]
+        names = [quote_mysql(name) for name in columns if name not in key]
+        return f" ON DUPLICATE KEY UPDATE {', '.join(changes + [f'{name} = VALUES({name})' for name in names])}".encode()
+
+    def _left(self) -> str:
+        """What a failure leaves behind."""
+        if not self._created:
+            return _UNCHANGED
+        return f"No row was written; these tables were created and are empty: {', '.join(self._created)}."
+
+
+@contextmanager
+def _translated(where: str, left: str) -> Iterator[None]:
+    """The driver's errors as LoadFailed, with the server's own words: it is the user's own database."""
+    try:
+        yield
+    except HfitClientError:
+        raise
+    except MySQLError as error:
+        reason = str(error.args[1]) if len(error.args) > 1 else str(error)
+        raise LoadFailed(f"{where}: the target refused it.", reason=f"{reason} {left}") from error
+    except OSError as error:
+        raise NetworkFailed("The connection to the target broke.", reason=f"{error} {left}") from error

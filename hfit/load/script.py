@@ -1,0 +1,175 @@
+r"""Cuts the SQL members of our packages into statements and COPY blocks, as a stream.
+
+This is no SQL parser: it knows quotes, comments and where a statement ends, for the text that ``hfitd`` writes.
+
+1. A statement ends at a ``;`` outside of quotes, quoted names, dollar quotes and comments.
+2. After ``COPY ... FROM stdin;`` follow lines of data up to a line ``\.`` (PostgreSQL manual, COPY, "Text Format").
+3. Memory holds one statement, or one piece of COPY data; a statement is scanned a fixed number of times, however long.
+4. A member that ends inside a statement or a COPY block is PackageInvalid.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from hfit.errors import PackageInvalid
+
+READ_BYTES = 256 << 10
+_COPY = re.compile(rb"\s*COPY\s.*\sFROM\s+stdin\s*\Z", re.S | re.I)
+_END = b"\\.\n"
+
+_QUOTED_NAME = rb'"(?:[^"]++|"")*+"'
+_COMMENT = rb"--[^\n]*+\n|/\*(?:[^*]++|\*(?!/))*+\*/"
+_STANDARD = rb"'(?:[^']++|'')*+'"
+_ESCAPED = rb"'(?:[^'\\]++|\\.|'')*+'"
+_DOLLAR = rb"\$([A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*+)?\$"
+
+# Everything that may stand between two statement ends, as far as it is whole; a dollar quote is looked at apart.
+_BODIES = {
+    "postgresql": re.compile(
+        rb"(?:[^;'\"$/\-eE]++|[eE]" + _ESCAPED + rb"|[eE]|" + _STANDARD + rb"|" + _QUOTED_NAME + rb"|" + _COMMENT
+        + rb"|-(?=[^\-])|/(?=[^*]))*+",
+        re.S,
+    ),
+    "mysql": re.compile(
+        rb"(?:[^;'\"`/\-#]++|" + _ESCAPED + rb'|"(?:[^"\\]++|\\.|"")*+"|`(?:[^`]++|``)*+`|#[^\n]*+\n|' + _COMMENT
+        + rb"|-(?=[^\-])|/(?=[^*]))*+",
+        re.S,
+    ),
+    "sqlite": re.compile(
+        rb"(?:[^;'\"`\[/\-]++|" + _STANDARD + rb"|" + _QUOTED_NAME + rb"|`(?:[^`]++|``)*+`|\[[^\]]*+\]|" + _COMMENT
+        + rb"|-(?=[^\-])|/(?=[^*]))*+",
+        re.S,
+    ),
+}  # fmt: skip
+_DOLLAR_OPEN = re.compile(_DOLLAR)
+_LEADING = re.compile(rb"(?:\s++|" + _COMMENT + rb")*+")  # an executable comment of MySQL stays: /*! and /*M!
+_LEADING_MYSQL = re.compile(rb"(?:\s++|--[^\n]*+\n|/\*(?![!M])(?:[^*]++|\*(?!/))*+\*/)*+")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement without its ``;``. ``line`` is where it begins in the member."""
+
+    text: bytes
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyBlock:
+    """A COPY statement and its data in pieces of whole lines. What is not read is skipped."""
+
+    head: bytes
+    line: int
+    pieces: Iterator[bytes]
+
+
+def read_script(file: BinaryIO, engine: str, path: str) -> Iterator[Statement | CopyBlock]:
+    """The statements of a member; see the module. PackageInvalid names the member by ``path``."""
+    return _Reader(file, engine, path).items()
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO, engine: str, path: str) -> None:
+        self._file, self._path = file, path
+        self._engine = engine
+        self._body = _BODIES[engine]
+        self._dollars = engine == "postgresql"
+        self._buffer = b""
+        self._line = 1
+        self._ended = False
+
+    def items(self) -> Iterator[Statement | CopyBlock]:
+        while (text := self._statement()) is not None:
+            leading = (_LEADING_MYSQL if self._engine == "mysql" else _LEADING).match(text)
+            stripped = text[leading.end() if leading else 0 :]
+            begins = self._line + text.count(b"\n", 0, len(text) - len(stripped))
+            self._line += text.count(b"\n")
+            if self._dollars and _COPY.match(stripped):
+                self._skip_line_end()
+                pieces = self._copy_pieces()
+                yield CopyBlock(stripped, begins, pieces)
+                for _ in pieces:
+                    continue
+            elif stripped:
+                yield Statement(stripped.rstrip(), begins)
+
+    def _fill(self, size: int) -> bool:
+        piece = self._file.read(size)
+        self._buffer += piece
+        self._ended = not piece
+        return bool(piece)
+
+    def _statement(self) -> bytes | None:
+        """Steps 1 and 3: reads twice as much each time that a statement is not whole yet."""
+        size = READ_BYTES
+        while True:
+            end = self._find_end()
+            if end is not None:
+                text, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
+                return text
+            if not self._fill(size):
+                if self._buffer.strip():
+                    raise self._cut_off()
+                return None
+            size = max(READ_BYTES, len(self._buffer))
+
+    def _find_end(self) -> int | None:
+        at = 0
+        while True:
+            match = self._body.match(self._buffer, at)
+            at = match.end() if match else at
+            following = self._buffer[at : at + 1]
+            if following == b";":
+                return at
+            if following != b"$" or not self._dollars:
+                return None
+            opening = _DOLLAR_OPEN.match(self._buffer, at)
+            if opening is None:
+                if at + 1 >= len(self._buffer):
+                    return None
+                at += 1
+                continue
+            closing = self._buffer.find(opening[0], opening.end())
+            if closing < 0:
+                return None
+            at = closing + len(opening[0])
+
+    def _skip_line_end(self) -> None:
+        while b"\n" not in self._buffer:
+            if not self._fill(READ_BYTES):
+                raise self._cut_off()
+        rest, _, self._buffer = self._buffer.partition(b"\n")
+        if rest.strip():
+            raise self._cut_off()
+        self._line += 1
+
+    def _copy_pieces(self) -> Iterator[bytes]:
+        r"""Step 2. The end is ``\.`` at the start of a line; a cell's backslash is always doubled or escapes."""
+        while True:
+            if self._buffer.startswith(_END):
+                cut, ended = 0, True
+            else:
+                found = self._buffer.find(b"\n" + _END)
+                ended = found >= 0
+                cut = found + 1 if ended else self._buffer.rfind(b"\n") + 1
+            piece, self._buffer = self._buffer[:cut], self._buffer[cut:]
+            self._line += piece.count(b"\n")
+            if piece:
+                yield piece
+            if ended:
+                self._buffer = self._buffer[len(_END) :]
+                self._line += 1
+                return
+            if not self._fill(max(READ_BYTES, len(self._buffer))):
+                raise self._cut_off()
+
+    def _cut_off(self) -> PackageInvalid:
+        return PackageInvalid(
+            f"{self._path} ends inside a statement.",
+            reason=f"It begins at line {self._line}.",
+            suggestions=["Download the package again; if it is so every time, report the template to your operator."],
+        )

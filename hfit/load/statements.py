@@ -1,0 +1,155 @@
+"""Which statements a package may hold, and which table each is about.
+
+1. Only the kinds of statements that ``hfitd`` writes are run; anything else is PackageInvalid, before the first
+   statement runs. So a package can neither read nor write files of the database's machine (COPY, LOAD DATA, ATTACH),
+   nor change accounts, whatever the role it is loaded with may do.
+2. Transactions are the loader's: BEGIN and COMMIT of a member are left out.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+
+from hfit.errors import PackageInvalid
+from hfit.load.interface import TableRef
+from hfit.load.script import Statement
+from hfit.text import visible
+
+
+class Kind(enum.Enum):
+    """What the loader does with a statement."""
+
+    RUN = "run"
+    LATE = "late"  # counters of PostgreSQL, which no rollback takes back: just before the end
+    TRANSACTION = "transaction"
+    CREATE_TABLE = "create table"
+    INSERT = "insert"
+
+
+_TRANSACTION = re.compile(rb"(BEGIN|COMMIT|START\s+TRANSACTION|END)(\s+(TRANSACTION|WORK))?\Z", re.I)
+_NAME = {
+    "postgresql": rb'(?:"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][\w$\x80-\xff]*)',
+    "mysql": rb"(?:`(?:[^`]|``)+`|[\w$\x80-\xff]+)",
+    "sqlite": rb'(?:"(?:[^"]|"")+"|`(?:[^`]|``)+`|\[[^\]]+\]|[A-Za-z_\x80-\xff][\w$\x80-\xff]*)',
+}
+_ALLOWED = {
+    "postgresql": (
+        rb"SET\s|RESET\s|SELECT\s+pg_catalog\s*\.\s*set_config\s*\(|DO\s|ALTER\s+(TABLE|SEQUENCE|TYPE|INDEX)\s|"
+        rb"CREATE\s+(SCHEMA|EXTENSION|COLLATION|TYPE|DOMAIN|SEQUENCE|(UNIQUE\s+)?INDEX|(OR\s+REPLACE\s+)?FUNCTION)\s|"
+        rb"DROP\s+(TABLE|TYPE|SEQUENCE)\s"
+    ),
+    "mysql": (
+        rb"SET\s+(NAMES|SESSION\s|@|sql_mode|foreign_key_checks|unique_checks|time_zone)|DROP\s+TABLE\s|"
+        rb"CREATE\s+DATABASE\s+IF\s+NOT\s+EXISTS\s|CREATE\s+(OR\s+REPLACE\s+)?SEQUENCE\s|DO\s+SETVAL\s*\(|"
+        rb"ALTER\s+TABLE\s|CREATE\s+(UNIQUE\s+)?INDEX\s"
+    ),
+    "sqlite": (
+        rb"PRAGMA\s+(foreign_keys|defer_foreign_keys)\s*=\s*(ON|OFF|0|1)\s*\Z|CREATE\s+(UNIQUE\s+)?INDEX\s|"
+        rb"DROP\s+TABLE\s|(DELETE\s+FROM|INSERT\s+INTO)\s+\"?sqlite_sequence\"?\s"
+    ),
+}
+_SETVAL = re.compile(rb"SELECT\s+pg_catalog\s*\.\s*setval\s*\(", re.I)
+_IS_ALLOWED = {engine: re.compile(pattern, re.I) for engine, pattern in _ALLOWED.items()}
+_PLACE = {engine: rb"(" + name + rb")(?:\s*\.\s*(" + name + rb"))?" for engine, name in _NAME.items()}
+_COLUMNS = {engine: rb"\s*\(\s*(" + name + rb"(?:\s*,\s*" + name + rb")*)\s*\)" for engine, name in _NAME.items()}
+_CREATE_TABLE = {
+    engine: re.compile(rb"CREATE\s+(?:UNLOGGED\s+)?TABLE\s+(IF\s+NOT\s+EXISTS\s+)?" + place, re.I)
+    for engine, place in _PLACE.items()
+}
+_INSERT = {
+    engine: re.compile(rb"INSERT\s+INTO\s+" + place + rb"(?:" + _COLUMNS[engine] + rb")?\s*VALUES\s*", re.I)
+    for engine, place in _PLACE.items()
+}
+_COPY = re.compile(
+    rb"COPY\s+" + _PLACE["postgresql"] + rb"(?:" + _COLUMNS["postgresql"] + rb")?\s+FROM\s+stdin\s*\Z", re.I
+)
+_ONE_NAME = {engine: re.compile(name) for engine, name in _NAME.items()}
+_QUALIFIER = re.compile(rb"('(?:[^'\\]|\\.|'')*')|(`(?:[^`]|``)+`)(?=\.`)", re.S)
+
+
+def kind_of(statement: Statement, engine: str, path: str) -> Kind:
+    """What to do with a statement; PackageInvalid for a kind that no package holds (steps 1 and 2)."""
+    text = statement.text
+    if _TRANSACTION.match(text):
+        return Kind.TRANSACTION
+    if _CREATE_TABLE[engine].match(text):
+        return Kind.CREATE_TABLE
+    if _IS_ALLOWED[engine].match(text):
+        return Kind.RUN
+    if engine == "postgresql":
+        if _SETVAL.match(text):
+            return Kind.LATE
+    elif _INSERT[engine].match(text):
+        return Kind.INSERT
+    shown = visible(text[:40].decode("utf-8", "replace"))
+    raise PackageInvalid(
+        f"{path}, line {statement.line}: this statement is not one that a package may hold.",
+        reason=f"It begins with: {shown}",
+        suggestions=["Only rows and tables are loaded; export rows with an .sql name."],
+    )
+
+
+def created_table(statement: Statement, engine: str) -> tuple[TableRef, bool]:
+    """The table of a CREATE TABLE, and whether it is made only if it is not there."""
+    match = _CREATE_TABLE[engine].match(statement.text)
+    assert match is not None
+    return _table(match[2], match[3], engine), match[1] is not None
+
+
+def insert_head(text: bytes, engine: str) -> tuple[TableRef, tuple[str, ...], int]:
+    """Table, columns and where the values begin, of an INSERT."""
+    match = _INSERT[engine].match(text)
+    assert match is not None
+    return _table(match[1], match[2], engine), _columns(match[3], engine), match.end()
+
+
+def copy_head(head: bytes, path: str, line: int) -> tuple[TableRef, tuple[str, ...]]:
+    """Table and columns of a COPY; PackageInvalid for options that our packages never have."""
+    match = _COPY.match(head)
+    if match is None:
+        raise PackageInvalid(f"{path}, line {line}: this COPY is not one that a package may hold.")
+    return _table(match[1], match[2], "postgresql"), _columns(match[3], "postgresql")
+
+
+def map_databases(text: bytes, databases: Mapping[str, str]) -> bytes:
+    """The statement with MySQL database names replaced where they qualify another name."""
+    if not databases:
+        return text
+    quoted = {quote_mysql(old).encode(): quote_mysql(new).encode() for old, new in databases.items()}
+    mapped = _QUALIFIER.sub(lambda found: found[1] or quoted.get(found[2], found[2]), text)
+    head = re.match(rb"CREATE\s+DATABASE\s+IF\s+NOT\s+EXISTS\s+", text, re.I)
+    if head:
+        return head[0] + quoted.get(text[head.end() :].strip(), text[head.end() :])
+    return mapped
+
+
+def quote(name: str) -> str:
+    """A name as PostgreSQL and SQLite quote it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_mysql(name: str) -> str:
+    """A name as MySQL quotes it."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _table(first: bytes, second: bytes | None, engine: str) -> TableRef:
+    if second is None:
+        return TableRef("public" if engine == "postgresql" else "", _unquote(first, engine))
+    schema = _unquote(first, engine)
+    return TableRef("" if engine == "sqlite" and schema == "main" else schema, _unquote(second, engine))
+
+
+def _columns(listed: bytes | None, engine: str) -> tuple[str, ...]:
+    return tuple(_unquote(name, engine) for name in _ONE_NAME[engine].findall(listed)) if listed else ()
+
+
+def _unquote(name: bytes, engine: str) -> str:
+    text = name.decode()
+    if text[0] in "\"`":
+        return text[1:-1].replace(text[0] * 2, text[0])
+    if text[0] == "[":
+        return text[1:-1]
+    return text.lower() if engine == "postgresql" else text

@@ -1,0 +1,123 @@
+"""Packages of whole databases, made by the daemon's own engines and signed by a test key: DDL and every table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hfitd.config.model import ProviderConfig
+from hfitd.engines.interface import DdlOptions, Format, Snapshot
+from hfitd.engines.table import open_engine
+from hfitd.export.items.tables import target_name
+from hfitd.export.query.select import select_relation
+from hfitd.model import Catalog, Relation, Table, TableName
+from tests.live.servers import Server
+from tests.support.engine_worlds import postgres_provider, relation
+from tests.support.package_writer import Package, PackageKey
+
+NAME = "whole"
+
+
+class _Bytes:
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    async def write(self, data: bytes) -> None:
+        self.parts.append(data)
+
+
+@dataclass
+class Content:
+    """Members and what the manifest says of them."""
+
+    engine: str
+    database: str
+    files: dict[str, bytes] = field(default_factory=dict)
+    details: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add_ddl(self, path: str, data: bytes) -> None:
+        """A member that creates tables."""
+        self.files[path] = data
+        self.details[path] = {"kind": "ddl", "engine": self.engine}
+
+    def add_rows(self, path: str, data: bytes, table: str, rows: int) -> None:
+        """A member with the rows of one table."""
+        self.files[path] = data
+        counted = [{"table": table, "rows": rows, "masks": {}}]
+        self.details[path] = {"kind": "data", "engine": self.engine, "rows": rows, "tables": counted}
+
+    def write(self, folder: Path, key: PackageKey) -> Path:
+        """Write the package as an extracted folder."""
+
+        def edit(manifest: dict[str, Any]) -> None:
+            manifest["sources"] = [{"provider": "shop", "database": self.database, "engine": self.engine}]
+            for member in manifest["members"]:
+                member.update(self.details.get(member["path"], {}))
+
+        place = folder / NAME
+        for path, data in Package(key, self.files, NAME, edit=edit).members():
+            (place / path).parent.mkdir(parents=True, exist_ok=True)
+            (place / path).write_bytes(data)
+        return place
+
+
+def provider_of(server: Server, database: str) -> ProviderConfig:
+    """The provider of a test server."""
+    changes = {} if server.kind == "postgresql" else {"type": "mysql"}
+    return postgres_provider(server, database, **changes)
+
+
+async def read_content(
+    provider: ProviderConfig, *, ddl: bool = True, leave_out: Collection[str] = (), only: Sequence[str] = ()
+) -> Content:
+    """Everything in a database; ``leave_out`` and ``only`` are full names of tables."""
+    engine = open_engine(provider)
+    try:
+        async with engine.snapshot() as snapshot:
+            catalog = await snapshot.catalog()
+            content = Content(catalog.engine, catalog.database)
+            tables = [
+                table
+                for table in catalog.tables.values()
+                if table.kind in ("table", "partitioned") and str(table.name) not in leave_out
+                and (not only or str(table.name) in only)
+            ]
+            if ddl:
+                created = [t for t in catalog.tables.values() if t in tables or t.kind == "partition"]
+                sink = _Bytes()
+                relations = [relation(catalog, table.name) for table in created]
+                await snapshot.ddl(relations, DdlOptions(whole=True), sink)
+                content.add_ddl("00-schema.sql", b"".join(sink.parts))
+            for number, table in enumerate(_parents_first(tables, catalog), start=1):
+                await _add_table(content, f"{number:04}.sql", relation(catalog, table.name), catalog, snapshot, engine)
+            return content
+    finally:
+        await engine.close()
+
+
+async def _add_table(
+    content: Content, path: str, seen: Relation, catalog: Catalog, snapshot: Snapshot, engine: Any
+) -> None:
+    dialect = engine.dialect
+    select = select_relation(
+        seen, dialect, {}, where=None, order=None, limit=None, into=target_name(dialect, catalog, seen.table),
+        leave_out=[item.column.name for item in seen.columns if item.column.generated], hidden=True,
+    )  # fmt: skip
+    sink = _Bytes()
+    receipt = await snapshot.render(select, Format.SQL, sink)
+    content.add_rows(path, b"".join(sink.parts), str(seen.table.name), receipt.rows)
+
+
+def _parents_first(tables: Sequence[Table], catalog: Catalog) -> list[Table]:
+    left = {table.name: table for table in tables}
+    parents: dict[TableName, set[TableName]] = {name: set() for name in left}
+    for key in catalog.foreign_keys:
+        if key.table in left and key.target in left and key.table != key.target:
+            parents[key.table].add(key.target)
+    ordered = []
+    while left:
+        ready = [name for name in left if not parents[name] & left.keys()] or list(left)[:1]
+        ordered += [left.pop(name) for name in ready]
+    return ordered
