@@ -1,0 +1,232 @@
+"""Rows about many at once: slow readers, /health while much goes on, memory with fifty clients."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from benchmarks.export import package
+from benchmarks.files import package_id
+from benchmarks.measure import Reading, Series, interleave, peak_rss, percentile, reset_peak
+from benchmarks.plan import Benchmark, Goal, Result
+from benchmarks.stage import Stage
+
+RECEIVE_BUFFER = 4096
+KIB_PER_MIB = 1024
+DOWNLOADS = 100
+CLIENTS = 50
+
+
+def _request(stage: Stage, path: str) -> bytes:
+    host = stage.gateway.origin.removeprefix("http://")
+    return f"GET /api/v1{path} HTTP/1.1\r\nHost: {host}\r\n{stage.bearer()}\r\nConnection: close\r\n\r\n".encode()
+
+
+@contextlib.contextmanager
+def slow_readers(stage: Stage, count: int) -> Iterator[None]:
+    """That many downloads of the large file, each read by 1 KB a second."""
+    sockets: list[socket.socket] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.wait(1.0):
+            for connection in sockets:
+                with contextlib.suppress(OSError):
+                    connection.recv(1024)
+
+    try:
+        for _ in range(count):
+            connection = socket.socket()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            connection.connect(("127.0.0.1", stage.gateway.port))
+            connection.sendall(_request(stage, "/files/files/download?path=big.bin"))
+            connection.setblocking(False)
+            sockets.append(connection)
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        yield
+    finally:
+        stop.set()
+        for connection in sockets:
+            connection.close()
+
+
+def slow_memory(stage: Stage) -> Result:
+    """Resident memory that each of many downloads read by 1 KB/s adds to the gateway."""
+
+    def once() -> Reading:
+        reset_peak(stage.gateway.pid)
+        before = peak_rss(stage.gateway.pid)
+        started = time.perf_counter()
+        with slow_readers(stage, stage.sizes.slow_readers):
+            time.sleep(stage.sizes.seconds)
+            added = peak_rss(stage.gateway.pid) - before
+        time.sleep(1.0)
+        each = max(0.0, added) * KIB_PER_MIB / stage.sizes.slow_readers
+        return Reading(time.perf_counter() - started, value=each)
+
+    series = Series([once() for _ in range(stage.sizes.rounds)])
+    note = f"{stage.sizes.slow_readers} readers; later rounds reuse what the first one left behind"
+    return Result({"ours": series}, note, "KiB")
+
+
+@dataclass
+class Prober:
+    """Asks /health on one connection, again and again, and keeps how long each answer took."""
+
+    port: int
+    latencies: list[float] = field(default_factory=list)
+
+    def run(self, until: threading.Event) -> None:
+        """Ask every 5 ms until told to stop."""
+        with socket.create_connection(("127.0.0.1", self.port)) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while not until.is_set():
+                started = time.perf_counter()
+                connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                connection.recv(65536)
+                self.latencies.append((time.perf_counter() - started) * 1000)
+                time.sleep(0.005)
+
+
+def health(stage: Stage) -> Result:
+    """p99 of `/health` while an export, a listing and a hundred downloads of the large file run, all in a loop."""
+    stage.keep_template("busy", "shop_pg", {"orders.sql": "orders"}, ", order: none")
+    latencies: list[float] = []
+
+    def once() -> Reading:
+        stop = threading.Event()
+        prober = Prober(stage.gateway.port)
+        asking = threading.Thread(target=prober.run, args=(stop,))
+        started = time.perf_counter()
+        with _downloads(stage, DOWNLOADS), _looping(stage, "/files/tree"), ThreadPoolExecutor(1) as pool:
+            export = pool.submit(lambda: package(stage, "busy"))
+            asking.start()
+            time.sleep(stage.sizes.seconds)
+            export.result()
+            stop.set()
+            asking.join()
+        latencies.extend(prober.latencies)
+        return Reading(time.perf_counter() - started, value=percentile(prober.latencies, 0.99))
+
+    series = Series([once() for _ in range(stage.sizes.rounds)])
+    note = f"p50 {percentile(latencies, 0.5):.1f} ms, worst {max(latencies):.0f} ms of {len(latencies)} answers"
+    return Result({"ours": series}, f"{note}; prober, clients and servers share the cores", "ms")
+
+
+@contextlib.contextmanager
+def _downloads(stage: Stage, count: int) -> Iterator[None]:
+    """Downloads of the large file, read as fast as one thread can, each begun again when it ends."""
+    chosen = selectors.DefaultSelector()
+    stop = threading.Event()
+
+    def begin() -> None:
+        connection = socket.create_connection(("127.0.0.1", stage.gateway.port))
+        connection.sendall(_request(stage, "/files/files/download?path=big.bin"))
+        connection.setblocking(False)
+        chosen.register(connection, selectors.EVENT_READ)
+
+    def read() -> None:
+        for _ in range(count):
+            begin()
+        space = bytearray(1 << 18)
+        while not stop.is_set():
+            for key, _ in chosen.select(0.1):
+                connection = key.fileobj
+                assert isinstance(connection, socket.socket)
+                if not connection.recv_into(space):
+                    chosen.unregister(connection)
+                    connection.close()
+                    begin()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        for key in list(chosen.get_map().values()):
+            connection = key.fileobj
+            assert isinstance(connection, socket.socket)
+            connection.close()
+        chosen.close()
+
+
+@contextlib.contextmanager
+def _looping(stage: Stage, path: str) -> Iterator[None]:
+    stop = threading.Event()
+    argv = ["curl", "-sS", "-o", "/dev/null", "-H", stage.bearer(), stage.url(path)]
+
+    def ask() -> None:
+        while not stop.is_set():
+            subprocess.run(argv, check=True)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def crowd_memory(stage: Stage) -> Result:
+    """Peak memory of the gateway while fifty clients download one package that is being built, and it is built anew."""
+    stage.keep_template("crowd", "shop_pg", {"orders.sql": "orders"}, ", order: none")
+    body = '{"template_name": "crowd", "refresh": true}'
+    joined = '{"template_name": "crowd"}'
+
+    def once() -> Reading:
+        reset_peak(stage.gateway.pid)
+        started = time.perf_counter()
+        _together([_post(stage, body), *[_post(stage, joined)] * (CLIENTS - 1)])
+        return Reading(time.perf_counter() - started, value=peak_rss(stage.gateway.pid))
+
+    return Result(interleave({"ours": once}, stage.sizes.rounds), f"{CLIENTS} clients", "MiB")
+
+
+def _post(stage: Stage, body: str) -> list[str]:
+    return ["curl", "-sS", "--fail", "-o", "/dev/null", "-H", stage.bearer(), "-H", "Content-Type: application/json",
+            "-d", body, stage.url("/packdownload")]  # fmt: skip
+
+
+def _together(commands: Sequence[Sequence[str]]) -> None:
+    running = [subprocess.Popen(command) for command in commands]
+    assert not any([process.wait() for process in running])
+
+
+def clients_growth(stage: Stage) -> dict[str, dict[float, float]]:
+    """Seconds until all of that many clients have a finished package of about 50 KB, a process each."""
+    stage.keep_template("shared", "shop_pg", {"o.sql": "orders"}, ', filter: "id <= 400"')
+    package_id(stage, "shared")
+    found: dict[float, float] = {}
+    for count in stage.sizes.clients:
+        started = time.perf_counter()
+        _together([["curl", "--parallel", "--parallel-max", "300", "--no-progress-meter", *_many(stage, count)]])
+        found[count] = time.perf_counter() - started
+    return {"all clients have the package": found}
+
+
+def _many(stage: Stage, count: int) -> list[str]:
+    one = _post(stage, '{"template_name": "shared"}')[1:]
+    words: list[str] = []
+    for number in range(count):
+        words += [*([] if number == 0 else ["--next"]), *one]
+    return words
+
+
+BENCHMARKS = (
+    Benchmark("slow", "downloads read by 1 KB/s: memory of each", "", Goal.VALUE, 64, 20, slow_memory, "KiB"),
+    Benchmark("health", "/health p99 while an export, a listing and 100 downloads run", "", Goal.VALUE, 20, 5, health,
+              "ms"),
+    Benchmark("memory", "peak memory of hfitd: an export with 50 clients", "", Goal.VALUE, 256, 128, crowd_memory,
+              "MiB"),
+)  # fmt: skip

@@ -1,0 +1,131 @@
+"""Generated data: the same for the same seed and size, on both database servers and on disk.
+
+``orders`` has fifteen columns of every common kind, with unicode, quotes, backslashes, tabs and line ends in its text
+and about 380 bytes a row. ``t001`` and on are many small tables. The eight tables of the shop hang on one another by
+foreign keys; a tenth of the customers have a tenth of the rows each.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from benchmarks.plan import Sizes
+from tests.live.databases import create_database, run_sql
+from tests.live.servers import Server
+
+DATABASE = "shop"
+BLOCK = 1 << 20
+
+_PG_ORDERS = """
+CREATE TABLE {name} (
+  id bigint PRIMARY KEY, customer integer NOT NULL, code char(8) NOT NULL, number varchar(20) NOT NULL,
+  total numeric(12,2) NOT NULL, email text NOT NULL, full_name text NOT NULL, phone text, note text,
+  created timestamptz NOT NULL, changed timestamp, document jsonb, picture bytea, paid boolean NOT NULL, weight float8
+);
+INSERT INTO {name} SELECT i, 1 + (i * 7919) % 5000, left(h, 8), 'N-' || i, (i % 100000) / 7.0,
+  'user' || i % 5000 || '@example.org', 'Name ' || left(h, 6) || ' Ünïcödé', '+31 ' || 600000000 + i,
+  CASE WHEN i % 10 = 0 THEN NULL ELSE 'It''s "quoted" \\ back' || E'\t' || repeat(h, 4) || E'\nline two 語' END,
+  timestamptz '2024-01-01 00:00:00+00' + i * interval '37 seconds', timestamp '2024-06-01' + i * interval '11 seconds',
+  jsonb_build_object('n', i, 'tag', left(h, 12), 'list', jsonb_build_array(i % 7, i % 11)),
+  decode(h, 'hex'), i % 3 = 0, sqrt(i)
+FROM (SELECT i, md5((i + {seed})::text) h FROM generate_series(1, {rows}) i) s;
+"""
+_MY_ORDERS = r"""
+CREATE TABLE orders (
+  id bigint PRIMARY KEY, customer integer NOT NULL, code char(8) NOT NULL, number varchar(20) NOT NULL,
+  total decimal(12,2) NOT NULL, email varchar(80) NOT NULL, full_name varchar(80) NOT NULL, phone varchar(20), note text,
+  created datetime NOT NULL, changed datetime, document longtext, picture varbinary(32), paid tinyint NOT NULL,
+  weight double
+) ENGINE=InnoDB;
+INSERT INTO orders SELECT seq, 1 + (seq * 7919) % 5000, left(md5(seq + {seed}), 8), concat('N-', seq),
+  (seq % 100000) / 7.0, concat('user', seq % 5000, '@example.org'),
+  concat('Name ', left(md5(seq + {seed}), 6), ' Ünïcödé'), concat('+31 ', 600000000 + seq),
+  if(seq % 10 = 0, NULL, concat('It''s "quoted" \\ back', '\t', repeat(md5(seq + {seed}), 4), '\nline two 語')),
+  '2024-01-01' + INTERVAL seq * 37 SECOND, '2024-06-01' + INTERVAL seq * 11 SECOND,
+  concat('{{"n": ', seq, ', "tag": "', left(md5(seq + {seed}), 12), '"}}'), unhex(md5(seq + {seed})), seq % 3 = 0,
+  sqrt(seq)
+FROM seq_1_to_{rows};
+"""
+_SMALL = """
+CREATE TABLE {name} (id integer PRIMARY KEY, title text, amount numeric(10,2), moment timestamptz);
+INSERT INTO {name} SELECT i, 'row ' || md5((i + {seed})::text), i / 3.0, timestamptz '2024-01-01 00:00+00' + i *
+  interval '1 minute' FROM generate_series(1, {rows}) i;
+"""
+_SHOP = """
+CREATE TABLE region (id integer PRIMARY KEY, title text NOT NULL);
+CREATE TABLE supplier (id integer PRIMARY KEY, region integer NOT NULL REFERENCES region, title text);
+CREATE TABLE product (id integer PRIMARY KEY, supplier integer NOT NULL REFERENCES supplier, title text);
+CREATE TABLE buyer (id integer PRIMARY KEY, region integer NOT NULL REFERENCES region, title text);
+CREATE TABLE purchase (id integer PRIMARY KEY, buyer integer NOT NULL REFERENCES buyer, moment timestamptz);
+CREATE TABLE line (id integer PRIMARY KEY, purchase integer NOT NULL REFERENCES purchase,
+  product integer NOT NULL REFERENCES product, amount integer);
+CREATE TABLE payment (id integer PRIMARY KEY, purchase integer NOT NULL REFERENCES purchase, total numeric(10,2));
+CREATE TABLE shipment (id integer PRIMARY KEY, line integer NOT NULL REFERENCES line, carrier text);
+INSERT INTO region SELECT i, 'region ' || i FROM generate_series(1, 50) i;
+INSERT INTO supplier SELECT i, 1 + i % 50, 'supplier ' || i FROM generate_series(1, 500) i;
+INSERT INTO product SELECT i, 1 + i % 500, 'product ' || i FROM generate_series(1, 5000) i;
+INSERT INTO buyer SELECT i, 1 + i % 50, 'buyer ' || i FROM generate_series(1, {buyers}) i;
+INSERT INTO purchase SELECT i, 1 + i % {buyers}, now() FROM generate_series(1, {buyers} * 2) i;
+INSERT INTO line SELECT i, 1 + i % ({buyers} * 2), 1 + i % 5000, i % 9 FROM generate_series(1, {buyers} * 6) i;
+INSERT INTO payment SELECT i, 1 + i % ({buyers} * 2), i / 7.0 FROM generate_series(1, {buyers} * 2) i;
+INSERT INTO shipment SELECT i, 1 + i % ({buyers} * 6), 'carrier ' || i % 9 FROM generate_series(1, {buyers} * 6) i;
+CREATE INDEX ON purchase (buyer);
+CREATE INDEX ON line (purchase);
+CREATE INDEX ON payment (purchase);
+CREATE INDEX ON shipment (line);
+"""
+
+
+def postgres_schema(name: str) -> str:
+    """``orders`` without rows."""
+    return _PG_ORDERS.format(name=name, rows=0, seed=0).partition("INSERT INTO")[0]
+
+
+def mariadb_schema() -> str:
+    """``orders`` without rows."""
+    return _MY_ORDERS.format(rows=1, seed=0).partition("INSERT INTO")[0]
+
+
+def small_tables(count: int) -> list[str]:
+    """Names of the many small tables."""
+    return [f"t{number:03}" for number in range(1, count + 1)]
+
+
+def fill_postgres(server: Server, sizes: Sizes) -> None:
+    """Make the database of the PostgreSQL rows."""
+    create_database(server, DATABASE)
+    seed = sizes.seed
+    parts = [_PG_ORDERS.format(name="orders", rows=sizes.rows, seed=seed)]
+    parts += [_PG_ORDERS.format(name=f"orders_{rows}", rows=rows, seed=seed) for rows in sizes.curve]
+    parts += [_SMALL.format(name=name, rows=sizes.table_rows, seed=seed) for name in small_tables(sizes.tables)]
+    parts += [_SHOP.format(buyers=max(2000, sizes.rows // 20)), "VACUUM ANALYZE;"]
+    for part in parts:
+        run_sql(server, part, DATABASE)
+
+
+def fill_mariadb(server: Server, sizes: Sizes) -> None:
+    """Make the database of the MariaDB rows."""
+    create_database(server, DATABASE)
+    run_sql(server, _MY_ORDERS.format(rows=sizes.rows, seed=sizes.seed), DATABASE)
+    run_sql(server, "ANALYZE TABLE orders;", DATABASE)
+
+
+def fill_volume(folder: Path, sizes: Sizes) -> None:
+    """One large file, one of 50 KB, and a tree of many small files."""
+    chance = random.Random(sizes.seed)
+    folder.mkdir()
+    with (folder / "big.bin").open("wb") as file:
+        for _ in range(sizes.file_bytes // BLOCK):
+            file.write(chance.randbytes(BLOCK))
+    (folder / "small.bin").write_bytes(chance.randbytes(50_000))
+
+
+def fill_tree(folder: Path, sizes: Sizes) -> None:
+    """``sizes.files`` empty files, 500 to a folder, one in five a ``.csv``."""
+    folder.mkdir()
+    for number in range(sizes.files):
+        place = folder / f"d{number // 500:05}"
+        if number % 500 == 0:
+            place.mkdir()
+        (place / f"file_{number:07}.{'csv' if number % 5 == 0 else 'log'}").touch()
