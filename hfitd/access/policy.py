@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -110,6 +111,7 @@ class Policy:
             raise Internal("the policy is not valid") from ValueError("; ".join(mistakes))
         self._mask_key = mask_key
         self._classes: OrderedDict[tuple[str, int], tuple[Catalog, Classes]] = OrderedDict()
+        self._lock = threading.Lock()  # plans are made in threads
         self.version = _version(config, roles)
         self.mask_key_id = digest(derive_key(mask_key, "key-id"), b"").hex()[:16]
 
@@ -209,6 +211,10 @@ class Policy:
 
     def _classes_of(self, provider: str, catalog: Catalog) -> Classes:
         key = (provider, id(catalog))
+        with self._lock:
+            return self._kept_classes(key, provider, catalog)
+
+    def _kept_classes(self, key: tuple[str, int], provider: str, catalog: Catalog) -> Classes:
         kept = self._classes.get(key)
         if kept is not None and kept[0] is catalog:  # the catalogue is held, so its id cannot be given away
             self._classes.move_to_end(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -68,6 +69,6 @@ async def read_request(
     stored = await templates.get(name, actor.email)
     if not sources.policy.may(actor, Action.TEMPLATE_RUN, stored.name):
         raise NotFound("There is no such template.", resource=name)
-    template = parse_template(stored.text)
+    template = await asyncio.to_thread(parse_template, stored.text)
     parameters = bind_parameters(template, given)
     return PackageRequest(actor, stored, template, parameters, CODECS[compression], refresh, known_digest)
