@@ -4,7 +4,8 @@ A ``subset`` follows its keys; single ``table-data`` exports do not. For every f
 SQL and whose target the package also creates or fills, the rows are counted that refer to nothing in the package:
 
 1. target exported: rows whose key is not among the target's filtered rows;
-2. target only created, not filled: every row with a whole key.
+2. target only created, not filled: every row with a whole key;
+3. but not where the masks of the columns hide what the count would tell (``linked``).
 
 The counts stand in the manifest; ``hfit load`` refuses such a package unless it is told to go on.
 """
@@ -18,6 +19,7 @@ from hfitd.engines.interface import Dialect, Output, Select
 from hfitd.export.items.interface import RunScope, Step
 from hfitd.export.items.rows import RowsStep
 from hfitd.export.items.schema import SchemaStep
+from hfitd.export.linked import may_link, tells_itself
 from hfitd.export.query.select import select_keys
 from hfitd.export.sources import SourceKey
 from hfitd.model import ForeignKey, Json, Relation, TableName
@@ -60,10 +62,10 @@ async def _count(
     step: RowsStep, key: ForeignKey, target: RowsStep | None, created: set[Place], scope: RunScope
 ) -> int:
     place = (step.source, key.target)
-    if not _sees(step, key.columns) or (target is None and place not in created):
-        return 0
-    if target is not None and (not _sees(target, key.target_columns) or _is_whole(target, key)):
-        return 0
+    if not tells_itself(step.relation, key.columns) or (target is None and place not in created):
+        return 0  # 3
+    if target is not None and (_is_whole(target, key) or not _links(step, key, target)):
+        return 0  # 3
     dialect = scope.sources.dialect(step.source.provider)
     counted = Select(_query(step, key, target, dialect, scope), (Output("rows"),))
     rows = await scope.opened[step.source].snapshot.rows(counted, 1)
@@ -75,8 +77,8 @@ def _is_whole(target: RowsStep, key: ForeignKey) -> bool:
     return target.condition is None and target.relation.row_filter is None and key.validated
 
 
-def _sees(step: RowsStep, columns: Sequence[str]) -> bool:
-    return all(step.relation.column(column) is not None for column in columns)
+def _links(step: RowsStep, key: ForeignKey, target: RowsStep) -> bool:
+    return may_link(step.relation, key.columns, target.relation, key.target_columns)
 
 
 def _query(step: RowsStep, key: ForeignKey, target: RowsStep | None, dialect: Dialect, scope: RunScope) -> Sql:

@@ -7,7 +7,7 @@ alone has gets a condition that keeps it to the rows of that leaf.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hfitd.engines.interface import Dialect, Wanted
@@ -164,11 +164,6 @@ def root_of(catalog: Catalog, name: TableName) -> TableName:
         name = table.parents[0]
         table = catalog.tables.get(name)
     return name
-
-
-def sees(relation: Relation, columns: Collection[str]) -> bool:
-    """Whether all of these columns are visible."""
-    return all(relation.column(column) is not None for column in columns)
 
 
 def is_walkable(table: Table) -> bool:

@@ -8,6 +8,8 @@ not see decides as follows:
 3. A parent that is not granted refuses the export, for its rows would be missing; unless it is in ``exclude``. Then
    the key is cut: nothing is read there and the rows that refer to it are counted.
 4. A key with a column that is not granted, on either side, does not exist for this actor.
+5. Nor does one whose masks hide what following it would show (``linked``): which row a hidden reference means, or
+   whether a masked value is a given one.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from dataclasses import dataclass, field, replace
 
 from hfitd.engines.interface import Dialect
 from hfitd.errors import ExportRefused
-from hfitd.export.subset.edges import Edge, Identity, identify, sees
+from hfitd.export.linked import is_clear, may_link, tells_itself
+from hfitd.export.subset.edges import Edge, Identity, identify
 from hfitd.model import Relation, TableName
 
 
@@ -83,8 +86,8 @@ class _Search:
             if wanted is not None:  # 1
                 raise ExportRefused(resource=self.wish.export)
             return False  # 2
-        if not sees(relation, edge.child.columns) or not sees(self.relations[edge.parent.table], edge.parent.columns):
-            return False  # 4
+        if not _may_follow(edge, relation, self.relations[edge.parent.table]):
+            return False  # 4, 5
         self.down.add(number)
         self.used.add(number)
         if child in self.relations:
@@ -94,8 +97,9 @@ class _Search:
 
     def follow_up(self, number: int, edge: Edge) -> bool:
         """Go to the parent table of an edge; whether it is new."""
-        if not sees(self.relations[edge.child.table], edge.child.columns):
-            return False  # 4
+        child = self.relations[edge.child.table]
+        if not (tells_itself if _is_plain(edge) else is_clear)(child, edge.child.columns):
+            return False  # 4, 5
         parent = edge.parent.table
         if parent in self.wish.excluded and parent not in self.relations:
             self.cut.add(number)
@@ -103,13 +107,25 @@ class _Search:
         relation = self.relations.get(parent) or self.look(parent)
         if relation is None:
             raise ExportRefused(resource=self.wish.export)  # 3
-        if not sees(relation, edge.parent.columns):
-            return False  # 4
+        if not _may_follow(edge, child, relation):
+            return False  # 4, 5
         self.used.add(number)
         if parent in self.relations:
             return False
         self.enter(parent, relation, edge, (number, False))
         return True
+
+
+def _may_follow(edge: Edge, child: Relation, parent: Relation) -> bool:
+    """4 and 5."""
+    if _is_plain(edge):
+        return may_link(child, edge.child.columns, parent, edge.parent.columns)
+    return is_clear(child, edge.child.columns) and is_clear(parent, edge.parent.columns)
+
+
+def _is_plain(edge: Edge) -> bool:
+    """Whether columns are compared as they are; more columns of a virtual key are conditions with given values."""
+    return edge.key is not None or (edge.plain and len(edge.child.columns) == 1)
 
 
 def reach(

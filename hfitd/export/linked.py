@@ -1,0 +1,44 @@
+"""Whether rows may be linked by the raw values of their columns without telling what the masks of these hide.
+
+Which rows belong together shows in a package: by the rows that are in it, and by counts. So a link may only say what
+the values themselves say:
+
+1. Two clear columns may be compared: both values stand in the package.
+2. Two columns under the same keyed mask may be compared: their pseudonyms are equal where the values are.
+3. Anything else may not, above all a column that shows a constant or NULL, nor a masked column with a given value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hfitd.masks.table import MASKS
+from hfitd.model import MaskedColumn, MaskRule, Relation
+
+
+def is_clear(relation: Relation, columns: Sequence[str]) -> bool:
+    """Whether all of these columns are visible without a mask."""
+    return all((item := relation.column(name)) is not None and item.rule is None for name in columns)
+
+
+def tells_itself(relation: Relation, columns: Sequence[str]) -> bool:
+    """Whether all of these columns are visible and show where they are NULL and where they are equal."""
+    return all((item := relation.column(name)) is not None and _keeps_equal(item.rule) for name in columns)
+
+
+def may_link(child: Relation, columns: Sequence[str], parent: Relation, targets: Sequence[str]) -> bool:
+    """Whether these columns may be compared pair by pair."""
+    pairs = [(child.column(here), parent.column(there)) for here, there in zip(columns, targets, strict=True)]
+    return all(_alike(here, there) for here, there in pairs)
+
+
+def _alike(here: MaskedColumn | None, there: MaskedColumn | None) -> bool:
+    if here is None or there is None:
+        return False
+    if here.rule is None or there.rule is None:
+        return here.rule is there.rule  # 1
+    return here.rule.mask == there.rule.mask and _keeps_equal(here.rule)  # 2
+
+
+def _keeps_equal(rule: MaskRule | None) -> bool:
+    return rule is None or (rule.mask in MASKS and MASKS[rule.mask].keyed)
