@@ -12,7 +12,7 @@
     |                                                      TemplateInvalid, ParamInvalid, PrepareNoRow,
     |                                                      CostRefused, MaskDoesNotFit, LimitExceeded (422)
     |- RateLimited                 429  RATE_LIMIT
-    |- Unavailable                 503  CONNECTION         Busy, DbUnavailable, LoginRefused (below it),
+    |- Unavailable                 503  CONNECTION         Busy, DbUnavailable, LoginRefused,
     |                                                      StoreUnavailable, AuditUnavailable, ShuttingDown
     |- QueryTimeout                504  TIMEOUT
     |- Internal                    500  INTERNAL_ERROR     SourceChanged, SchemaChanged
@@ -216,7 +216,7 @@ class DbUnavailable(Unavailable):
     """The database of this provider does not answer."""
 
 
-class LoginRefused(DbUnavailable):
+class LoginRefused(Unavailable):
     """The database refuses the login of this provider."""
 
 

@@ -17,7 +17,7 @@ from hfitd.engines.mysql import MysqlEngine
 from hfitd.engines.mysql_connection import SafeConnection, opened
 from hfitd.engines.mysql_errors import translated
 from hfitd.engines.mysql_grants import powers_of
-from hfitd.errors import DbUnavailable, Internal, ParamInvalid, SqlRefused
+from hfitd.errors import DbUnavailable, Internal, LoginRefused, ParamInvalid, SqlRefused
 from hfitd.sql import bind, text
 from tests.live.certificates import Certificates, make_certificates
 from tests.live.databases import run_sql
@@ -84,7 +84,7 @@ async def test_a_password_may_have_any_characters(mariadb_server: Server, mariad
     run_sql(mariadb_server, "CREATE OR REPLACE USER odd@'127.0.0.1' IDENTIFIED BY 'p€ß🙂\\'x';")
     provider = mysql_provider(mariadb_server, "", user="odd", password=Secret("p€ß🙂'x"))
     assert (await MysqlEngine(provider).check()).engine == "mariadb"
-    with pytest.raises(DbUnavailable, match="login") as caught:
+    with pytest.raises(LoginRefused, match="login") as caught:
         await MysqlEngine(replace(provider, password=Secret("wrong"))).check()
     assert "odd" not in str(caught.value)
 
@@ -250,7 +250,7 @@ async def test_s31_a_password_is_never_sent_in_the_clear(at_once: bool) -> None:
         writer.write(packet(2, b"\xfemysql_clear_password\0"))
 
     async with rogue_server(clear_text) as rogue:
-        with pytest.raises(DbUnavailable):
+        with pytest.raises(LoginRefused):
             await MysqlEngine(rogue_provider(rogue)).check()
         assert SECRET_PASSWORD.encode() not in rogue.received
 

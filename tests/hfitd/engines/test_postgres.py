@@ -14,7 +14,16 @@ import pytest_asyncio
 from hfitd.config.model import Secret
 from hfitd.engines.interface import DdlOptions, Format, Output, Select
 from hfitd.engines.postgres import PostgresEngine
-from hfitd.errors import Busy, DbUnavailable, ExportRefused, HfitError, NotFound, ParamInvalid, SchemaChanged
+from hfitd.errors import (
+    Busy,
+    DbUnavailable,
+    ExportRefused,
+    HfitError,
+    LoginRefused,
+    NotFound,
+    ParamInvalid,
+    SchemaChanged,
+)
 from hfitd.model import Catalog, TableName
 from hfitd.sql import bind, text
 from tests.live.databases import fresh_database, run_sql, value_digests
@@ -458,7 +467,7 @@ async def test_a_primary_is_never_behind(postgres_server: Server, postgres_datab
 
 async def test_a_wrong_password_is_unavailable_and_says_no_name(reader: PostgresEngine) -> None:
     wrong = PostgresEngine(replace(reader._provider, password=Secret("wrong")))
-    with pytest.raises(DbUnavailable) as caught:
+    with pytest.raises(LoginRefused) as caught:
         await wrong.check()
     await wrong.close()
     assert reader._provider.user not in str(caught.value)

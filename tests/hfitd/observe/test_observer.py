@@ -46,6 +46,7 @@ EXAMPLES: list[events.Event] = [
     events.AuditState(False, "disk full", 7),
     events.SinkDropped("syslog", 3),
     events.StoreTampered("user:bob@x"),
+    events.ProviderSilent("shop", "The database does not answer."),
     events.StoreFailed(),
 ]
 
