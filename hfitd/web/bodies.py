@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from hfitd.errors import BadRequest, TooLarge, UnsupportedMedia
 
 MAX_DEPTH = 16
+BODY_TIMEOUT_SECONDS = 30.0  # H01: a body that trickles in holds a place no longer
 
 
 class Body(Schema):
@@ -73,9 +75,18 @@ async def read_json(request: web.Request, schema: type[Schema], max_bytes: int) 
 
 
 async def read_bytes(request: web.Request, max_bytes: int) -> bytes:
-    """The whole body; TooLarge as soon as it passes the limit, whatever its headers said."""
+    """The whole body; TooLarge once it passes the limit, whatever its headers said; BadRequest when it is slow."""
     if request.content_length is not None and request.content_length > max_bytes:
         raise TooLarge(f"The body is larger than {max_bytes} bytes.")
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            return await _read_all(request, max_bytes)
+    except TimeoutError as error:
+        request.protocol.close()
+        raise BadRequest(f"The body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} seconds.") from error
+
+
+async def _read_all(request: web.Request, max_bytes: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for chunk in request.content.iter_chunked(65536):

@@ -26,6 +26,7 @@ from hfitd.errors import (
     Internal,
     MethodNotAllowed,
     NotFound,
+    RangeInvalid,
     ShuttingDown,
     StoreUnavailable,
     TokenInvalid,
@@ -64,6 +65,8 @@ def error_response(error: HfitError, request_id: str) -> web.Response:
         headers["Retry-After"] = str(max(1, error.retry_after_seconds))
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, RangeInvalid) and error.resource:
+        headers["Content-Range"] = error.resource
     return web.json_response(error_body(error, request_id), status=error.status, headers=headers)
 
 
@@ -203,6 +206,7 @@ def _check_host(request: web.Request) -> None:
     name = hosts[0].rpartition(":")[0] or hosts[0] if len(hosts) == 1 else ""
     allowed_name = allowed.rpartition(":")[0] or allowed
     if name.lower() not in {allowed_name.lower(), "127.0.0.1", "localhost", "[::1]"}:
+        request.protocol.close()  # without a clear host nobody knows who speaks; what was sent behind it is dropped
         raise BadRequest("This host name is not served here.")
 
 

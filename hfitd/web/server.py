@@ -19,6 +19,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from hfitd.errors import Internal
 from hfitd.gateway.core import Gateway
+from hfitd.web.connections import Runner
 from hfitd.web.context import GATEWAY
 from hfitd.web.middleware import ROUTE, answer_errors, authenticate, identify, refuse_oddities
 from hfitd.web.openapi import make_document
@@ -61,7 +62,7 @@ class WebServer:
     def __init__(self, door: Gateway, *, head_timeout_seconds: float = HEAD_TIMEOUT_SECONDS) -> None:
         self._door = door
         self._head_timeout_seconds = head_timeout_seconds
-        self._runner = web.AppRunner(
+        self._runner = Runner(
             build_app(door),
             access_log=None,
             auto_decompress=False,
