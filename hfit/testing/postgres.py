@@ -1,0 +1,221 @@
+"""PostgreSQL: databases made from a template database that was loaded once a session.
+
+1. A database that is not there: the package is loaded once per session and server into a database of its own, and
+   ``CREATE DATABASE ... TEMPLATE`` copies that for each test, which takes a fraction of a second. The copy is dropped
+   after the test, with whoever is still connected; the original when the last process of the session leaves.
+2. A database that is there: loaded in place. After the test everything that was not there before is dropped (schemas,
+   tables, sequences, views, types, functions, extensions), and tables that were empty are emptied. Rows in tables that
+   had rows before stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from hfit.errors import HfitClientError, LoadFailed
+from hfit.load.interface import LoadReport, Target
+from hfit.testing.databases import Filling, Room, finish, read_report, write_report
+
+CONNECT_SECONDS = 20
+MAINTENANCE = ("postgres", "template1")
+_DROPS = {
+    "schema": "DROP SCHEMA IF EXISTS {} CASCADE",
+    "extension": "DROP EXTENSION IF EXISTS {} CASCADE",
+    "table": "DROP TABLE IF EXISTS {} CASCADE",
+    "view": "DROP VIEW IF EXISTS {} CASCADE",
+    "matview": "DROP MATERIALIZED VIEW IF EXISTS {} CASCADE",
+    "sequence": "DROP SEQUENCE IF EXISTS {} CASCADE",
+    "type": "DROP TYPE IF EXISTS {} CASCADE",
+    "routine": "DROP ROUTINE IF EXISTS {} CASCADE",
+}
+# What users make, by kind and oid, without what belongs to an extension or comes along with a table.
+_OBJECTS = r"""
+WITH own AS (SELECT oid, nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
+loose AS (SELECT classid, objid FROM pg_depend WHERE deptype IN ('e', 'i'))
+SELECT 'schema' AS kind, oid::bigint AS id, quote_ident(nspname) AS name FROM own
+UNION ALL SELECT 'extension', oid::bigint, quote_ident(extname) FROM pg_extension
+UNION ALL SELECT CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'matview' WHEN 'S' THEN 'sequence' ELSE 'table' END,
+  c.oid::bigint, format('%I.%I', nspname, relname) FROM pg_class c JOIN own ON own.oid = relnamespace
+  WHERE relkind IN ('r', 'p', 'v', 'm', 'S')
+  AND NOT EXISTS (SELECT FROM loose WHERE classid = 'pg_class'::regclass AND objid = c.oid)
+UNION ALL SELECT 'type', t.oid::bigint, format('%I.%I', nspname, typname) FROM pg_type t
+  JOIN own ON own.oid = typnamespace
+  LEFT JOIN pg_class c ON c.oid = typrelid
+  WHERE (typtype IN ('e', 'd', 'r') OR c.relkind = 'c')
+  AND NOT EXISTS (SELECT FROM loose WHERE classid = 'pg_type'::regclass AND objid = t.oid AND typtype <> 'c')
+UNION ALL SELECT 'routine', p.oid::bigint, p.oid::regprocedure::text FROM pg_proc p JOIN own ON own.oid = pronamespace
+  WHERE NOT EXISTS (SELECT FROM loose WHERE classid = 'pg_proc'::regclass AND objid = p.oid)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a database holds: objects by kind and oid with their names, and which tables have no rows."""
+
+    objects: dict[tuple[str, int], str]
+    empty: frozenset[str]
+
+
+class PostgresIsolation:
+    """By template database, or in place."""
+
+    @contextlib.contextmanager
+    def filled(self, filling: Filling) -> Iterator[LoadReport]:
+        """The database with the package in it; see the module."""
+        if not finish(_exists(filling.target)):
+            with self._made(filling) as report:
+                yield report
+            return
+        before = finish(_content(filling.target))
+        try:
+            yield filling.run()
+        finally:
+            finish(_put_back(filling.target, before))
+
+    @contextlib.contextmanager
+    def _made(self, filling: Filling) -> Iterator[LoadReport]:
+        """Step 1. A mode that needs tables finds none in a fresh database, and says so itself."""
+        target = filling.target
+        server = f"{target.socket or target.host}:{target.port}"
+        name = "hfit_tmpl_" + hashlib.sha256(f"{filling.room.session} {filling.digest}".encode()).hexdigest()[:24]
+        template = replace(target, database=name)
+        with filling.room.turn("postgresql", server, filling.digest, filling.mode) as place:
+            kept = place / "report.json"
+            if not kept.exists():
+                _load_template(filling, template, kept)
+            _register(filling.room, template, place, (server, filling.digest, filling.mode))
+            finish(_run(target, f"CREATE DATABASE {_name(target.database)} TEMPLATE {_name(name)}"))
+        try:
+            yield read_report(kept, target)
+        finally:
+            finish(_run(target, f"DROP DATABASE IF EXISTS {_name(target.database)} WITH (FORCE)"))
+
+
+def _load_template(filling: Filling, template: Target, kept: Path) -> None:
+    finish(_run(template, f"CREATE DATABASE {_name(template.database)} TEMPLATE template0"))
+    try:
+        write_report(kept, filling.run(template))
+    except BaseException:
+        finish(_run(template, f"DROP DATABASE IF EXISTS {_name(template.database)} WITH (FORCE)"))
+        raise
+
+
+def _register(room: Room, template: Target, place: Path, names: tuple[str, str, str]) -> None:
+    """Note that this process uses the template; the last one that leaves drops it."""
+    users = place / "users"
+    users.mkdir(exist_ok=True)
+    mine = users / room.worker
+    if mine.exists():
+        return
+    mine.touch()
+
+    def leave() -> None:
+        with room.turn("postgresql", *names):
+            mine.unlink(missing_ok=True)
+            if not any(users.iterdir()):
+                (place / "report.json").unlink(missing_ok=True)
+                finish(_run(template, f"DROP DATABASE IF EXISTS {_name(template.database)} WITH (FORCE)"))
+
+    room.leaving.callback(leave)
+
+
+async def _connect(target: Target) -> Any:
+    plain = bool(target.socket) or target.tls == "disable"
+    context: object = target.tls
+    if target.tls == "verify-full":
+        context = ssl.create_default_context(cafile=str(target.tls_ca) if target.tls_ca else None)
+    return await asyncpg.connect(
+        host=target.socket or target.host,
+        port=target.port,
+        user=target.user,
+        password=target.password or None,
+        database=target.database,
+        ssl=False if plain else context,
+        timeout=CONNECT_SECONDS,
+    )
+
+
+async def _exists(target: Target) -> bool:
+    try:
+        connection = await _connect(target)
+    except asyncpg.InvalidCatalogNameError:
+        return False
+    except (OSError, asyncpg.PostgresError) as error:
+        raise _failed(target, error) from error
+    await connection.close()
+    return True
+
+
+async def _run(target: Target, statement: str) -> None:
+    """A statement about databases, sent from another database of the server."""
+    for number, name in enumerate(MAINTENANCE, start=1):
+        try:
+            connection = await _connect(replace(target, database=name))
+        except (OSError, asyncpg.PostgresError) as error:
+            if number == len(MAINTENANCE):
+                raise _failed(target, error) from error
+            continue
+        try:
+            await connection.execute(statement)
+        except asyncpg.PostgresError as error:
+            raise _failed(target, error) from error
+        finally:
+            await connection.close()
+        return
+
+
+async def _content(target: Target) -> Content:
+    connection = await _connect(target)
+    try:
+        objects = await _read_objects(connection)
+        tables = [name for (kind, _), name in objects.items() if kind == "table"]
+        question = "SELECT EXISTS (SELECT FROM {})"  # names come quoted from the server
+        empty = [name for name in tables if not await connection.fetchval(question.format(name))]
+        return Content(objects, frozenset(empty))
+    except asyncpg.PostgresError as error:
+        raise _failed(target, error) from error
+    finally:
+        await connection.close()
+
+
+async def _read_objects(connection: Any) -> dict[tuple[str, int], str]:
+    return {(row["kind"], row["id"]): row["name"] for row in await connection.fetch(_OBJECTS)}
+
+
+async def _put_back(target: Target, before: Content) -> None:
+    """Step 2."""
+    connection = await _connect(target)
+    try:
+        after = await _read_objects(connection)
+        async with connection.transaction():
+            for kind, statement in _DROPS.items():
+                for key, name in after.items():
+                    if key[0] == kind and key not in before.objects:
+                        await connection.execute(statement.format(name))
+            emptied = sorted(before.empty & set(after.values()))
+            if emptied:
+                await connection.execute(f"TRUNCATE {', '.join(emptied)}")
+    except asyncpg.PostgresError as error:
+        raise _failed(target, error) from error
+    finally:
+        await connection.close()
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _failed(target: Target, error: Exception) -> HfitClientError:
+    return LoadFailed(
+        f"The test's database on {target.socket or target.host} cannot be made or put back.",
+        reason=str(error),
+        suggestions=["The role of the URL needs CREATEDB for databases that are not there yet."],
+    )
