@@ -16,12 +16,13 @@ from hfitd.export.items.tables import mask_names
 from hfitd.export.package.manifest import TableEntry
 from hfitd.export.query.links import select_links
 from hfitd.export.query.select import select_relation
+from hfitd.export.subset.ask import FETCH_ROWS
 from hfitd.export.subset.edges import root_of
 from hfitd.export.subset.found import FoundRows, pack, unpack
 from hfitd.export.subset.order import load_groups
 from hfitd.export.subset.postgres_script import LoadedKey, after_data, before_data
 from hfitd.export.subset.reach import Graph
-from hfitd.export.subset.walk import FETCH_ROWS, Walk
+from hfitd.export.subset.walk import Walk
 from hfitd.masks.interface import BoundMask
 from hfitd.model import Catalog, Sink, TableName
 
@@ -86,6 +87,7 @@ class Writer:
             into=self.into[table],
             leave_out=frozenset(item.column.name for item in relation.columns if item.column.generated),
             among=(self.graph.identities[table].wanted, names),
+            hidden=True,
         )
 
     def _before(self, groups: Sequence[Sequence[TableName]]) -> bytes:
