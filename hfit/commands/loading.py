@@ -24,7 +24,7 @@ from hfit.package.verify import verify_package
 @click.option("--mode", type=click.Choice([mode.value for mode in Mode]), default=None, help="See below.")
 @click.option("--allow-remote", is_flag=True, default=False, help="The target may be another host.")
 @click.option("--allow-dangling", is_flag=True, default=False, help="Rows may refer to rows that are not there.")
-@click.option("--map-database", "databases", multiple=True, metavar="OLD=NEW", help="MySQL: load database OLD into NEW.")
+@click.option("--map-database", "databases", multiple=True, metavar="OLD=NEW", help="MySQL: OLD goes into NEW.")
 @click.option("--dry-run", is_flag=True, default=False, help="Check everything, change nothing.")
 @click.option("--key", default=None, metavar="FILE|FINGERPRINT", help="Trust this key instead of the pinned ones.")
 @click.option("--allow-hidden", is_flag=True, default=False, help="Accept files whose names begin with a dot.")

@@ -31,8 +31,10 @@ def choose_mode(wanted: str | None, script: Script) -> Mode:
     return mode
 
 
-async def check_target(loader: Loader, target: Target, script: Script, mode: Mode, *, explicit: bool) -> States:
-    """Steps 1 to 6; gives what is there. TargetRefused says what is in the way; nothing was changed."""
+async def check_target(loader: Loader, target: Target, script: Script, mode: Mode, *, explicit: bool) -> None:
+    """Steps 1 to 6. TargetRefused says what is in the way; nothing was changed."""
+    if mode in (Mode.REPLACE, Mode.UPSERT):
+        _check_databases(script, target)
     tables = list(dict.fromkeys([*script.filled, *script.created]))
     states = await loader.inspect(tables)
     if mode is Mode.CREATE:
@@ -46,17 +48,15 @@ async def check_target(loader: Loader, target: Target, script: Script, mode: Mod
         if missing := [name for name in columns if name not in state.columns]:
             raise _refusal(f"{table} of the target has no column {missing[0]}.", "Bring its schema up to date.")
         _check_rows(table, state, mode)
-        if mode is Mode.UPSERT and script.rows[table] and not (state.primary_key and set(state.primary_key) <= set(columns)):
+        by_key = bool(state.primary_key) and set(state.primary_key) <= set(columns)
+        if mode is Mode.UPSERT and script.rows[table] and not by_key:  # 5
             raise _refusal(f"{table} has no primary key to upsert by.", "Load it with --mode replace.")
         _check_triggers(table, state, script.engine)
-    if mode in (Mode.REPLACE, Mode.UPSERT):
-        _check_databases(script, target)
-    elif not explicit and (occupied := await loader.occupied()) is not None:  # 3
+    if mode in (Mode.CREATE, Mode.DATA) and not explicit and (occupied := await loader.occupied()) is not None:  # 3
         raise _refusal(
             f"The database already holds rows: {occupied}.",
             f"Take an empty database, or say --mode {mode.value} if it is the right one.",
         )
-    return states
 
 
 def _check_created(script: Script, states: States) -> None:

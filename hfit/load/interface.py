@@ -7,6 +7,7 @@ nothing before everything was checked.
 from __future__ import annotations
 
 import enum
+import ipaddress
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,14 +46,18 @@ class Target:
     @property
     def is_local(self) -> bool:
         """Whether it is on this machine: a file, a Unix socket, or loopback."""
-        return self.engine == "sqlite" or bool(self.socket) or self.host in LOCAL_HOSTS or self.host.startswith("127.")
+        return self.engine == "sqlite" or bool(self.socket) or self.host == "localhost" or _is_loopback(self.host)
 
     def __str__(self) -> str:
         place = f"{self.socket or self.host}{f':{self.port}' if self.port and not self.socket else ''}"
         return self.database if self.engine == "sqlite" else f"{self.engine}://{place}/{self.database}"
 
 
-LOCAL_HOSTS = frozenset(("localhost", "::1"))
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True, order=True)

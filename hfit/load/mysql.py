@@ -28,8 +28,9 @@ from hfit.load.statements import Kind, created_table, insert_head, kind_of, map_
 
 _SESSION = (
     b"SET NAMES utf8mb4",
-    b"SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,STRICT_ALL_TABLES', time_zone='+00:00',"
-    b" foreign_key_checks=0, unique_checks=1, autocommit=0, innodb_lock_wait_timeout=60, lock_wait_timeout=60",
+    b"SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,STRICT_ALL_TABLES', time_zone='+00:00'",
+    b"SET SESSION foreign_key_checks=0, unique_checks=1, autocommit=0",
+    b"SET SESSION innodb_lock_wait_timeout=60, lock_wait_timeout=60",
 )
 _UNCHANGED = "The target was not changed."
 _PAGE_ROWS = 1000
@@ -155,7 +156,8 @@ class _Load:
             if wrong:
                 raise LoadFailed(f"{table} holds {found} rows, the package has {expected}.", reason=self._left())
         if self._options.mode is Mode.REPLACE:
-            for key, count in (await find_orphans(self._connection, filled, self._database, pointing_here=True)).items():
+            after = await find_orphans(self._connection, filled, self._database, pointing_here=True)
+            for key, count in after.items():
                 if count > outside.get(key, 0) and not self._options.allow_dangling:
                     raise LoadFailed(
                         f"Rows outside of the package would refer to nothing: {key}.",
@@ -197,7 +199,8 @@ class _Load:
         first = quote_mysql(key[0])
         changes = [f"{first} = IF({same}, {first}, (SELECT 1 UNION SELECT 2))"]
         names = [quote_mysql(name) for name in columns if name not in key]
-        return f" ON DUPLICATE KEY UPDATE {', '.join(changes + [f'{name} = VALUES({name})' for name in names])}".encode()
+        changes += [f"{name} = VALUES({name})" for name in names]
+        return f" ON DUPLICATE KEY UPDATE {', '.join(changes)}".encode()
 
     def _left(self) -> str:
         """What a failure leaves behind."""

@@ -113,7 +113,9 @@ def _spelling(name: str, kind: str) -> Spelling:
         return Spelling(f"{column} + 0e0", as_single)  # a FLOAT is printed with six digits
     if kind.startswith("double"):
         return Spelling(column, as_double)
-    if "zerofill" in kind:
+    if kind.startswith("bit"):
+        return Spelling(f"{column} + 0", same)  # written as the whole number it is
+    if "zerofill" in kind or kind.startswith("year"):
         return Spelling(f"CAST({column} AS CHAR)", lambda cell: cell.lstrip(b"0") or b"0")
     return Spelling(column, same)
 

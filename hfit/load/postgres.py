@@ -213,7 +213,7 @@ class _Load:
 
     async def _copy(self, block: CopyBlock, path: str) -> None:
         table, columns = copy_head(block.head, path, block.line)
-        if self._options.mode is Mode.UPSERT:
+        if self._options.mode is Mode.UPSERT and self._tables[table]["primary_key"]:
             await self._upsert(table, columns, block.pieces)
         else:
             await self._copy_into(table.name, table.schema, table, columns, block.pieces)
@@ -240,13 +240,13 @@ class _Load:
         changes = ", ".join(f"{quote(name)} = EXCLUDED.{quote(name)}" for name in columns if name not in fixed)
         action = f"DO UPDATE SET {changes}" if changes else "DO NOTHING"
         await self._connection.execute(
-            f"CREATE TEMPORARY TABLE {_SPOOL} ON COMMIT DROP AS"
-            f" SELECT {listed} FROM ONLY {place_of(table)} WITH NO DATA"
+            f"CREATE TEMPORARY TABLE {_SPOOL} ON COMMIT DROP AS "  # noqa: S608 - quoted
+            f"SELECT {listed} FROM ONLY {place_of(table)} WITH NO DATA"
         )
         await self._copy_into(_SPOOL, None, table, columns, pieces)
         await self._connection.execute(
-            f"INSERT INTO {place_of(table)} ({listed}) OVERRIDING SYSTEM VALUE"  # noqa: S608 - quoted
-            f" SELECT {listed} FROM {_SPOOL} ON CONFLICT ({key}) {action}"
+            f"INSERT INTO {place_of(table)} ({listed}) OVERRIDING SYSTEM VALUE "  # noqa: S608 - quoted
+            f"SELECT {listed} FROM {_SPOOL} ON CONFLICT ({key}) {action}"
         )
         await self._connection.execute(f"DROP TABLE {_SPOOL}")
 
@@ -262,7 +262,7 @@ def _translated(where: str) -> Iterator[None]:
     try:
         yield
     except asyncpg.PostgresError as error:
-        told = [error.args[0] if error.args else "", getattr(error, "detail", None), getattr(error, "where", None)]
+        told = [error.args[0] if error.args else "", getattr(error, "detail", None), getattr(error, "context", None)]
         reason = " ".join(str(part) for part in told if part)
         raise LoadFailed(f"{where}: the target refused it.", reason=f"{reason} {_UNCHANGED}") from error
     except (OSError, asyncpg.InterfaceError) as error:

@@ -67,7 +67,8 @@ async def put_back(connection: Any, around: Around, *, allow_dangling: bool) -> 
             await connection.execute(f"{add} NOT VALID")
             notes.append(f"{record['place']}: rows refer to nothing by {record['name']}, which is NOT VALID now.")
     for record in around.triggers:
-        await connection.execute(f"ALTER TABLE ONLY {record['place']} {record['state']} TRIGGER {quote(record['name'])}")
+        state = f"{record['state']} TRIGGER {quote(record['name'])}"
+        await connection.execute(f"ALTER TABLE ONLY {record['place']} {state}")
     return notes
 
 

@@ -24,7 +24,8 @@ SELECT t.oid, n.nspname AS schema, t.relname AS name, t.relkind = 'p' AS is_part
         WHERE a.attrelid = t.oid AND a.attidentity = 'a') AS always,
     ARRAY(SELECT g.tgname::pg_catalog.text FROM pg_catalog.pg_trigger g
         WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')) AS triggers
-FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) AS wanted (schema, name)
+FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[]))
+        AS wanted (schema, name)
     JOIN pg_catalog.pg_namespace n ON n.nspname = wanted.schema
     JOIN pg_catalog.pg_class t ON t.relnamespace = n.oid AND t.relname = wanted.name
 WHERE t.relkind IN ('r', 'p', 'v', 'm', 'f')

@@ -184,9 +184,7 @@ async def _target_rows(
 
 def _wait_for(work: Coroutine[Any, Any, T]) -> T:
     """Run to its end, also where the caller's thread runs a loop already (a test of an asynchronous program)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if asyncio._get_running_loop() is None:
         return asyncio.run(work)
     results: list[T] = []
     errors: list[BaseException] = []

@@ -27,7 +27,10 @@ _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE
 
 async def open_sqlite(target: Target) -> SqliteLoader:
     """Open or make the file. NetworkFailed when that cannot be done."""
-    path = Path(target.database)
+    return _open(Path(target.database))
+
+
+def _open(path: Path) -> SqliteLoader:
     is_new = not path.exists()
     try:
         connection = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)
@@ -226,7 +229,7 @@ class _Load:
 
 def _typed_rows(connection: sqlite3.Connection, sql: str) -> Iterator[Cells]:
     """Rows with each value's storage class in its first byte. TEXT and BLOB both arrive as bytes, so they are asked."""
-    width = len(connection.execute(f"SELECT * FROM ({sql}) LIMIT 0").description)
+    width = len(connection.execute(f"SELECT * FROM ({sql}) LIMIT 0").description)  # noqa: S608 - ours
     names = [f"column{number + 1}" for number in range(width)]
     listed = ", ".join(f"typeof({name}), {name}" for name in names)
     rows = connection.execute(f"WITH r ({', '.join(names)}) AS ({sql}) SELECT {listed} FROM r")  # noqa: S608 - ours

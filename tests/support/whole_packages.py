@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hfit.load.interface import LoadReport
 from hfitd.config.model import ProviderConfig
 from hfitd.engines.interface import DdlOptions, Format, Snapshot
 from hfitd.engines.table import open_engine
@@ -18,6 +19,8 @@ from tests.support.engine_worlds import postgres_provider, relation
 from tests.support.package_writer import Package, PackageKey
 
 NAME = "whole"
+Load = Callable[..., list[LoadReport]]
+Verify = Callable[..., dict[str, int]]
 
 
 class _Bytes:
@@ -121,3 +124,6 @@ def _parents_first(tables: Sequence[Table], catalog: Catalog) -> list[Table]:
         ready = [name for name in left if not parents[name] & left.keys()] or list(left)[:1]
         ordered += [left.pop(name) for name in ready]
     return ordered
+
+
+Packed = Callable[[Content], Path]

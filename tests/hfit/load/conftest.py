@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,7 @@ from hfit.load.interface import LoadReport
 from hfit.load.run import LoadRequest, load_package, verify_target
 from hfit.load.target import parse_intos
 from tests.support.package_writer import PackageKey
-from tests.support.whole_packages import Content
-
-Load = Callable[..., list[LoadReport]]
-Verify = Callable[..., dict[str, int]]
+from tests.support.whole_packages import Content, Load, Packed, Verify
 
 
 @pytest.fixture
@@ -41,5 +37,8 @@ def verify(trust: Trust) -> Verify:
 
 
 @pytest.fixture
-def packed(package_key: PackageKey, tmp_path: Path) -> Callable[[Content], Path]:
-    return lambda content: content.write(tmp_path, package_key)
+def packed(package_key: PackageKey, tmp_path: Path) -> Packed:
+    def write(content: Content) -> Path:
+        return content.write(tmp_path, package_key)
+
+    return write

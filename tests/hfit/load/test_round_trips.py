@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,12 +10,9 @@ import pytest
 
 from hfit.errors import TargetDiffers
 from hfitd.config.model import ProviderConfig
-from tests.hfit.load.conftest import Load, Verify
-from tests.live.databases import run_sql, value_digests
+from tests.live.databases import value_digests
 from tests.live.servers import Server
-from tests.support.whole_packages import Content, provider_of, read_content
-
-Packed = Callable[[Content], Path]
+from tests.support.whole_packages import Load, Packed, Verify, provider_of, read_content
 
 
 @pytest.mark.parametrize("source", ["sakila_postgres", "chinook_postgres"])
