@@ -136,6 +136,7 @@ class Dialect(Protocol):
     name: str  # "postgresql" | "mysql" | "sqlite"
     sqlglot_name: str  # "postgres" | "mysql" | "sqlite"
     fence: str  # appended to a derived table so that the planner cannot push conditions into it
+    joins_values: bool  # whether ``match`` joins with the given rows, and is fast for any number of them
 
     def identifier(self, name: str) -> str:
         """The name quoted, whatever characters it has; ValueError for NUL or an empty name."""

@@ -17,7 +17,6 @@ from hfitd.model import Column, Kind, Relation, Table
 from hfitd.sql import Bind, Sql, bind, join, text
 
 MAX_SORTED_CHARACTERS = 255  # the server compares 1024 bytes (max_sort_length) of a sort key, 4 bytes a character
-_LIST = 900  # values of one IN
 _PLAIN = re.compile(r"[^\x00-\x08\x0b-\x1f\\\x7f]*")
 
 
@@ -27,6 +26,7 @@ class MysqlDialect:
     name = "mysql"
     sqlglot_name = "mysql"
     fence = " LIMIT 18446744073709551615"
+    joins_values = False
 
     def identifier(self, name: str) -> str:
         """The name in backticks; ValueError for an empty one, NUL, or characters MySQL has no names with.
@@ -109,18 +109,14 @@ class MysqlDialect:
         return Match(Sql(), self.among(wanted, rows), number, complete=False)
 
     def among_limit(self, width: int) -> int:
-        """So many that a statement stays far below ``max_allowed_packet``."""
-        return 40_000 // width
+        """So many that a statement stays far below ``max_allowed_packet`` and its ranges fit MySQL's memory."""
+        return 20_000 // width
 
     def among(self, wanted: Sequence[Wanted], rows: Sequence[Row]) -> Sql:
-        """Lists short enough that MariaDB does not make temporary tables of them (1,000 values)."""
+        """One list of literals: ranges of an index, or on MariaDB, from 1,000 rows on, a join with them."""
         targets = join(", ", (item.target for item in wanted))
         left = targets if len(wanted) == 1 else text("(") + targets + text(")")
-        lists = (
-            left + text(" IN (") + join(",", (_row(wanted, row) for row in rows[start : start + _LIST])) + text(")")
-            for start in range(0, len(rows), _LIST)
-        )
-        return text("(") + join(" OR ", lists) + text(")")
+        return left + text(" IN (") + join(",", (_row(wanted, row) for row in rows)) + text(")")
 
     def as_text(self, expression: Sql) -> Sql:
         """In the character set of every value, compared by bytes."""

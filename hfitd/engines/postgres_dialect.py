@@ -21,6 +21,7 @@ class PostgresDialect:
     name = "postgresql"
     sqlglot_name = "postgres"
     fence = "OFFSET 0"
+    joins_values = True
 
     def identifier(self, name: str) -> str:
         """The name in double quotes; ValueError for NUL or an empty name, which no server accepts."""

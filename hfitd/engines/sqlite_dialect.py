@@ -34,6 +34,7 @@ class SqliteDialect:
     name = "sqlite"
     sqlglot_name = "sqlite"
     fence = " LIMIT -1 OFFSET 0"
+    joins_values = True
 
     def identifier(self, name: str) -> str:
         """The name in double quotes; ValueError for an empty one, NUL or lone surrogates."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from hfitd.engines.interface import DdlOptions, Format, Select, Snapshot
+from hfitd.engines.interface import DdlOptions, Format, Select, Snapshot, Wanted
 from hfitd.engines.table import open_engine
 from hfitd.errors import (
     Busy,
@@ -25,8 +25,8 @@ from hfitd.errors import (
     SqlRefused,
     ValidationFailed,
 )
-from hfitd.model import Kind, Sink
-from hfitd.sql import bind, text
+from hfitd.model import Catalog, Kind, Sink
+from hfitd.sql import bind, join, text
 from tests.support.engine_worlds import World, query, relation, select_all
 
 
@@ -531,3 +531,82 @@ def test_s19_names_that_no_server_takes_are_refused(world: World) -> None:
     for name in ("", "a\0b"):
         with pytest.raises(ValueError):
             world.engine.dialect.identifier(name)
+
+
+# --- rows found by given values ----------------------------------------------------------------------------------
+
+
+def wanted_columns(world: World, catalog: Catalog, table: str, *names: str) -> tuple[Wanted, ...]:
+    """Columns of a table, wanted with values of their own types."""
+    columns = {column.name: column for column in catalog.tables[world.table(table)].columns}
+    dialect = world.engine.dialect
+    chosen = (columns[name] for name in names)
+    return tuple(Wanted(text(dialect.identifier(c.name)), c.type_name, c.kind) for c in chosen)
+
+
+async def found(
+    world: World, table: str, show: str, names: tuple[str, ...], rows: list[tuple[str | None, ...]]
+) -> tuple[list[tuple[str | None, ...]], list[str | None]]:
+    """What ``match`` finds, with numbers, and what ``among`` finds."""
+    dialect = world.engine.dialect
+    place = text(dialect.qualified(world.schema, table))
+    shown = text(dialect.identifier(show))
+    async with world.engine.snapshot() as snapshot:
+        wanted = wanted_columns(world, await snapshot.catalog(), table, *names)
+        match = dialect.match(wanted, rows, "hfit_")
+        sql = text("SELECT ") + match.number + text(", ") + shown + text(" FROM ") + place + match.source
+        numbered = await snapshot.rows(query(sql + text(" WHERE ") + match.where, "n", "v"), 100)
+        sql = text("SELECT ") + shown + text(" FROM ") + place + text(" WHERE ") + dialect.among(wanted, rows)
+        plain = await snapshot.rows(query(sql, "v"), 100)
+    return sorted(numbered, key=str), sorted((row[0] for row in plain), key=str)
+
+
+async def test_rows_are_found_by_one_value_with_the_number_of_the_row_that_was_given(world: World) -> None:
+    numbered, plain = await found(world, "customer", "id", ("id",), [("3",), ("99",), ("1",)])
+    assert numbered == [("0", "3"), ("2", "1")]
+    assert plain == ["1", "3"]
+
+
+async def test_rows_are_found_by_several_values_together(world: World) -> None:
+    rows: list[tuple[str | None, ...]] = [("1", "2"), ("2", "1"), ("2", "2")]
+    numbered, plain = await found(world, "purchase", "line", ("customer_id", "line"), rows)
+    assert numbered == [("0", "2"), ("1", "1")]
+    assert plain == ["1", "2"]
+
+
+async def test_text_that_breaks_quoting_finds_its_own_row_and_no_other(world: World) -> None:
+    rows: list[tuple[str | None, ...]] = [("O'Hara, \"Bob\"",), ("tab\tnew\nline\rback\\slash",), ("",), ("Zoë 李雷 🙂",)]
+    numbered, _ = await found(world, "customer", "id", ("name",), rows)
+    assert numbered == [("0", "2"), ("1", "3"), ("2", "4"), ("3", "5")]
+
+
+async def test_bytes_and_decimals_find_their_rows_by_what_batches_gives(world: World) -> None:
+    photo = base64.b64encode(b"\x00\xff\n\\'").decode()
+    numbered, plain = await found(world, "customer", "id", ("photo",), [(photo,), ("",)])
+    assert numbered == [("0", "1"), ("1", "2")]
+    assert plain == ["1", "2"]
+    numbered, _ = await found(world, "customer", "id", ("balance",), [("10.50",), ("-0.01",)])
+    assert numbered == [("0", "1"), ("1", "2")]
+
+
+async def test_a_whole_batch_of_values_finds_every_row_once(world: World) -> None:
+    dialect = world.engine.dialect
+    count = min(dialect.match_limit(1), 20_000)
+    numbered, plain = await found(world, "customer", "id", ("id",), [(str(n),) for n in range(count)])
+    assert numbered == [(str(n), str(n)) for n in range(1, 6)]
+    assert plain == ["1", "2", "3", "4", "5"]
+
+
+async def test_rows_of_a_table_without_a_key_have_a_name_that_finds_them(world: World) -> None:
+    dialect = world.engine.dialect
+    async with world.engine.snapshot() as snapshot:
+        seen = relation(await snapshot.catalog(), world.table("loose"))
+        wanted = dialect.row_identity(seen.table, [item.column for item in seen.columns])
+        place = text(f" FROM {dialect.own_rows(seen.table)}")
+        names = join(", ", (item.target for item in wanted))
+        ids = await snapshot.rows(query(text("SELECT ") + names + place, *("n" for _ in wanted)), 100)
+        assert len(ids) == 6
+        for name in set(ids):
+            again = text("SELECT ") + names + place + text(" WHERE ") + dialect.among(wanted, [name])
+            rows = await snapshot.rows(query(again, *("n" for _ in wanted)), 100)
+            assert rows == [name] * ids.count(name)

@@ -20,10 +20,11 @@ from hfitd.export.items.interface import Member, PlanScope, RunScope
 from hfitd.export.naming import find_column
 from hfitd.export.query.links import select_links
 from hfitd.export.sources import SourceKey
+from hfitd.export.subset.ask import FETCH_ROWS
 from hfitd.export.subset.edges import root_of
 from hfitd.export.subset.found import unpack
 from hfitd.export.subset.reach import Graph
-from hfitd.export.subset.walk import FETCH_ROWS, Walk
+from hfitd.export.subset.walk import Walk
 from hfitd.export.template.names import key_problem
 from hfitd.model import Action, Json, TableName
 from hfitd.sql import text

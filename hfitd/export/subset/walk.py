@@ -4,7 +4,7 @@
 2. Up: the parents of everything found, until there are no new ones. Children of these parents are not looked for.
 
 Each level asks one statement per edge, with all keys of the level at once where the engine takes them (PostgreSQL:
-one bound document; elsewhere in batches), so statements grow with tables and depth and not with rows. A row is
+one bound document; elsewhere in large batches), so statements grow with tables and depth and not with rows. A row is
 visited once, so cycles end. A NULL in any column of a key is no reference. A reference is looked up once; those that
 are the row key of a row already found need no statement at all.
 
@@ -13,20 +13,19 @@ Rows come in key order and edges in a fixed order, so the same data give the sam
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from hfitd.engines.interface import Dialect, Match, Row, Select, Snapshot, Wanted
+from hfitd.engines.interface import Dialect, Row, Snapshot
 from hfitd.export.query.links import select_links
-from hfitd.export.subset.edges import Edge, Side
+from hfitd.export.subset.ask import Asker, take
+from hfitd.export.subset.edges import Edge
 from hfitd.export.subset.found import NO_STEP, FoundRows, Key, pack, unpack
 from hfitd.export.subset.limits import Limits, Meter
 from hfitd.export.subset.reach import Graph
 from hfitd.model import Json, TableName
 from hfitd.sql import Sql
-
-FETCH_ROWS = 2000
 
 
 class Readout:
@@ -49,13 +48,6 @@ class Readout:
 
     def _add(self, expressions: Sequence[Sql]) -> tuple[int, ...]:
         return tuple(self._places.setdefault(sql, len(self._places)) for sql in expressions)
-
-
-def take(row: Row, places: Sequence[int]) -> Key | None:
-    """The values at these places as a key, or None when one is NULL."""
-    values = [row[place] for place in places]
-    given = [value for value in values if value is not None]
-    return pack(given) if len(given) == len(values) else None
 
 
 class Upward:
@@ -122,7 +114,7 @@ class Walk:
         self.meter = Meter(limits, export)
         self._graph = graph
         self._dialect = dialect
-        self._snapshot = snapshot
+        self._asker = Asker(graph, dialect, snapshot)
         self._downward: dict[int, dict[Key, int]] = {number: {} for number in graph.down}
         self._asked: dict[int, set[Key]] = {number: set() for number in graph.down}
         self._readouts = {
@@ -157,7 +149,7 @@ class Walk:
         readout, fresh = self._readouts[root.table, True], set[int]()
         relation = self._graph.relations[root.table]
         select = select_links(relation, self._dialect, readout.outputs, where=root.where)
-        async with aclosing(self._rows(select)) as rows:
+        async with aclosing(self._asker.rows(select)) as rows:
             async for row in rows:
                 self._visit(root.table, readout, row, fresh, via=(NO_STEP, 0))
 
@@ -165,54 +157,38 @@ class Walk:
         edge = self._graph.edges[number]
         table = edge.child.table
         readout = self._readouts[table, True]
-        for batch in self._batches(list(sources), edge):
+        for batch in self._asker.batches(list(sources), edge):
             counts: dict[int, int] = {}
-            fresh: set[int] = set()
-            match = self._match(edge.wanted(edge.parent, edge.child), batch, table)
-            async with aclosing(self._rows(self._select(edge.child, readout, match))) as rows:
-                async for row in rows:
-                    place = int(row[0] or 0)
-                    counts[place] = counts.get(place, 0) + 1
-                    if self.meter.takes_child(table, counts[place], edge.name):
-                        self._visit(table, readout, row[1:], fresh, via=(2 * number, sources[batch[place]]))
+            fresh: dict[int, set[int]] = {}
+            async with aclosing(self._asker.pairs(edge, readout.outputs, batch, upwards=False)) as pairs:
+                async for pair in pairs:
+                    counts[pair.place] = counts.get(pair.place, 0) + 1
+                    if self.meter.takes_child(table, counts[pair.place], edge.name):
+                        new = fresh.setdefault(pair.statement, set())
+                        self._visit(table, readout, pair.row, new, via=(2 * number, sources[batch[pair.place]]))
 
     async def _go_up(self, number: int, sources: dict[Key, int]) -> None:
         upward = self.upward[number]
-        parents = self.tables[upward.edge.parent.table]
+        edge, table = upward.edge, upward.edge.parent.table
+        readout = self._readouts[table, False]
         unknown: list[Key] = []
         for values in sources:
-            if upward.known(values, parents):
+            if upward.known(values, self.tables[table]):
                 upward.settle(values, found=True)
-            elif upward.edge.whole and not _is_whole(values):
+            elif edge.whole and not _is_whole(values):
                 upward.settle(values, found=False)
             else:
                 unknown.append(values)
-        for batch in self._batches(unknown, upward.edge):
-            rest: Sequence[Key] = batch
-            while rest:
-                rest = await self._ask_up(number, rest, sources)
-
-    async def _ask_up(self, number: int, batch: Sequence[Key], sources: dict[Key, int]) -> Sequence[Key]:
-        """Ask for the parents of a batch; what has to be asked once more, because the engine named one of several."""
-        upward = self.upward[number]
-        edge, table = upward.edge, upward.edge.parent.table
-        readout = self._readouts[table, False]
-        met: set[int] = set()
-        fresh: set[int] = set()
-        match = self._match(edge.wanted(edge.child, edge.parent), batch, table)
-        async with aclosing(self._rows(self._select(edge.parent, readout, match))) as rows:
-            async for row in rows:
-                place = int(row[0] or 0)
-                met.add(place)
-                self._visit(table, readout, row[1:], fresh, via=(2 * number + 1, sources[batch[place]]))
-        missed = [values for place, values in enumerate(batch) if place not in met]
-        for place in met:
-            upward.settle(batch[place], found=True)
-        if met and not match.complete:
-            return missed
-        for values in missed:
-            upward.settle(values, found=False)
-        return ()
+        for batch in self._asker.batches(unknown, edge):
+            met: set[int] = set()
+            fresh: dict[int, set[int]] = {}
+            async with aclosing(self._asker.pairs(edge, readout.outputs, batch, upwards=True)) as pairs:
+                async for pair in pairs:
+                    met.add(pair.place)
+                    new = fresh.setdefault(pair.statement, set())
+                    self._visit(table, readout, pair.row, new, via=(2 * number + 1, sources[batch[pair.place]]))
+            for place, values in enumerate(batch):
+                upward.settle(values, found=place in met)
 
     def _visit(
         self, table: TableName, readout: Readout, row: Row, fresh: set[int], *, via: tuple[int, int]
@@ -241,32 +217,6 @@ class Walk:
             if values is not None and values not in self._asked[edge]:
                 self._asked[edge].add(values)
                 self._downward[edge][values] = number
-
-    def _batches(self, values: list[Key], edge: Edge) -> list[list[Key]]:
-        size = self._dialect.match_limit(len(edge.child.terms))
-        return [values[start : start + size] for start in range(0, len(values), size)]
-
-    def _match(self, wanted: Sequence[Wanted], batch: Sequence[Key], table: TableName) -> Match:
-        return self._dialect.match(wanted, [unpack(values) for values in batch], _alias(self._graph, table))
-
-    def _select(self, side: Side, readout: Readout, match: Match) -> Select:
-        relation = self._graph.relations[side.table]
-        return select_links(relation, self._dialect, readout.outputs, match=match, where=side.only)
-
-    async def _rows(self, select: Select) -> AsyncGenerator[Row, None]:
-        async with self._snapshot.batches(select, FETCH_ROWS) as batches:
-            async for rows in batches:
-                for row in rows:
-                    yield row
-
-
-def _alias(graph: Graph, table: TableName) -> str:
-    """A prefix that begins no column's name."""
-    names = [column.name.lower() for column in graph.relations[table].table.columns]
-    alias = "hfit_"
-    while any(name.startswith(alias) for name in names):
-        alias += "_"
-    return alias
 
 
 def _is_whole(values: Key) -> bool:
