@@ -118,9 +118,12 @@ def open_provider(provider: ProviderConfig, server: ServerConfig) -> Engine:
 
 
 def _identity(config: Config, mask_key: bytes) -> str:
-    """Digest of what the sources are, so that a package of another server is never taken for one of this."""
-    providers = [[p.name, p.type, p.host, p.port, p.database, str(p.path)] for p in config.providers.values()]
-    volumes = [[v.name, str(v.path)] for v in config.volumes.values()]
+    """Digest of what the sources are and give, so that a package from before a change is never served after it."""
+    providers = [
+        [p.name, p.type, p.host, p.port, p.user, p.database, list(p.databases), str(p.path)]
+        for p in config.providers.values()
+    ]
+    volumes = [repr(volume) for volume in config.volumes.values()]  # every rule of it decides which files there are
     key_id = hashlib.sha256(b"key id" + mask_key).hexdigest()
     return hashlib.sha256(json.dumps([sorted(providers), sorted(volumes), key_id]).encode()).hexdigest()
 

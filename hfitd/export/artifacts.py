@@ -10,22 +10,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hfitd.errors import NotFound
+from hfitd.export.package.codec import CODECS
 from hfitd.export.package.manifest import canonical_json
 from hfitd.model import Actor, Json
 from hfitd.store.interface import Store
 
 COPY_SIZE = 1 << 20
+_ARCHIVES = tuple(codec.suffix for codec in CODECS.values())
 PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -50,9 +53,9 @@ class Artifact:
     expires: float
 
 
-def effective_policy(policy_version: str, actor: Actor) -> str:
-    """Digest of what decides an actor's view: the policy and their roles."""
-    return hashlib.sha256(canonical_json([policy_version, sorted(actor.roles)])).hexdigest()
+def effective_policy(version: str, actor: Actor) -> str:
+    """Digest of what decides an actor's view: ``Sources.version`` and their roles."""
+    return hashlib.sha256(canonical_json([version, sorted(actor.roles)])).hexdigest()
 
 
 class Artifacts:
@@ -92,25 +95,6 @@ class Artifacts:
                 os.fsync(copy.fileno())
             partial.replace(target)
 
-    def take(self, spooled: Path, artifact: Artifact) -> Path:
-        """Give a spooled archive its place, which is returned. Blocks; use a thread.
-
-        The spooled name stays until its folder goes, so whoever opens it meanwhile finds it. Where the folder lies on
-        another file system it is a copy, complete before it has its name.
-        """
-        target = self.path(artifact)
-        try:
-            os.link(spooled, target)
-        except OSError:
-            part = target.with_name(target.name + ".part")
-            try:
-                shutil.copyfile(spooled, part)
-                part.chmod(0o600)
-                part.replace(target)
-            finally:
-                part.unlink(missing_ok=True)
-        return target
-
     async def add(self, artifact: Artifact) -> None:
         """Put a finished package on record and make room for it."""
         document = json.dumps(asdict(artifact)).encode()
@@ -126,12 +110,12 @@ class Artifacts:
         """(2) Whether it was this principal's own request."""
         return await self._store.read(_grant_key(package_id, actor)) is not None
 
-    async def open_for(self, package_id: str, actor: Actor, policy_version: str) -> Artifact:
+    async def open_for(self, package_id: str, actor: Actor, version: str) -> Artifact:
         """(2) The package, for who may still have it; NotFound for everybody else."""
         artifact = await self._load(f"package:{package_id}")
         if artifact is None or not await self.granted(package_id, actor):
             raise NotFound("There is no such package, or it has expired.", resource=package_id)
-        if artifact.effective != effective_policy(policy_version, actor) or not await self._usable(artifact):
+        if artifact.effective != effective_policy(version, actor) or not await self._usable(artifact):
             raise NotFound("There is no such package, or it has expired.", resource=package_id)
         return artifact
 
@@ -163,13 +147,21 @@ class Artifacts:
         return True
 
     def _make_room(self, newest: str) -> None:
-        files = sorted((path.stat().st_mtime, path) for path in self.folder.iterdir() if path.is_file())
-        total = sum(path.stat().st_size for _, path in files)
+        files = sorted(self._kept_files())
+        total = sum(size for _, size, _ in files)
         oldest_allowed = time.time() - self.ttl_seconds
-        for modified, path in files:
+        for modified, size, path in files:
             if path.name != newest and (modified < oldest_allowed or total > self._max_bytes):
-                total -= path.stat().st_size
+                total -= size
                 path.unlink(missing_ok=True)
+
+    def _kept_files(self) -> Iterator[tuple[float, int, Path]]:
+        """Archives with time and size. Nothing else in the folder is ours, and other instances remove files too."""
+        for path in self.folder.iterdir():
+            if path.name.removesuffix(".part").endswith(_ARCHIVES):
+                with contextlib.suppress(FileNotFoundError):
+                    stat = path.stat()
+                    yield stat.st_mtime, stat.st_size, path
 
 
 def _grant_key(package_id: str, actor: Actor) -> str:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hfitd.audit.log import AuditToken
-from hfitd.errors import HfitError, NotFound, QueryTimeout, ShuttingDown, StoreUnavailable, StoreUnavailable
+from hfitd.errors import HfitError, NotFound, QueryTimeout, ShuttingDown, StoreUnavailable
 from hfitd.export.artifacts import Artifact, effective_policy
 from hfitd.export.cycles import find_postponed
 from hfitd.export.dangling import find_dangling
@@ -41,7 +41,7 @@ from hfitd.export.sources import OpenSource, SourceKey, Sources, open_sources
 from hfitd.export.template.variables import find_variables
 from hfitd.export.workshop import Workshop
 from hfitd.model import Actor, Json
-from hfitd.observe.events import CacheAsked, ExtractionStarted, StoreFailed
+from hfitd.observe.events import CacheAsked, ExtractionStarted
 
 COMPRESSION_THREADS = 2
 RENDERER_VERSION = 1  # raise it when the same rows would be written as other bytes
@@ -81,10 +81,12 @@ class Downloads:
             run = self._run_scope(request.actor, sources, opened, variables)
             if prepare:
                 token = await self._shop.audit.begin(package_record(request, plan, "plan"))
+                outcome = "failed"
                 try:
                     variables = await resolve_variables(plan, request.parameters, run)
+                    outcome = "done"
                 finally:
-                    await self._shop.audit.end(token, "done")
+                    await asyncio.shield(self._shop.audit.end(token, outcome))
                 run = self._run_scope(request.actor, sources, opened, variables)
             tables = {step.export.key: await _expect(step, run, variables) for step in plan.steps}
         return describe_plan(plan, tables, _shown(request, variables), _shown_name(request, variables))
@@ -101,15 +103,15 @@ class Downloads:
             await job.checked()
             if request.known_digest:
                 await job.wait()
+            package_id = job.artifact.id if job.artifact else job.id
+            await self._shop.artifacts.grant(package_id, request.actor)
             audit = await self._shop.audit.begin(package_record(request, job.plan, "package", job.artifact))
         self._shop.observer.event(CacheAsked(joined or job.cached))
-        package_id = job.artifact.id if job.artifact else job.id
-        await self._shop.artifacts.grant(package_id, request.actor)
         return Delivery(job, package_id, audit, joined or job.cached)
 
     async def reopen(self, package_id: str, actor: Actor) -> Delivery:
         """A package the actor obtained before, still being written or finished; NotFound for everybody else."""
-        version = self._shop.sources().policy.version
+        version = self._shop.sources().version
         job = self._by_id.get(package_id)
         if job is None:
             artifact = await self._shop.artifacts.open_for(package_id, actor, version)
@@ -174,7 +176,7 @@ class Downloads:
 
     def _start_job(self, key: str, request: PackageRequest, sources: Sources) -> Job:
         job = Job(key, request.codec, self._shop.limits.orphan_grace_seconds)
-        job.effective = effective_policy(sources.policy.version, request.actor)
+        job.effective = effective_policy(sources.version, request.actor)
         self._by_key[key] = job
         self._by_id[job.id] = job
         job.task = asyncio.create_task(self._drive(job, request, sources), name=f"job {job.id}")

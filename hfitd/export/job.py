@@ -117,6 +117,8 @@ class Job:
 
     def open(self) -> int:
         """A descriptor of the archive; it stays readable when the file moves or goes."""
+        if self.error is not None:
+            raise self.error  # its file is gone with it
         assert self.path is not None
         return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
 

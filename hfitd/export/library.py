@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -33,6 +34,9 @@ from hfitd.export.template.parse import parse_template
 from hfitd.model import Action, Actor, Json
 from hfitd.store.templates import NewTemplate, StoredTemplate, Templates
 
+_MAX_ALIGNED = 4_000_000  # pairs of lines
+_REMEMBERED = 1000  # summaries
+
 
 class Library:
     """Templates with the rights that guard them."""
@@ -40,11 +44,24 @@ class Library:
     def __init__(self, templates: Templates, sources: Callable[[], Sources]) -> None:
         self.templates = templates
         self._sources = sources
+        self._parameters: OrderedDict[str, list[Json]] = OrderedDict()  # by digest, the least used first
 
     async def summaries(self, actor: Actor) -> list[Json]:
         """Templates the actor may run or edit."""
         stored = await self.templates.visible(actor.email)
-        return [_summary(item) for item in stored if self._visible(actor, item.name)]
+        shown = [item for item in stored if self._visible(actor, item.name)]
+        return [{**describe_stored(item), "parameters": await self._parameters_of(item)} for item in shown]
+
+    async def _parameters_of(self, stored: StoredTemplate) -> list[Json]:
+        found = self._parameters.get(stored.digest)
+        if found is None:
+            found = await asyncio.to_thread(_described_parameters, stored)
+            self._parameters[stored.digest] = found
+            if len(self._parameters) > _REMEMBERED:
+                self._parameters.popitem(last=False)
+        else:
+            self._parameters.move_to_end(stored.digest)
+        return found
 
     async def show(self, actor: Actor, name: str) -> StoredTemplate:
         """One template; NotFound alike when it is missing or not visible."""
@@ -76,8 +93,7 @@ class Library:
         """What ``update`` would change, as a unified diff; changes nothing."""
         stored = await self.show(actor, name)
         template = await self.check(actor, text)
-        old, new = stored.text.splitlines(keepends=True), template.text.splitlines(keepends=True)
-        return "".join(difflib.unified_diff(old, new, f"{name} (stored)", f"{name} (yours)"))
+        return await asyncio.to_thread(unified_diff, stored.text, template.text, name)
 
     async def delete(self, actor: Actor, name: str) -> None:
         """Remove the actor's own template."""
@@ -120,6 +136,17 @@ class Library:
     def _require(self, actor: Actor, action: Action, name: str) -> None:
         if not self._sources().policy.may(actor, action, name):
             raise NotFound("There is no such template, or you may not change it.", resource=name)
+
+
+def unified_diff(old: str, new: str, name: str) -> str:
+    """The change between two texts; a change too large to be aligned in a moment is shown as one replacement."""
+    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    same = next((n for n, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), -1)
+    if same >= 0 and (len(before) - same) * (len(after) - same) > _MAX_ALIGNED:
+        head = [f"--- {name} (stored)\n", f"+++ {name} (yours)\n"]
+        hunk = f"@@ -{same + 1},{len(before) - same} +{same + 1},{len(after) - same} @@\n"
+        return "".join([*head, hunk, *(f"-{line}" for line in before[same:]), *(f"+{line}" for line in after[same:])])
+    return "".join(difflib.unified_diff(before, after, f"{name} (stored)", f"{name} (yours)"))
 
 
 def _new(template: Template) -> NewTemplate:
@@ -191,9 +218,8 @@ def _enter_volume(volume: str, label: str, actor: Actor, sources: Sources, actio
         raise TemplateInvalid(f"There is no volume `{volume}`.", resource=label)
 
 
-def _summary(stored: StoredTemplate) -> Json:
-    template = parse_template(stored.text)
-    parameters: list[Json] = [
+def _described_parameters(stored: StoredTemplate) -> list[Json]:
+    return [
         {
             "name": spec.name,
             "type": spec.type,
@@ -201,9 +227,8 @@ def _summary(stored: StoredTemplate) -> Json:
             "default": spec.default,
             "description": spec.description,
         }
-        for spec in template.parameters or ()
+        for spec in parse_template(stored.text).parameters or ()
     ]
-    return {**describe_stored(stored), "parameters": parameters}
 
 
 def describe_stored(stored: StoredTemplate) -> dict[str, Json]:

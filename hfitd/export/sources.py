@@ -32,6 +32,11 @@ class Sources:
     policy: Policy
     identity: str = ""  # digest of what the providers and volumes point to
 
+    @property
+    def version(self) -> str:
+        """What is offered under which policy; another one after every change that a reload brings."""
+        return f"{self.policy.version} {self.identity}"
+
     def key(self, provider: str, database: str | None, export: str) -> SourceKey:
         """The source of an export; ExportRefused names the export alone, whatever is missing."""
         if provider not in self.engines:

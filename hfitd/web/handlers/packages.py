@@ -57,11 +57,15 @@ async def package_events(request: web.Request) -> web.StreamResponse:
     """Progress as server-sent events until it is done or has failed."""
     delivery = await gateway(request).downloads.reopen(request.match_info["id"], actor(request))
     headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    response = await begin(request, 200, headers, None)
-    with delivery.job.reading():
-        async for kind, data in delivery.job.follow():
-            await response.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode())
-    await gateway(request).downloads.delivered(delivery, "done", 0)
+    outcome = "aborted_by_client"
+    try:
+        response = await begin(request, 200, headers, None)
+        with delivery.job.reading():
+            async for kind, data in delivery.job.follow():
+                await response.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode())
+        outcome = "done"
+    finally:
+        await gateway(request).downloads.delivered(delivery, outcome, 0)
     return await finish(request, response)
 
 
