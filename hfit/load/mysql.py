@@ -1,7 +1,7 @@
 """Loading into MySQL and MariaDB: the package's own INSERT statements, without server-side files.
 
-1. Rows are one transaction: when one fails, none stays. DDL ends a transaction on MySQL, so after a failed ``create``
-   the error names the tables that are there, empty.
+1. Rows are one transaction: when one fails, none stays, but in tables whose engine has no transactions
+   (MyISAM). DDL ends a transaction on MySQL. The error names what is left: tables that were created, tables with rows.
 2. Foreign keys are unchecked while rows come, for any shape of references; afterwards every key of the loaded tables
    is looked through, and what refers to nothing is told. With ``replace`` a row outside of the package that then
    refers to nothing fails the load.
@@ -20,7 +20,7 @@ from pymysql.err import MySQLError
 from hfit.errors import HfitClientError, LoadFailed, NetworkFailed
 from hfit.load.compare import blur
 from hfit.load.interface import Canon, Cells, Mode, Options, Part, Progress, Script, TableRef, TableState, Target
-from hfit.load.mysql_catalog import find_occupied, find_orphans, place_of, read_spellings, read_states
+from hfit.load.mysql_catalog import find_lasting, find_occupied, find_orphans, place_of, read_spellings, read_states
 from hfit.load.mysql_connection import TargetConnection
 from hfit.load.mysql_values import read_values
 from hfit.load.script import CopyBlock, Statement, read_script
@@ -75,8 +75,14 @@ class MysqlLoader:
         try:
             return tuple(await work.run())
         except BaseException:
-            self._connection.abort()
+            await self._roll_back()
             raise
+
+    async def _roll_back(self) -> None:
+        try:
+            await self._connection.run(b"ROLLBACK")
+        except (OSError, MySQLError):
+            self._connection.abort()  # the server rolls back when the connection is gone
 
     def package_rows(self, script: Script, part: Part, table: TableRef) -> Iterator[Cells]:
         """The literals of the member's INSERT statements, as bytes."""
@@ -119,6 +125,7 @@ class _Load:
         self._progress, self._total, self._done = progress, sum(script.rows.values()), 0
         self._database = database
         self._created: list[str] = []
+        self._lasting: list[str] = []  # tables whose engine has no transactions
         self._keys: dict[TableRef, tuple[str, ...]] = {}
 
     async def run(self) -> list[str]:
@@ -141,6 +148,7 @@ class _Load:
         filled = list(self._script.filled)
         states = await read_states(self._connection, filled, self._database)
         self._keys = {table: state.primary_key for table, state in states.items()}
+        self._lasting = await find_lasting(self._connection, filled, self._database)
         if self._options.mode is not Mode.REPLACE:
             return {}
         outside = await find_orphans(self._connection, filled, self._database, pointing_here=True)
@@ -204,9 +212,14 @@ class _Load:
 
     def _left(self) -> str:
         """What a failure leaves behind."""
-        if not self._created:
+        if not self._created and not self._lasting:
             return _UNCHANGED
-        return f"No row was written; these tables were created and are empty: {', '.join(self._created)}."
+        told = []
+        if empty := [name for name in self._created if name not in self._lasting]:
+            told.append(f"These tables were created and are empty: {', '.join(empty)}.")
+        if self._lasting:
+            told.append(f"Rows may be left in these, which have no transactions: {', '.join(self._lasting)}.")
+        return " ".join(told)
 
 
 @contextmanager

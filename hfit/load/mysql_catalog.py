@@ -26,6 +26,10 @@ _TABLES = (
     "SELECT table_name FROM information_schema.tables WHERE table_schema = {}"
     " AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_name"
 )
+_LASTING = (
+    "SELECT t.table_name FROM information_schema.tables t JOIN information_schema.engines e ON e.engine = t.engine"
+    " WHERE t.table_schema = {} AND COALESCE(e.transactions, 'NO') <> 'YES'"
+)
 _KEYS = (
     "SELECT table_schema, table_name, constraint_name, column_name, referenced_table_schema, referenced_table_name,"
     " referenced_column_name FROM information_schema.key_column_usage WHERE referenced_table_name IS NOT NULL"
@@ -70,6 +74,15 @@ async def find_occupied(connection: TargetConnection, database: str) -> str | No
         if await _has_rows(connection, TableRef("", name)):
             return str(name)
     return None
+
+
+async def find_lasting(connection: TargetConnection, tables: Sequence[TableRef], database: str) -> list[str]:
+    """Those of the tables in which no rollback takes a row back."""
+    found = []
+    for schema in sorted({table.schema for table in tables}):
+        names = {_text(name) for (name,) in await connection.fetch(_LASTING.format(literal(schema or database)))}
+        found += [str(table) for table in tables if table.schema == schema and table.name in names]
+    return found
 
 
 async def find_orphans(

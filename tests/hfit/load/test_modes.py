@@ -60,7 +60,7 @@ class World:
         return self.run("SELECT name FROM node ORDER BY id").split()
 
 
-@pytest.fixture(params=["postgresql", "mysql", "sqlite"])
+@pytest.fixture(params=["postgresql", "mysql", "sqlite", pytest.param("mysql9", marks=pytest.mark.mysql9)])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "sqlite":
         path = tmp_path / "target.db"
@@ -71,10 +71,10 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 
         yield World("sqlite", f"sqlite:///{quote(str(path))}", run)
         return
-    kind = {"postgresql": "postgres", "mysql": "mariadb"}[request.param]
+    kind = {"postgresql": "postgres", "mysql": "mariadb"}.get(request.param, request.param)
     server: Server = request.getfixturevalue(f"{kind}_server")
     database: str = request.getfixturevalue(f"{kind}_database")
-    yield World(request.param, server.url(database), lambda sql: run_sql(server, sql, database))
+    yield World(server.kind, server.url(database), lambda sql: run_sql(server, sql, database))
 
 
 def create(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hfit.errors import TargetRefused
+from hfit.errors import LoadFailed, TargetRefused
 from tests.live.databases import fresh_database, run_sql
 from tests.live.servers import Server
 from tests.support.whole_packages import Content, Load, Packed
@@ -45,3 +45,18 @@ def test_a_target_with_triggers_is_refused(
     with pytest.raises(TargetRefused, match="The trigger fires"):
         load(packed(made), mariadb_server.url(mariadb_database))
     assert run_sql(mariadb_server, "SELECT COUNT(*) FROM c", mariadb_database).strip() == "0"
+
+
+def test_a_failure_names_the_tables_that_no_rollback_empties(
+    mariadb_server: Server, mariadb_database: str, packed: Packed, load: Load
+) -> None:
+    made = Content("mariadb", "shop")
+    made.add_ddl("00.sql", b"CREATE TABLE `m` (`a` int) ENGINE=MyISAM;\nCREATE TABLE `i` (`a` int PRIMARY KEY);\n")
+    made.add_rows("01.sql", b"INSERT INTO `m` (`a`) VALUES\n(7);\n", "shop.m", 1)
+    made.add_rows("02.sql", b"INSERT INTO `i` (`a`) VALUES\n(7),\n(7);\n", "shop.i", 2)
+    with pytest.raises(LoadFailed, match=r"02\.sql, line 1") as caught:
+        load(packed(made), mariadb_server.url(mariadb_database))
+    assert "created and are empty: i." in caught.value.reason
+    assert "which have no transactions: m." in caught.value.reason
+    counts = run_sql(mariadb_server, "SELECT COUNT(*) FROM m; SELECT COUNT(*) FROM i", mariadb_database)
+    assert counts.split() == ["1", "0"]
