@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from hfit.credentials.pins import Trust, parse_key_argument, read_pins
+from hfit.errors import UsageMistake
 from hfit.file_download import DownloadedFile, Query, download_file
 from hfit.gateway import Gateway, Parameters
 from hfit.load.interface import LoadReport
@@ -15,6 +16,9 @@ from hfit.package.verify import Report, verify_package
 from hfit.package_download import Downloaded, PackageRequest, download_package, stream_sql
 from hfit.settings import Settings
 from hfit.transfer import Progress
+
+if TYPE_CHECKING:
+    from hfit.refresh.run import Outcome
 
 
 def silent(_: int, __: int | None) -> None:
@@ -81,3 +85,28 @@ class Client(Gateway):
         targets = parse_intos([into] if isinstance(into, str) else into, os.environ)
         request = LoadRequest(path, targets, mode, allow_remote, allow_dangling)
         return load_package(request, trust_of(self.settings, key), progress)
+
+    def refresh(
+        self,
+        folder: Path | None = None,
+        names: Sequence[str] = (),
+        *,
+        jobs: int = 4,
+        locked: bool = False,
+        check: bool = False,
+    ) -> list[Outcome]:
+        """Bring the packages of ``hfit.toml`` in ``folder`` (or above it) up to date, from this client's server.
+
+        An outcome per package, with its ``error`` where it failed. ``locked`` and ``check`` are those of the command.
+        """
+        from hfit.refresh.cache import open_cache  # noqa: PLC0415 - lazy: few programs need it
+        from hfit.refresh.fetch import Fetcher  # noqa: PLC0415
+        from hfit.refresh.project import require_project  # noqa: PLC0415
+        from hfit.refresh.run import Mode, refresh  # noqa: PLC0415
+
+        if locked and check:
+            raise UsageMistake("locked and check exclude each other.")
+        mode = Mode.LOCKED if locked else Mode.CHECK if check else Mode.UPDATE
+        project = require_project(folder or Path.cwd())
+        fetcher = Fetcher(self, open_cache())
+        return refresh(project, project.choose(names), fetcher, mode=mode, jobs=jobs, done=lambda _: None)

@@ -200,7 +200,7 @@ async def _put_back(target: Target, before: Content) -> None:
                 for key, name in after.items():
                     if key[0] == kind and key not in before.objects:
                         await connection.execute(statement.format(name))
-            emptied = sorted(before.empty & set(after.values()))
+            emptied = sorted(name for key, name in after.items() if key in before.objects and name in before.empty)
             if emptied:
                 await connection.execute(f"TRUNCATE {', '.join(emptied)}")
     except asyncpg.PostgresError as error:

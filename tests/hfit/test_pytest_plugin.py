@@ -203,10 +203,11 @@ def test_tables_that_were_empty_are_emptied(
     shop: FakeHfitd, work: Path, postgres_database: str, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tables = "CREATE TABLE customer (id integer PRIMARY KEY, name text);"
-    run_sql(postgres_server, tables + "CREATE TABLE note (c integer REFERENCES customer);", postgres_database)
+    tables += "CREATE TABLE note (c integer REFERENCES customer); CREATE TABLE spare (a int);"
+    run_sql(postgres_server, tables, postgres_database)
     monkeypatch.setenv("TEST_URL", url_of(postgres_server, postgres_database))
     text = """
-        import asyncio, os
+        import asyncio, asyncpg, os
 
         @pytest.mark.hfit("no-ddl-postgresql")
         @pytest.mark.parametrize("round", range(2))
@@ -214,6 +215,12 @@ def test_tables_that_were_empty_are_emptied(
             async def main():
                 return hfit_load(os.environ["TEST_URL"], mode="data")
             assert asyncio.run(main()).rows == {"public.customer": 2}
+            if round == 0:
+                async def make_again():
+                    connection = await asyncpg.connect(os.environ["TEST_URL"])
+                    await connection.execute("DROP TABLE spare; CREATE TABLE spare (b int)")
+                    await connection.close()
+                asyncio.run(make_again())
     """
     assert passed(run(work, text), 2)
     assert run_sql(postgres_server, "SELECT count(*) FROM customer", postgres_database).strip() == "0"

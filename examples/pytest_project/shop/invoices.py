@@ -12,7 +12,7 @@ def total(connection: sqlite3.Connection, customer: int) -> float:
 def forget(connection: sqlite3.Connection, customer: int) -> int:
     """Remove a customer with all invoices; how many there were."""
     mine = 'SELECT "InvoiceId" FROM "Invoice" WHERE "CustomerId" = ?'
-    connection.execute(f'DELETE FROM "InvoiceLine" WHERE "InvoiceId" IN ({mine})', (customer,))  # noqa: S608
+    connection.execute(f'DELETE FROM "InvoiceLine" WHERE "InvoiceId" IN ({mine})', (customer,))
     count = connection.execute('DELETE FROM "Invoice" WHERE "CustomerId" = ?', (customer,)).rowcount
     connection.execute('DELETE FROM "Customer" WHERE "CustomerId" = ?', (customer,))
     return count

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from hfit.client import Client
+from hfit.errors import NotFound
 from hfit.package.place import locked
 from hfit.refresh.fetch import MAX_PAUSE_SECONDS, pause_seconds
 from hfit.transfer import PAUSES_SECONDS, receive
@@ -362,6 +364,15 @@ def test_entries_that_left_the_project_leave_the_lock(project: FakeHfitd, hfit: 
     (work / "hfit.toml").write_text(project_text(project.origin, "alpha"))
     assert hfit("refresh").code == 0
     assert set(lock(work)) == {"alpha"}
+
+
+def test_python_has_the_same_verb(project: FakeHfitd, work: Path) -> None:
+    client = Client(project.origin)
+    assert [item.result for item in client.refresh()] == ["new"] * 3
+    assert [item.result for item in client.refresh(work, ["beta"], locked=True)] == ["untouched"]
+    project.hooks["POST", "/packdownload"] = only("beta", refuse(404, "NOT_FOUND", "NOT_FOUND"))
+    errors = [item.error for item in client.refresh(check=True)]
+    assert [type(error) for error in errors] == [type(None), NotFound, type(None)]
 
 
 def test_without_a_login_it_says_so(project: FakeHfitd, hfit: Hfit, home: Path) -> None:
