@@ -130,3 +130,20 @@ def test_dangling_rows_that_were_allowed_leave_a_key_that_still_checks_new_rows(
     assert "NOT VALID" in report.notes[0]
     with pytest.raises(AssertionError, match="violates foreign key"):
         run_sql(postgres_server, "INSERT INTO child (parent) VALUES (44)", postgres_database)
+
+
+def test_foreign_keys_that_come_last_may_close_a_circle(
+    postgres_server: Server, postgres_database: str, packed: Packed, load: Load
+) -> None:
+    made = Content("postgresql", "shop")
+    made.add_ddl("00.sql", b"CREATE TABLE public.a (id int PRIMARY KEY, b int);"
+                 b"CREATE TABLE public.b (id int PRIMARY KEY, a int REFERENCES public.a);\n")  # fmt: skip
+    made.add_rows("01.sql", b'COPY "public"."a" ("id", "b") FROM stdin;\n1\t1\n\\.\n', "public.a", 1)
+    made.add_rows("02.sql", b'COPY "public"."b" ("id", "a") FROM stdin;\n1\t1\n\\.\n', "public.b", 1)
+    made.add_ddl("09.sql", b"ALTER TABLE public.a ADD FOREIGN KEY (b) REFERENCES public.b;\n")
+    made.details["09.sql"]["kind"] = "constraints"
+    path, url = packed(made), postgres_server.url(postgres_database)
+    for mode in (None, "replace", "upsert"):
+        load(path, url, mode=mode)
+    keys = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated"
+    assert run_sql(postgres_server, keys, postgres_database).strip() == "2"
