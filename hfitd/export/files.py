@@ -26,24 +26,37 @@ def require_volume(sources: Sources, actor: Actor, volume: str, action: Action) 
 async def list_files(
     sources: Sources, actor: Actor, volume: str, query: ListingQuery
 ) -> AsyncGenerator[list[FileEntry], None]:
-    """Entries that the actor may list, in batches."""
-    policy = sources.policy
+    """Entries that the actor may list, in batches; NotFound for a folder of which the actor may see nothing."""
+    policy, empty = sources.policy, True
     async for batch in sources.volumes[volume].list(query):
         visible = [e for e in batch if policy.may(actor, Action.FILES_LIST, f"{volume}/{e.path}")]
         if visible:
+            empty = False
             yield visible
+    if empty:
+        require_folder(sources, actor, Action.FILES_LIST, volume, query.folder)
+
+
+def require_folder(sources: Sources, actor: Actor, action: Action, volume: str, folder: str) -> None:
+    """NotFound, as for a folder that is not there, unless the actor may do this to the folder itself."""
+    if folder and not sources.policy.may(actor, action, f"{volume}/{folder}"):
+        raise NotFound("There is no such folder in this volume.", resource=folder)
 
 
 async def find_best(sources: Sources, actor: Actor, volume: str, query: ListingQuery) -> str:
     """Path of the first readable file in the query's order; NotFound when there is none."""
     policy = sources.policy
-    best = await sources.volumes[volume].best(query)
-    if best is None:
-        raise NotFound("No file fits the filters.", resource=volume)
-    if policy.may(actor, Action.FILES_READ, f"{volume}/{best.path}"):
-        return best.path
-    async for batch in sources.volumes[volume].list(query):
-        for entry in batch:
-            if not entry.isdir and policy.may(actor, Action.FILES_READ, f"{volume}/{entry.path}"):
-                return entry.path
-    raise NotFound("No file fits the filters.", resource=volume)
+    missing = NotFound("No file fits the filters.", resource=volume)  # also when the folder is not there
+    try:
+        best = await sources.volumes[volume].best(query)
+        if best is None:
+            raise missing
+        if policy.may(actor, Action.FILES_READ, f"{volume}/{best.path}"):
+            return best.path
+        async for batch in sources.volumes[volume].list(query):
+            for entry in batch:
+                if not entry.isdir and policy.may(actor, Action.FILES_READ, f"{volume}/{entry.path}"):
+                    return entry.path
+    except NotFound as error:
+        raise missing from error
+    raise missing

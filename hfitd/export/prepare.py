@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hfitd.errors import NotFound, PrepareNoRow
-from hfitd.export.items.files import may_read
+from hfitd.export.files import find_best
 from hfitd.export.items.interface import RunScope
 from hfitd.export.items.tables import check_select
 from hfitd.export.plan import Plan, PlannedQuery
@@ -97,9 +97,8 @@ async def _ask_volume(step: VolumeStep, values: Mapping[str, str | None], scope:
     if step.folder:
         filters.append(f"folder:{step.folder}")
     try:
-        entry = await scope.sources.volumes[step.volume].best(parse_listing(filters, time.time()))
-    except NotFound:
-        entry = None
-    if entry is None or not may_read(scope.sources, scope.actor, step.volume, entry.path):
-        raise PrepareNoRow(f"No file fits the glob of `{step.variable}`.")
-    return replace_by_regex(step.regex_replace, entry.name) if step.regex_replace else entry.name
+        path = await find_best(scope.sources, scope.actor, step.volume, parse_listing(filters, time.time()))
+    except NotFound as error:
+        raise PrepareNoRow(f"No file fits the glob of `{step.variable}`.") from error
+    name = path.rpartition("/")[2]
+    return replace_by_regex(step.regex_replace, name) if step.regex_replace else name

@@ -36,6 +36,7 @@ max_attempts = 1000
 """
 GRANTS = (
     "rows:**", "query:**", "ddl:**", "files.list:**", "files.read:**", "!files.read:files/secret/**",
+    "!files.list:files/hidden**", "!files.read:files/hidden**",
     "template.run:*", "template.edit:*", "template.share:*",
 )  # fmt: skip
 
@@ -59,6 +60,8 @@ def till(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Till]:
     (folder / "files" / "secret").mkdir(parents=True)
     (folder / "files" / "open.txt").write_text("open\n")
     (folder / "files" / "key.pem").write_text("CANARYpem\n")
+    (folder / "files" / "hidden").mkdir()
+    (folder / "files" / "hidden" / "h.bin").write_text("CANARYhidden\n")
     (folder / "files" / "secret" / "s.txt").write_text("CANARYfile\n")
     parts = [sqlite_provider("shop", folder / "shop.db"), volume("files", folder / "files"), POLICY]
     body = "\n".join([*parts, role("dev", *GRANTS)])

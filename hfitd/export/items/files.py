@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from hfitd.errors import ExportRefused, NotFound, PathRefused
+from hfitd.export.files import require_folder
 from hfitd.export.items.interface import Built, Checked, Member, PlanScope, RunScope, TablePlan
 from hfitd.export.sources import SourceKey, Sources
 from hfitd.export.template.model import Export, VolumeFile, VolumeFiles
@@ -80,6 +81,8 @@ class FilesStep:
                             resource=self.export.key,
                         )
                     members.append(copy_file(volume, entry.path, f"{self.export.key}/{entry.path}"))
+            if not members:
+                require_folder(scope.sources, scope.actor, Action.FILES_READ, self.volume, query.folder)
         except NotFound as error:
             raise ExportRefused(resource=self.export.key) from error
         return tuple(members)

@@ -58,7 +58,7 @@ async def download_file(request: web.Request) -> web.StreamResponse:
     else:
         path = await find_best(door.sources(), actor(request), volume, _query(request))
     if not door.sources().policy.may(actor(request), Action.FILES_READ, f"{volume}/{path}"):
-        raise NotFound("There is no such file.", resource=path)
+        raise NotFound("There is no such file in this volume.", resource=volume)
     async with door.sources().volumes[volume].open(path) as file:
         etag = f'"{file.etag}"'
         headers = {
