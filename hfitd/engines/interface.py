@@ -116,6 +116,7 @@ class Wanted:
     type_name: str
     kind: Kind
     operator: str = ""
+    collation: str = ""  # of the target, as the catalogue names it
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ class MysqlDialect:
         return 20_000 // width
 
     def among(self, wanted: Sequence[Wanted], rows: Sequence[Row]) -> Sql:
-        """One list of literals: ranges of an index, or on MariaDB, from 1,000 rows on, a join with them."""
+        """One list of literals, which is ranges of an index."""
         targets = join(", ", (item.target for item in wanted))
         left = targets if len(wanted) == 1 else text("(") + targets + text(")")
         return left + text(" IN (") + join(",", (_row(wanted, row) for row in rows)) + text(")")
@@ -144,8 +144,18 @@ def _value(cell: str | None, item: Wanted) -> Sql:
 
 
 def _row(wanted: Sequence[Wanted], row: Row) -> Sql:
-    values = join(",", (_value(cell, item) for item, cell in zip(wanted, row, strict=True)))
-    return values if len(wanted) == 1 else text("(") + values + text(")")
+    values = [_value(cell, item) for item, cell in zip(wanted, row, strict=True)]
+    if len(wanted) == 1:
+        return values[0]
+    # Inside a row MariaDB does not convert a literal to the column's character set and finds nothing.
+    return text("(") + join(",", map(_in_charset, values, wanted)) + text(")")
+
+
+def _in_charset(value: Sql, item: Wanted) -> Sql:
+    charset = item.collation.partition("_")[0]
+    if item.kind is not Kind.TEXT or charset in ("", "utf8mb4", "binary", "uca1400") or not charset.isalnum():
+        return value
+    return text("CONVERT(") + value + text(f" USING {charset})")
 
 
 def _in_plane(letter: str) -> bool:

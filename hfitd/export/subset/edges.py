@@ -25,6 +25,7 @@ class Term:
     type_name: str
     kind: Kind
     operator: str = ""
+    collation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ class Edge:
             type_name, kind = ("bigint", Kind.INTEGER) if target is self.parent else ("text", Kind.TEXT)
             return tuple(Wanted(term.sql, type_name, kind) for term in target.terms)
         pairs = zip(source.terms, target.terms, strict=True)
-        return tuple(Wanted(there.sql, here.type_name, here.kind, there.operator) for here, there in pairs)
+        return tuple(
+            Wanted(there.sql, here.type_name, here.kind, there.operator, there.collation) for here, there in pairs
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def identify(relation: Relation, dialect: Dialect) -> Identity:
     for key in sorted(relation.table.keys, key=lambda key: not key.primary):
         columns = [visible[name] for name in key.columns if name in visible]
         if not key.nullable and len(columns) == len(key.columns) and dialect.keys_compare(columns):
-            wanted = (Wanted(_name(dialect, c), c.type_name, c.kind) for c in columns)
+            wanted = (Wanted(_name(dialect, c), c.type_name, c.kind, collation=c.collation or "") for c in columns)
             return Identity(tuple(wanted), key.columns)
     wanted_row = dialect.row_identity(relation.table, list(visible.values()))
     if relation.table.kind == "table" and dialect.name == "postgresql":
@@ -144,7 +147,7 @@ def _side(
 
 def column_term(dialect: Dialect, column: Column, operator: str = "") -> Term:
     """A column as it is stored."""
-    return Term(_name(dialect, column), column.type_name, column.kind, operator)
+    return Term(_name(dialect, column), column.type_name, column.kind, operator, column.collation or "")
 
 
 def _name(dialect: Dialect, column: Column) -> Sql:

@@ -1,0 +1,34 @@
+"""Many keys of every sort of text: what the engine calls equal is found, whatever list it makes of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.live.databases import run_sql
+from tests.live.servers import Server
+from tests.support.subset_worlds import server_provider, subset_world
+
+COLLATIONS = ("latin1 COLLATE latin1_swedish_ci", "utf8mb4 COLLATE utf8mb4_bin", "utf8mb4 COLLATE utf8mb4_general_ci")
+ROWS = 3000
+
+
+@pytest.mark.parametrize("collation", COLLATIONS)
+async def test_thousands_of_text_keys_find_their_rows_on_mariadb(
+    mariadb_server: Server, mariadb_database: str, collation: str
+) -> None:
+    script = f"""
+    CREATE TABLE parent (a varchar(40) CHARACTER SET {collation}, b int, v text, PRIMARY KEY (a, b));
+    CREATE TABLE child (id int PRIMARY KEY, a varchar(40) CHARACTER SET {collation}, b int,
+        FOREIGN KEY (a, b) REFERENCES parent (a, b));
+    INSERT INTO parent SELECT CONCAT('Käse ', seq), seq % 7, 'x' FROM seq_1_to_{ROWS};
+    INSERT INTO child SELECT seq, {{}}, seq % 7 FROM seq_1_to_{ROWS};
+    """
+    own = "CONCAT('Käse ', seq)" if collation.endswith("_bin") else "UPPER(CONCAT('Käse ', seq))"
+    run_sql(mariadb_server, script.format(own), mariadb_database)
+    async with subset_world(server_provider(mariadb_server, mariadb_database)) as world:
+        up = await world.run(("child", ""), children="none")
+        down = await world.run(("parent", ""), children="all")
+    for result in (up, down):
+        assert result.rows == {f"{mariadb_database}.parent": ROWS, f"{mariadb_database}.child": ROWS}
+        assert result.detail("dangling") == []
+        assert result.asked["batches"] <= 30
