@@ -26,7 +26,8 @@ exports:
       limits: {max_rows: 1000}
   my_schema.sql: {type: dbcreate, data: {dbms: shop_my, tablelist: [sakila]}}
   my_case.sql: {type: subset, provider: shop_my, roots: [{table: rental, where: "rental_id = ${rental_id}"}]}
-  music.sql: {type: subset, provider: music, roots: [{table: Invoice, where: "InvoiceId = ${rental_id}"}], children: all}
+  music.sql: {type: subset, provider: music, children: all,
+    roots: [{table: Invoice, where: "InvoiceId = ${rental_id}"}]}
 """
 
 
@@ -36,8 +37,8 @@ def package(world: World) -> Path:
     work = world.dev.folder / "subset"
     work.mkdir()
     (work / "rental.yaml").write_text(SUBSET)
-    for arguments in (("login",), ("pkg-tmpl", "create", "rental.yaml"), ("pkg-download", "rental-case", "rental_id=1")):
-        done = world.daemon.hfit(world.dev, *arguments, cwd=work)
+    for words in ("login", "pkg-tmpl create rental.yaml", "pkg-download rental-case rental_id=1"):
+        done = world.daemon.hfit(world.dev, *words.split(), cwd=work)
         assert done.code == 0, done.err
     return work / "rental-1"
 
@@ -79,7 +80,8 @@ def test_the_subset_loads_with_psql_after_the_packages_own_schema(package: Path,
         for member in ("pg_schema.sql", "pg_case.sql"):
             run_sql(server, (package / member).read_bytes(), name)
         assert run_sql(server, "SELECT count(*) FROM rental", name) == "1\n"
-        assert run_sql(server, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated", name) == "0\n"
+        unproved = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated"
+        assert run_sql(server, unproved, name) == "0\n"
 
 
 def test_the_subset_loads_with_the_mariadb_client_after_the_packages_own_schema(package: Path, world: World) -> None:

@@ -575,7 +575,8 @@ async def test_rows_are_found_by_several_values_together(world: World) -> None:
 
 
 async def test_text_that_breaks_quoting_finds_its_own_row_and_no_other(world: World) -> None:
-    rows: list[tuple[str | None, ...]] = [("O'Hara, \"Bob\"",), ("tab\tnew\nline\rback\\slash",), ("",), ("Zoë 李雷 🙂",)]
+    names = ("O'Hara, \"Bob\"", "tab\tnew\nline\rback\\slash", "", "Zoë 李雷 🙂")
+    rows: list[tuple[str | None, ...]] = [(name,) for name in names]
     numbered, _ = await found(world, "customer", "id", ("name",), rows)
     assert numbered == [("0", "2"), ("1", "3"), ("2", "4"), ("3", "5")]
 

@@ -88,8 +88,9 @@ async def assert_closures(provider: ProviderConfig, closures: list[Any], names: 
         for closure in closures:
             children = CHILDREN[closure["mode"]]
             result = await world.run((closure["root"].rpartition(".")[2], closure["where"]), children=children)
-            expected = {names.format(t.rpartition(".")[2]) if names != "{}" else t: n for t, n in closure["rows"].items()}
-            assert result.rows == expected, closure
+            rows = closure["rows"].items()
+            spelt = {names.format(t.rpartition(".")[2]) if names != "{}" else t: n for t, n in rows}
+            assert result.rows == spelt, closure
 
 
 async def test_subsets_of_chinook_on_postgresql_are_the_published_ones(

@@ -36,7 +36,8 @@ async def test_children_by_a_polymorphic_key_are_those_of_that_type_only(nasty: 
     virtual = await nasty.run(("nasty.order", "id = 1000"), children=("nasty.comment",), virtual_keys=POLYMORPHIC)
     assert "nasty.comment" not in plain.rows
     assert virtual.keys["nasty.comment"] == [("1",)]
-    other = await nasty.run(("nasty.customer", "customer_id = 12"), children=("nasty.comment",), virtual_keys=POLYMORPHIC)
+    root = ("nasty.customer", "customer_id = 12")
+    other = await nasty.run(root, children=("nasty.comment",), virtual_keys=POLYMORPHIC)
     assert other.keys["nasty.comment"] == [("4",)]
 
 
@@ -102,7 +103,9 @@ def test_a_place_is_a_column_and_a_path(written: str, place: Place) -> None:
     assert read_place(written) == place
 
 
-@pytest.mark.parametrize("written", ["->>'a'", "t.c->>", "t.c->>a", "t.c->>'a' || 'b'", "t.c->>'a\"b'", "t.c->>'a'; --"])
+@pytest.mark.parametrize(
+    "written", ["->>'a'", "t.c->>", "t.c->>a", "t.c->>'a' || 'b'", "t.c->>'a\"b'", "t.c->>'a'; --"]
+)
 def test_a_place_that_is_more_than_that_is_refused(written: str) -> None:
-    with pytest.raises(ValueError, match="names no column|JSON path"):
+    with pytest.raises(ValueError, match=r"names no column|JSON path"):
         read_place(written)

@@ -1,4 +1,4 @@
-"""Limits refuse, naming the table; what is left out on request is in the manifest. Few statements, whatever the rows."""
+"""Limits refuse, naming the table; what is left out on request is in the manifest. Few statements for many rows."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ from tests.support.subset_worlds import SubsetWorld, server_provider, subset_wor
 OWNER = "hfit_subset_owner"
 EMPTY = """
 SELECT format('TRUNCATE %s RESTART IDENTITY', string_agg(c.oid::regclass::text, ', ')) FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^(pg_|information)' \\gexec
+JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^(pg_|information)'
+\\gexec
 """
 STATE = """
 SELECT conrelid::regclass, conname, condeferrable, condeferred, convalidated FROM pg_constraint WHERE contype = 'f'
@@ -27,7 +28,8 @@ ORDER BY conrelid::regclass::text, 2;
 SELECT tgrelid::regclass, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgrelid::regclass::text, 2;
 """
 REFERENCES = """
-SELECT format('SELECT count(*) FROM ONLY %s c WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)', k.conrelid::regclass,
+SELECT format('SELECT count(*) FROM ONLY %s c WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)',
+    k.conrelid::regclass,
     string_agg(format('c.%I IS NOT NULL', a.attname), ' AND '), k.confrelid::regclass,
     string_agg(format('p.%I OPERATOR(%I.=) c.%I', b.attname, n.nspname, a.attname), ' AND '))
 FROM pg_constraint k CROSS JOIN unnest(k.conkey, k.confkey, k.conpfeqop) AS u (here, there, operator)
@@ -184,7 +186,8 @@ async def test_a_subset_loads_into_sqlite_and_every_reference_holds(chinook_sqli
     async with subset_world(provider) as world:
         result = await world.run(("Customer", "CustomerId = 1"))
     source, target = sqlite3.connect(chinook_sqlite), sqlite3.connect(tmp_path / "target.db")
-    for (statement,) in source.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'"):
+    made = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'"
+    for (statement,) in source.execute(made):
         target.execute(statement)
     target.executescript(result.script.decode())
     assert target.execute("PRAGMA foreign_key_check").fetchall() == []
