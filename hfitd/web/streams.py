@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import quote
 
@@ -11,8 +12,12 @@ from aiohttp import web
 
 from hfitd.web.context import BEGAN, SENT
 from hfitd.web.ranges import Span
+from hfitd.web.sendfile import can_send_file, send_file
 
-CHUNK = 256 * 1024
+CHUNK = 128 * 1024
+MAX_CHUNK = 1024 * 1024
+KEEPS_UP_SECONDS = 0.02  # a piece that took longer to leave is followed by a small one
+SMALL = 64 * 1024  # less than this is not worth descriptors of its own
 
 
 def attachment(name: str) -> str:
@@ -33,10 +38,15 @@ async def begin(
     return response
 
 
-async def finish(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    """End the response. A client that has everything may leave at once; that is no abort."""
+async def finish(
+    request: web.Request, response: web.StreamResponse, sent: int | None = None
+) -> web.StreamResponse:
+    """End the response. A client that has everything may leave at once; that is no abort.
+
+    ``sent`` is the size of a body that went past the response.
+    """
     await response.write_eof()
-    request[SENT] = (response.status, response.body_length)
+    request[SENT] = (response.status, response.body_length if sent is None else sent)
     return response
 
 
@@ -53,19 +63,33 @@ async def send_chunks(
 async def send_span(
     request: web.Request, descriptor: int, span: Span, headers: Mapping[str, str]
 ) -> web.StreamResponse:
-    """Part of a finished file."""
+    """Part of a finished file: by ``sendfile`` where the connection allows it, else in pieces that grow while the
+    client keeps up, so that a slow one costs little memory."""
     head = {**headers, "Accept-Ranges": "bytes"}
     if span.partial:
         head["Content-Range"] = span.content_range
+    transport = request.transport
+    if transport is None:
+        raise ConnectionResetError("the client has left")
+    plain = transport.get_extra_info("ssl_object") is None
+    if plain:  # a write returns when everything has left, see ``can_send_file``; asyncio's TLS would wait for ever
+        transport.set_write_buffer_limits(0)
     response = await begin(request, 206 if span.partial else 200, head, span.stop - span.start)
-    position = span.start
+    position, size = span.start, CHUNK
     while position < span.stop:
-        data = await asyncio.to_thread(os.pread, descriptor, min(CHUNK, span.stop - position), position)
+        if span.stop - position > SMALL and can_send_file(transport):
+            await send_file(transport, descriptor, position, span.stop)
+            break
+        data = await asyncio.to_thread(os.pread, descriptor, min(size, span.stop - position), position)
         if not data:
             raise ConnectionResetError("the file became shorter")
+        began = time.monotonic()
         await response.write(data)
         position += len(data)
-    return await finish(request, response)
+        size = min(2 * size, MAX_CHUNK) if time.monotonic() - began < KEEPS_UP_SECONDS else CHUNK
+    if plain:
+        transport.set_write_buffer_limits()
+    return await finish(request, response, span.stop - span.start)
 
 
 def head_response(headers: Mapping[str, str], length: int | None = None, status: int = 200) -> web.Response:

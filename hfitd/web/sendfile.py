@@ -1,0 +1,114 @@
+"""Sending a file without copying it through Python: ``os.sendfile`` in a thread, never on the event loop.
+
+1. A stint of the thread ends after ``STINT`` bytes, so that many readers share few threads; and as soon as the client
+   does not take more for ``PATIENCE_MS``, so that a slow one holds no thread: the loop waits for its socket.
+2. The thread has descriptors of its own. They are closed when it has returned, also when the request is cancelled
+   before that: a number that was closed early could by then be another file.
+3. Nothing may wait in the transport's buffer when it begins, or bytes would overtake one another: the caller looks.
+4. A file that became shorter ends the connection; what was announced cannot be sent.
+
+Linux and other systems with ``os.sendfile``; TLS connections have to be written to by their transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import socket
+import threading
+from collections.abc import Sequence
+
+BLOCK = 1 << 20
+STINT = 8 << 20
+PATIENCE_MS = 2
+UNSENT_BYTES = 256 * 1024  # in the kernel, per connection; without a limit it keeps up to 4 MiB for a slow reader
+_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+
+
+def can_send_file(transport: asyncio.Transport) -> bool:
+    """Whether the connection takes bytes past its transport: plain TCP with nothing waiting (3)."""
+    plain = transport.get_extra_info("ssl_object") is None and hasattr(os, "sendfile")
+    return plain and not transport.is_closing() and transport.get_write_buffer_size() == 0
+
+
+async def send_file(transport: asyncio.Transport, descriptor: int, start: int, stop: int) -> None:
+    """Send the bytes from ``start`` to ``stop``; ConnectionError when the client leaves or the file is too short."""
+    connection = transport.get_extra_info("socket")
+    if _NOTSENT_LOWAT is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
+    stint = _Stint(os.dup(connection.fileno()), os.dup(descriptor))
+    loop = asyncio.get_running_loop()
+    running: asyncio.Future[int] | None = None
+    try:
+        position = start
+        while position < stop:
+            running = loop.run_in_executor(None, stint.push, position, min(stop, position + STINT))
+            position = await asyncio.shield(running)
+            if transport.is_closing():
+                raise ConnectionResetError("the connection was closed")
+            if position < stop and stint.slow:
+                await _wait_writable(loop, stint.out)  # 1
+    finally:
+        stint.leave(running)  # 2
+
+
+class _Stint:
+    """What the thread works with. ``slow`` says why the last stint ended."""
+
+    def __init__(self, out: int, source: int) -> None:
+        self.out = out
+        self.slow = False
+        self._source = source
+        self._left = threading.Event()
+
+    def push(self, position: int, stop: int) -> int:
+        """Send until ``stop``, until the client is slow, or until the request has gone; where it stopped."""
+        self.slow = False
+        while position < stop and not self._left.is_set():
+            try:
+                sent = os.sendfile(self.out, self._source, position, min(BLOCK, stop - position))
+            except BlockingIOError:
+                if not _writable_soon(self.out):  # 1
+                    self.slow = True
+                    return position
+                continue
+            if not sent:
+                raise ConnectionResetError("the file became shorter")  # 4
+            position += sent
+        return position
+
+    def leave(self, running: asyncio.Future[int] | None) -> None:
+        """Close the descriptors once the thread is done with them (2)."""
+        self._left.set()
+        if running is None or running.done():
+            self._close((running,) if running else ())
+        else:
+            running.add_done_callback(lambda done: self._close((done,)))
+
+    def _close(self, ended: Sequence[asyncio.Future[int]]) -> None:
+        for future in ended:
+            if not future.cancelled():
+                future.exception()  # nobody else looks at it any more
+        os.close(self.out)
+        os.close(self._source)
+
+
+def _writable_soon(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(PATIENCE_MS))
+
+
+async def _wait_writable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
+    writable = loop.create_future()
+
+    def tell() -> None:
+        if not writable.done():
+            writable.set_result(None)
+
+    loop.add_writer(descriptor, tell)
+    try:
+        await writable
+    finally:
+        loop.remove_writer(descriptor)
