@@ -2,14 +2,17 @@
 # make test         the whole suite against real PostgreSQL, MariaDB and Redis servers on free ports
 # make test-mysql   what has to hold on a real MySQL too (fetches one from the distribution's newest suite)
 # make lint         ruff and mypy --strict
-# make docs         the generated parts of docs/
+# make bench        what this costs beside pg_dump, mariadb-dump, nginx and curl: benchmarks/results.md
+# make bench-quick  the same on small data, in under five minutes
+# make docs         the generated parts of docs/, and all of it as a site in site/
 
 PYTHON ?= python3
 VENV := .venv
+DOCS_VENV := build/docs-venv
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-mysql lint docs clean
+.PHONY: help demo test test-mysql lint bench bench-quick docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -42,8 +45,19 @@ lint: $(VENV)/test-installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-docs: $(VENV)/test-installed
+bench bench-quick: $(VENV)/test-installed
+	@sh tests/support/prepare.sh peers
+	$(VENV)/bin/python -m benchmarks $(if $(filter bench-quick,$@),--quick) $(BENCH)
+
+$(DOCS_VENV)/installed: setup.cfg setup.py | $(VENV)/bin/python
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install -q -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/test-installed $(DOCS_VENV)/installed
 	$(VENV)/bin/python -m tests.support.reference
+	$(VENV)/bin/python -m tests.support.site build/pages
+	$(DOCS_VENV)/bin/mkdocs build --quiet --strict
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

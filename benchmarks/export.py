@@ -88,7 +88,7 @@ def hashed_columns(stage: Stage) -> Result:
 
 
 def ndjson_rows(stage: Stage) -> Result:
-    """The rows of `orders` streamed by `curl` as NDJSON beside `psql -c "COPY (SELECT row_to_json(o) ...) TO STDOUT"`."""
+    """The rows of `orders` streamed by `curl` as NDJSON beside `psql` and its COPY of `row_to_json`."""
     url = stage.url(f"/db/shop_pg/{data.DATABASE}/public.orders/rows")
     argv = ["curl", "-sS", "--fail", "-H", stage.bearer(), url]
     target = stage.work / "rows"
@@ -140,10 +140,7 @@ def _restore(stage: Stage, kind: str) -> Result:
             peer = f"psql -Xq -v ON_ERROR_STOP=1 -1 -f {folder}/orders.sql {database}"
         else:
             peer = f"mariadb {stage.mariadb_options()} {database} < {folder}/orders.sql"
-        argv = [
-            BIN / "hfit", "load", folder, "--target", server.url(database), "--mode", "data", "--yes-this-host",
-            server.host,
-        ]  # fmt: skip
+        argv = [BIN / "hfit", "load", folder, "--into", server.url(database), "--mode", "data"]
 
         def emptied(action: str) -> Reading:
             run_sql(server, "TRUNCATE TABLE orders;", database)
@@ -206,7 +203,7 @@ COPY (SELECT * FROM shipment WHERE line IN (SELECT id FROM li)) TO STDOUT;
 
 
 def subset(stage: Stage) -> Result:
-    """A `subset` of 1,000 buyers with all children and parents over eight tables beside the same rows by hand in SQL."""
+    """A `subset` of 1,000 buyers with all children and parents over eight tables beside the same rows by hand."""
     path = stage.folder / "subset.yaml"
     path.write_text(SUBSET)
     made = stage.gateway.hfit(stage.person, "pkg-tmpl", "create", path)

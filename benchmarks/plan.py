@@ -31,8 +31,8 @@ class Sizes:
 
 
 QUICK = Sizes(
-    rounds=3, rows=60_000, tables=20, table_rows=2_000, file_bytes=256 << 20, files=50_000, slow_readers=200,
-    seconds=3.0, curve=(1_000, 10_000, 60_000), clients=(1, 10, 100),
+    rounds=2, rows=100_000, tables=20, table_rows=2_000, file_bytes=256 << 20, files=50_000, slow_readers=200,
+    seconds=2.0, curve=(1_000, 10_000, 100_000), clients=(1, 10, 100),
 )  # fmt: skip
 FULL = Sizes(
     rounds=5, rows=1_200_000, tables=20, table_rows=20_000, file_bytes=2 << 30, files=1_000_000, slow_readers=1_000,

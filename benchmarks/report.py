@@ -39,8 +39,8 @@ def _machine() -> list[str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     lines = [
         f"- {os.cpu_count()} CPUs ({platform.machine()}), {memory:.0f} GiB of memory, Linux {platform.release()}",
-        f"- Python {platform.python_version()}, aiohttp {version('aiohttp')}, asyncpg {version('asyncpg')}, "
-        f"aiomysql {version('aiomysql')}, isal {version('isal')}",
+        (f"- Python {platform.python_version()}, aiohttp {version('aiohttp')}, asyncpg {version('asyncpg')}, "
+        f"aiomysql {version('aiomysql')}, isal {version('isal')}"),
     ]
     return lines + [f"- {name}: `{_tool(argv)}`" for name, argv in TOOLS.items()]
 
@@ -100,8 +100,8 @@ def _details(row: Row) -> list[str]:
     lines += [f"{figure}. Load average of the machine at the start: {row.load:.1f}.", ""]
     if row.result.note:
         lines += [f"Note: {row.result.note}.", ""]
-    head = f"| side | median, {row.result.unit} | least - most | wall s | client CPU s | hfitd CPU s | peer/database CPU s "
-    lines += [head + "| client RSS MiB | hfitd RSS MiB |", "|" + " --- |" * 9]
+    head = f"| side | median, {row.result.unit} | least - most | wall s | client CPU s | hfitd CPU s "
+    lines += [head + "| peer/database CPU s | client RSS MiB | hfitd RSS MiB |", "|" + " --- |" * 9]
     lines += [_side(name, series) for name, series in row.result.series.items()]
     sizes = {name: series.median("size") for name, series in row.result.series.items() if series.median("size")}
     if sizes:
@@ -118,7 +118,7 @@ def write_report(folder: Path, rows: Sequence[Row], curves: Curves, sizes: Sizes
             for row in ran]  # fmt: skip
     (charts / "goals.svg").write_text(draw_bars(bars), "utf-8")
     load = [row.load for row in rows]
-    lines = ["# Results", "", "Written by `make bench` or `make bench-quick`; only ratios within one run mean anything."]
+    lines = ["# Results", "", "Written by `make bench` or `make bench-quick`; only ratios of one run mean anything."]
     lines += ["", _sizes(sizes) + "."]
     lines += [f"Load average of the machine before each row: {min(load):.1f} to {max(load):.1f}. {remark}".rstrip()]
     lines += ["", *_machine(), "", "## Against the goals", "", *_table(rows), ""]

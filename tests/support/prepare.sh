@@ -3,6 +3,7 @@
 #
 #   prepare.sh venv PYTHON    Python 3.11 or newer that can make a virtual environment
 #   prepare.sh servers        the servers and clients that the tests start
+#   prepare.sh peers          the programs that the benchmarks compare with
 #
 # Root installs what is missing from the distribution. Anybody else gets one line that names the packages, and 1.
 set -eu
@@ -51,6 +52,17 @@ look_for_servers() {
     found systemd-analyze || need systemd
 }
 
+look_for_peers() {
+    look_for_servers
+    in_folder "${HFIT_TEST_MYSQL_BIN:-}" mariadb-dump || need mariadb-client
+    found nginx /usr/sbin || need nginx-light
+    for tool in wrk zstd curl openssl git; do
+        found $tool || need $tool
+    done
+    found gzip || need gzip
+    found find || need findutils
+}
+
 look_for_venv() {
     missing=""
     command -v "$python" >/dev/null 2>&1 || need python3
@@ -82,7 +94,8 @@ install_packages() {
 case "${1:-}" in
     venv) python=${2:-python3} look=look_for_venv ;;
     servers) look=look_for_servers ;;
-    *) echo "usage: prepare.sh venv PYTHON | servers" >&2 && exit 2 ;;
+    peers) look=look_for_peers ;;
+    *) echo "usage: prepare.sh venv PYTHON | servers | peers" >&2 && exit 2 ;;
 esac
 
 $look

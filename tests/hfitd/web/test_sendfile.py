@@ -1,0 +1,113 @@
+"""Files past the transport: every byte arrives once and in order, also at readers that dawdle or leave."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import random
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from hfitd.web.sendfile import can_send_file, send_file
+
+SIZE = 24 << 20
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("large") / "file"
+    path.write_bytes(random.Random(1).randbytes(SIZE))
+    return path
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[asyncio.StreamWriter, socket.socket]]:
+    """A server's side of a connection, and the client's socket."""
+    arrived: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
+    server = await asyncio.start_server(lambda _, writer: arrived.set_result(writer), "127.0.0.1", 0)
+    client = socket.create_connection(server.sockets[0].getsockname())
+    client.setblocking(False)
+    writer = await arrived
+    try:
+        yield writer, client
+    finally:
+        client.close()
+        writer.close()
+        server.close()
+
+
+def descriptors() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))
+
+
+async def take(client: socket.socket, count: int, piece: int) -> bytes:
+    taken = bytearray()
+    while len(taken) < count:
+        data = await asyncio.get_running_loop().sock_recv(client, min(piece, count - len(taken)))
+        assert data
+        taken += data
+    return bytes(taken)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, SIZE), (12_345, SIZE - 678)])
+async def test_a_reader_gets_exactly_the_bytes_asked_for(large: Path, start: int, stop: int) -> None:
+    descriptor = os.open(large, os.O_RDONLY)
+    async with connected() as (writer, client):
+        assert can_send_file(writer.transport)
+        sending = asyncio.create_task(send_file(writer.transport, descriptor, start, stop))
+        got = await take(client, stop - start, 100_000)
+        await sending
+    os.close(descriptor)
+    assert hashlib.sha256(got).digest() == hashlib.sha256(large.read_bytes()[start:stop]).digest()
+
+
+async def test_a_reader_that_takes_nothing_holds_no_thread(large: Path) -> None:
+    descriptor = os.open(large, os.O_RDONLY)
+    async with connected() as (writer, client):
+        sending = asyncio.create_task(send_file(writer.transport, descriptor, 0, SIZE))
+        await asyncio.gather(*(asyncio.to_thread(os.getpid) for _ in range(100)))
+        assert not sending.done()
+        got = await take(client, SIZE, 1 << 20)
+        await sending
+    os.close(descriptor)
+    assert got == large.read_bytes()
+
+
+async def test_a_cancelled_download_closes_its_descriptors(large: Path) -> None:
+    descriptor = os.open(large, os.O_RDONLY)
+    async with connected() as (writer, _):
+        before = descriptors()
+        sending = asyncio.create_task(send_file(writer.transport, descriptor, 0, SIZE))
+        await asyncio.sleep(0.01)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        while descriptors() - before:
+            await asyncio.sleep(0.01)
+    os.close(descriptor)
+
+
+async def test_a_client_that_leaves_is_a_broken_connection(large: Path) -> None:
+    descriptor = os.open(large, os.O_RDONLY)
+    async with connected() as (writer, client):
+        sending = asyncio.create_task(send_file(writer.transport, descriptor, 0, SIZE))
+        await take(client, 1000, 1000)
+        client.close()
+        with pytest.raises(ConnectionError):
+            await sending
+    os.close(descriptor)
+
+
+async def test_a_file_that_became_shorter_breaks_the_connection(tmp_path: Path) -> None:
+    path = tmp_path / "short"
+    path.write_bytes(b"short")
+    descriptor = os.open(path, os.O_RDONLY)
+    async with connected() as (writer, _):
+        with pytest.raises(ConnectionError, match="shorter"):
+            await send_file(writer.transport, descriptor, 0, 1000)
+    os.close(descriptor)
