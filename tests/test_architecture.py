@@ -39,7 +39,10 @@ ROOMS = {
 }
 
 # An import inside a function is for a start-up that must not pay for every command, and for the extras of a release.
-LAZY = ("hfit", "hfit.cli", "hfit.client", "hfit.commands", "hfit.gateway", "hfit.pytest_plugin", "hfitd.cli", "hfitd.cli_admin")
+LAZY = (
+    *("hfit", "hfit.cli", "hfit.client", "hfit.commands", "hfit.gateway", "hfit.pytest_plugin"),
+    *("hfitd.cli", "hfitd.cli_admin"),
+)
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "service", "misc"}
 
 

@@ -76,6 +76,9 @@ _BY_NUMBER: dict[int, tuple[type[HfitError], str]] = {
     1927: (DbUnavailable, _STOPPED),  # KILL
     1969: (QueryTimeout, _SLOW),  # MariaDB: max_statement_time
     3024: (QueryTimeout, _SLOW),  # MySQL: max_execution_time
+    1115: (SqlRefused, _REFUSED),  # unknown character set
+    1253: (SqlRefused, _REFUSED),  # the collation is not one of the character set
+    1273: (SqlRefused, _REFUSED),  # unknown collation
     1054: (SchemaChanged, _CHANGED),
     1146: (SchemaChanged, _CHANGED),
     1176: (SchemaChanged, _CHANGED),
