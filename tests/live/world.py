@@ -16,6 +16,8 @@ MASK_KEY = "a mask key for tests only, 32 or more"
 SLOW = """
 CREATE TABLE quick (id integer PRIMARY KEY, filler text);
 INSERT INTO quick SELECT i, left(repeat(md5(i::text), 40), 1000) FROM generate_series(1, 3000) i;
+CREATE TABLE wide (id integer PRIMARY KEY, filler text);
+INSERT INTO wide SELECT i, repeat(md5(i::text), 31) FROM generate_series(1, 12000) i;
 CREATE VIEW slow_short AS SELECT i AS id, pg_sleep(0.02)::text AS pause FROM generate_series(1, 100) i;
 CREATE VIEW slow_long AS SELECT i AS id, pg_sleep(0.05)::text AS pause FROM generate_series(1, 1200) i;
 """

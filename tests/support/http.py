@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -77,8 +78,12 @@ class Api:
 
 @contextlib.asynccontextmanager
 async def raw_connection(daemon: Daemon) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A plain connection, aborted at the end of the block; its reader takes no more than it is asked for."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port, limit=2048)
+    """A plain connection, aborted at the end of the block; it buffers little more than its reader is asked for."""
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    plain.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", daemon.port))
+    reader, writer = await asyncio.open_connection(sock=plain, limit=2048)
     try:
         yield reader, writer
     finally:
