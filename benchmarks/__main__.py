@@ -31,7 +31,7 @@ def main() -> int:
             rows.append(_measure(benchmark, stage))
             print(summary(rows[-1:]), flush=True)
         curves = {} if options.only else _curves(stage)
-    if not options.only or options.out != HERE:
+    if not options.only or options.out.resolve() != HERE:
         print(write_report(options.out, rows, curves, sizes, options.remark))
     return 0
 

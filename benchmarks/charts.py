@@ -26,7 +26,8 @@ class Bar:
 
 def _svg(height: float, parts: Sequence[str]) -> str:
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:g}" font-family="sans-serif"'
-    return "\n".join([f'{head} font-size="12">', '<rect width="100%" height="100%" fill="#fff"/>', *parts, "</svg>", ""])
+    paper = '<rect width="100%" height="100%" fill="#fff"/>'
+    return "\n".join([f'{head} font-size="12">', paper, *parts, "</svg>", ""])
 
 
 def _text(x: float, y: float, words: str, anchor: str = "start", fill: str = TEXT) -> str:

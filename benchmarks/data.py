@@ -34,9 +34,9 @@ FROM (SELECT i, md5((i + {seed})::text) h FROM generate_series(1, {rows}) i) s;
 _MY_ORDERS = r"""
 CREATE TABLE orders (
   id bigint PRIMARY KEY, customer integer NOT NULL, code char(8) NOT NULL, number varchar(20) NOT NULL,
-  total decimal(12,2) NOT NULL, email varchar(80) NOT NULL, full_name varchar(80) NOT NULL, phone varchar(20), note text,
-  created datetime NOT NULL, changed datetime, document longtext, picture varbinary(32), paid tinyint NOT NULL,
-  weight double
+  total decimal(12,2) NOT NULL, email varchar(80) NOT NULL, full_name varchar(80) NOT NULL, phone varchar(20),
+  note text, created datetime NOT NULL, changed datetime, document longtext, picture varbinary(32),
+  paid tinyint NOT NULL, weight double
 ) ENGINE=InnoDB;
 INSERT INTO orders SELECT seq, 1 + (seq * 7919) % 5000, left(md5(seq + {seed}), 8), concat('N-', seq),
   (seq % 100000) / 7.0, concat('user', seq % 5000, '@example.org'),
