@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hfitd.errors import NotFound, PrepareNoRow
+from hfitd.errors import ExportRefused, NotFound, PrepareNoRow
 from hfitd.export.files import find_best
 from hfitd.export.items.interface import RunScope
 from hfitd.export.items.tables import check_select
@@ -82,7 +82,10 @@ async def resolve_variables(plan: Plan, parameters: Sequence[Parameter], scope: 
 async def _ask_database(
     step: QueryStep, planned: PlannedQuery, values: Mapping[str, str | None], scope: RunScope
 ) -> str | None:
-    select = await asyncio.to_thread(planned.query.rewrite, values)
+    try:
+        select = await asyncio.to_thread(planned.query.rewrite, values)
+    except NotFound as error:  # a column; what is not there and what is not granted have one status (ruling 15)
+        raise ExportRefused(resource=f"prepare.{step.variable}") from error
     await check_select(scope, planned.source, select, f"prepare.{step.variable}")
     rows = await scope.opened[planned.source].snapshot.rows(select, 2)
     if len(rows) != 1:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hfitd.access.globs import table_object
 from hfitd.audit.record import AuditRecord
-from hfitd.errors import HfitError, Internal
+from hfitd.errors import HfitError, Internal, ShuttingDown
 from hfitd.export.artifacts import Artifact
 from hfitd.export.items.interface import Step, TablePlan
 from hfitd.export.plan import Plan
@@ -90,7 +90,9 @@ def describe_failure(error: BaseException | None) -> ErrorRaised:
 
 
 def is_unexpected(error: BaseException) -> bool:
-    """Whether a failure is ours or a source's, not a refusal of what was asked."""
+    """Whether a failure is ours or a source's: not a refusal of what was asked, and not a reader who left."""
+    if isinstance(error, ShuttingDown):
+        return False
     return not isinstance(error, HfitError) or error.status >= 500
 
 
