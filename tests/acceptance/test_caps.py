@@ -1,0 +1,80 @@
+"""Results that are too large stop at the cap: nothing is cut off silently, nothing is left, the daemon stays small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.daemon import Daemon, Person, provider, role, running
+from tests.live.databases import run_sql
+from tests.live.servers import Server
+from tests.live.world import EVERYTHING, POLICY
+
+MEGABYTE = 1024 * 1024
+CAPS = """
+[limits]
+package_bytes = "8MB"
+package_rows = 1000
+requests_per_minute = 100000
+"""
+TEMPLATE = """hfitVersion: 1
+templateName: {name}
+packageName: {name}
+exports:
+  rows.{form}: {{type: table-data, data: {{dbms: shop_pg, table: public.{table}}}}}
+"""
+
+
+@pytest.fixture
+def capped(postgres_server: Server, postgres_database: str, tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon with small caps before a database with one huge value, many rows and a few."""
+    run_sql(
+        postgres_server,
+        "create table huge as select 1 as id, repeat('0123456789abcdef', 2 * 1024 * 1024) as value;"
+        "create table many as select g as id, repeat('x', 20) as value from generate_series(1, 5000) g;"
+        "create table few as select g as id from generate_series(1, 10) g;",
+        postgres_database,
+    )
+    body = "\n".join([provider("shop_pg", postgres_server, postgres_database), POLICY, CAPS])
+    with running(Daemon(tmp_path, body + role("developer", *EVERYTHING))) as daemon:
+        yield daemon
+
+
+def peak_bytes(daemon: Daemon) -> int:
+    status = Path(f"/proc/{daemon.pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
+def download(daemon: Daemon, person: Person, table: str, form: str) -> int:
+    name = f"{table}-{form}"
+    template = person.folder / f"{name}.yaml"
+    template.write_text(TEMPLATE.format(name=name, table=table, form=form))
+    created = daemon.hfit(person, "pkg-tmpl", "create", template)
+    assert created.code == 0, created.err
+    return daemon.hfit(person, "pkg-download", name).code
+
+
+def test_s29_o10_a_result_above_the_caps_is_no_package_and_others_are_served(
+    capped: Daemon, postgres_server: Server, postgres_database: str
+) -> None:
+    person = capped.add_person("dev@example.org", "developer")
+    assert capped.hfit(person, "login").code == 0
+    before = peak_bytes(capped)
+    for table, form in (("huge", "ndjson"), ("many", "sql")):
+        assert download(capped, person, table, form) != 0
+        assert not (person.folder / f"{table}-{form}").exists()
+        assert capped.status_of("/health") == 200
+    rows = capped.hfit(person, "rows", "shop_pg", postgres_database, "public.huge")
+    assert rows.code != 0
+    assert len(rows.out) < 8 * MEGABYTE
+    # One value is held whole, about ten times over on its way to JSON; no buffer grows with the table.
+    assert peak_bytes(capped) - before < 15 * 32 * MEGABYTE
+    assert download(capped, person, "few", "sql") == 0
+    assert capped.spool_is_empty()
+    running_queries = "select count(*) from pg_stat_activity where state = 'active' and datname = current_database()"
+    assert run_sql(postgres_server, running_queries, postgres_database).strip() == "1"
+    outcomes = [record.get("code") for record in capped.audit_records()]
+    assert "LIMIT_EXCEEDED" in outcomes or any(r.get("outcome") == "failed" for r in capped.audit_records())
