@@ -307,7 +307,7 @@ def test_who_is_not_logged_in_is_told_so(shop: FakeHfitd, work: Path, home: Path
     (home / ".hfit" / "token").unlink()
     done = run(work, SQLITE)
     assert done.returncode == 1
-    assert done.stdout.count("Next: Run: hfit login") == 3
+    assert done.stdout.count("Next: Run: hfit login") in (3, 6)  # where CI is set, pytest's summary is not shortened
     assert "Traceback" not in done.stdout
     assert shop.requests == []
 
