@@ -123,11 +123,11 @@ class Policy:
         """Whether the actor may do this to that object."""
         return self.decide(actor, Permission(action, object_)).allowed
 
-    def may_enter(self, actor: Actor, action: Action, name: str) -> bool:
-        """Whether some grant of this action reaches into the provider or volume of that name."""
-        word = escape(name)
+    def may_enter(self, actor: Actor, action: Action, *path: str) -> bool:
+        """Whether some grant of this action reaches into a provider, a volume, or a schema of a provider."""
+        words = [escape(name) for name in path]
         return any(
-            grant.action is action and not grant.deny and _reaches(grant, word) for grant in self._grants_of(actor)
+            grant.action is action and not grant.deny and _reaches(grant, words) for grant in self._grants_of(actor)
         )
 
     def visible_tables(
@@ -354,9 +354,14 @@ def _hide_computed(views: list[ColumnView], table: Table, classes: Classes) -> l
         views = [ColumnView(v.column, MaskRule("null")) if v.column.name in found else v for v in views]
 
 
-def _reaches(grant: Grant, name: str) -> bool:
-    first = grant.glob.text.split("/", 1)[0]
-    return "**" in first or compile_glob(first).covers_path(name)
+def _reaches(grant: Grant, names: list[str]) -> bool:
+    """Whether something below the names could be granted; a segment with ``**`` reaches everything below it."""
+    for part, name in zip(grant.glob.text.split("/"), names, strict=False):
+        if "**" in part:
+            return True
+        if not compile_glob(part).covers_path(name):
+            return False
+    return True
 
 
 def _blank(column: Column) -> MaskRule:

@@ -21,9 +21,15 @@ def require_provider(sources: Sources, actor: Actor, provider: str) -> None:
 
 
 async def list_databases(sources: Sources, actor: Actor, provider: str) -> list[str]:
-    """Databases of a provider."""
+    """Databases of a provider of which the actor may see something.
+
+    Grants name schemas. On MySQL a database is one, so its name alone decides; elsewhere a database holds many.
+    """
     require_provider(sources, actor, provider)
-    return await sources.engines[provider].databases()
+    names = await sources.engines[provider].databases()
+    if sources.dialect(provider).name != "mysql":
+        return names
+    return [name for name in names if sources.policy.may_enter(actor, Action.ROWS, provider, name)]
 
 
 async def read_catalog(sources: Sources, actor: Actor, provider: str, database: str) -> Catalog:

@@ -165,6 +165,16 @@ def test_a_provider_or_volume_is_entered_by_any_grant_that_reaches_into_it():
     assert not policy.may_enter(DEV, Action.FILES_READ, "logs")
 
 
+def test_a_schema_is_entered_only_by_a_grant_that_reaches_into_it():
+    policy = policy_of("rows:shop/public/film", "rows:other/**", "rows:third/p*/x")
+    assert policy.may_enter(DEV, Action.ROWS, "shop", "public")
+    assert not policy.may_enter(DEV, Action.ROWS, "shop", "secret")
+    assert policy.may_enter(DEV, Action.ROWS, "other", "anything")
+    assert policy.may_enter(DEV, Action.ROWS, "third", "public")
+    assert not policy.may_enter(DEV, Action.ROWS, "third", "secret")
+    assert policy_of("rows:*").may_enter(DEV, Action.ROWS, "shop", "secret")
+
+
 GRANTS = st.sampled_from(
     [
         "rows:shop/public/*", "rows:shop/public/customer", "rows:shop/public/customer.email", "rows:shop/**", "rows:*",
