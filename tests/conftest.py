@@ -18,7 +18,8 @@ from tests.live.mariadb import mariadb
 from tests.live.mysql9 import fetched_program, mysql9
 from tests.live.postgres import distribution_binaries, postgres, wheel_binaries
 from tests.live.servers import Server
-from tests.live.world import Shop, World, make_slow_database, running_world, small_config
+from tests.live.world import RAW_EMAIL, Shop, World, make_slow_database, running_world, small_config
+from tests.support.canaries import files_with, redis_keys_with
 
 
 @pytest.fixture(scope="session")
@@ -164,9 +165,16 @@ def shop(
 
 @pytest.fixture(scope="session")
 def world(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """``hfitd serve`` with everything, on a Redis of its own, and its people. Leave it as it is."""
-    with redis.redis() as store, running_world(tmp_path_factory.mktemp("world"), shop, redis_store(store)) as running:
+    """``hfitd serve`` with everything, on a Redis of its own, and its people. Leave it as it is.
+
+    The canary sweep of the whole suite: e-mails are masked for everybody here, so whatever the tests did, none stands
+    in a log, the audit, the store, the spool or a package when the last of them has ended.
+    """
+    folder = tmp_path_factory.mktemp("world")
+    with redis.redis() as store, running_world(folder, shop, redis_store(store)) as running:
         yield running
+        assert redis_keys_with(store, RAW_EMAIL) == []
+    assert files_with(folder, RAW_EMAIL) == []
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from tests.live.daemon import Daemon, Person, make_key, provider, role, running,
 from tests.live.databases import run_sql
 from tests.live.servers import Server
 
+RAW_EMAIL = b"@sakilacustomer.org"  # in every e-mail of the sample's customers, and masked for everybody
 MASK_KEY = "a mask key for tests only, 32 or more"
 SLOW = """
 CREATE TABLE quick (id integer PRIMARY KEY, filler text);
