@@ -20,7 +20,7 @@ SHELVES = {
     4: ("access", "engines", "volumes"),
     3: ("masks",),
     2: ("store", "audit", "observe", "config"),
-    1: ("errors", "model", "sql", "version"),
+    1: ("errors", "model", "regex", "sql", "version"),
 }
 
 

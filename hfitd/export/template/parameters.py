@@ -19,8 +19,9 @@ from decimal import Decimal
 from hfitd.errors import ParamInvalid
 from hfitd.export.template.model import ParameterSpec, Template
 from hfitd.export.template.positions import count_positions
-from hfitd.export.template.regex import MAX_TEXT, RegexProblem, compile_regex
 from hfitd.model import Json
+from hfitd.regex.program import RegexProblem
+from hfitd.regex.search import MAX_TEXT, compile_regex
 
 MAX_LENGTH = 10_000
 MAX_ITEMS = 1_000

@@ -27,7 +27,6 @@ from hfitd.export.template.model import (
 )
 from hfitd.export.template.names import find_clashes, key_problem
 from hfitd.export.template.parameters import ValueProblem, canonical
-from hfitd.export.template.regex import RegexProblem, compile_regex
 from hfitd.export.template.schema import (
     HotDataSchema,
     InputSchema,
@@ -39,6 +38,8 @@ from hfitd.export.template.schema import (
 from hfitd.export.template.scope import find_variable_mistakes
 from hfitd.export.template.subsets import subset_problems
 from hfitd.export.template.yaml_text import Document, Pointer, read_yaml
+from hfitd.regex.program import RegexProblem
+from hfitd.regex.search import compile_regex
 
 MAX_REPORTED = 50
 

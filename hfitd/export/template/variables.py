@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from hfitd.errors import ParamInvalid, PathRefused, TemplateInvalid
 from hfitd.export.template.names import component_problem
-from hfitd.export.template.regex import RegexProblem, compile_regex
+from hfitd.regex.program import RegexProblem
+from hfitd.regex.search import compile_regex
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 VARIABLE = re.compile(r"\$\{([^{}]{0,80})\}|\$\{|\$([1-9][0-9]{0,2})(?![0-9])")

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from hfitd.errors import ParamInvalid, PathRefused, TemplateInvalid
 from hfitd.export.template.parse import parse_template
-from hfitd.export.template.regex import RegexProblem, compile_regex
 from hfitd.export.template.variables import (
     expand_component,
     expand_filter,
@@ -20,6 +19,8 @@ from hfitd.export.template.variables import (
     find_variables,
     replace_by_regex,
 )
+from hfitd.regex.program import RegexProblem
+from hfitd.regex.search import compile_regex
 from hfitd.volumes.scan import fnmatch
 
 HEAD = "hfitVersion: 1\ntemplateName: t\n"

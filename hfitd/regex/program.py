@@ -1,10 +1,10 @@
-"""Regular expressions whose time is linear in the text, whatever the pattern (T12).
+"""The language of regular expressions that outsiders and data owners may write, and its translation to a program.
 
 The language: characters, ``.``, classes ``[a-z]`` ``[^…]``, ``\\d \\w \\s`` and their capitals, ``\\`` before a
-punctuation mark, groups ``( )`` and ``(?: )``, ``|``, ``* + ? {m,n}`` with the lazy ``?``, ``^`` and ``$``. There are
-no back-references and no look-around, so a pattern is a set of threads that step through the text together (Thompson's
-construction with Pike's captures); each thread stands at one instruction and no two at the same.
-Bounds: pattern 256 characters, 2000 instructions, 20 groups, text 4096 characters. RegexProblem says what is refused.
+punctuation mark, groups ``( )`` and ``(?: )``, where asked for ``(?P<name> )``, ``|``, ``* + ? {m,n}`` with the lazy
+``?``, ``^`` and ``$``. There are no back-references and no look-around, so a pattern is a set of threads that step
+through the text together (Thompson's construction).
+Bounds: pattern 256 characters (1024 with names), 2000 instructions, 20 groups. RegexProblem says what is refused.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 MAX_PATTERN = 256
+MAX_NAMED_PATTERN = 1024
 MAX_PROGRAM = 2000
 MAX_GROUPS = 20
-MAX_TEXT = 4096
 MAX_REPEAT = 255
-MAX_WORK = 400_000  # instructions times characters: some tenths of a second at most
+MAX_NAME = 64
 
 Test = Callable[[str], bool]
-Captures = tuple[int, ...]
 
 
 class RegexProblem(Exception):
@@ -42,100 +41,33 @@ Program = list[Step]
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """Where a pattern was found. ``spans`` are the whole and the groups; (-1, -1) for a group that took no part."""
-
-    text: str
-    spans: tuple[tuple[int, int], ...]
-
-    def group(self, number: int) -> str:
-        """The text of a group, '' when it took no part."""
-        start, end = self.spans[number]
-        return self.text[start:end] if start >= 0 else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Regex:
-    """A compiled pattern."""
+class Compiled:
+    """A pattern as instructions. ``names`` are the numbers of named groups."""
 
     program: tuple[Step, ...]
     groups: int
-
-    def search(self, text: str) -> Match | None:
-        """The leftmost match, preferring what the pattern prefers."""
-        return self._run(text, anchored=False)
-
-    def matches(self, text: str) -> bool:
-        """Whether the pattern describes the whole text."""
-        found = Regex((*self.program[:-1], Step("end"), self.program[-1]), self.groups)._run(text, anchored=True)
-        return found is not None
-
-    def _run(self, text: str, *, anchored: bool) -> Match | None:
-        """All threads over the text, in order of preference."""
-        if len(text) > MAX_TEXT or len(text) * len(self.program) > MAX_WORK:
-            raise RegexProblem("the text is too long for this pattern")
-        threads: dict[int, Captures] = {}
-        seen: set[int] = set()
-        best: Captures | None = None
-        empty: Captures = (-1,) * (2 * self.groups + 2)
-        for position in range(len(text) + 1):
-            if best is None and (position == 0 or not anchored):
-                self._enter(threads, seen, (0, empty), position, len(text))
-            following: dict[int, Captures] = {}
-            seen = set()
-            for place, captures in threads.items():
-                step = self.program[place]
-                if step.kind == "match":
-                    best = captures
-                    break  # the rest is less preferred
-                if position < len(text) and step.test is not None and step.test(text[position]):
-                    self._enter(following, seen, (place + 1, captures), position + 1, len(text))
-            threads = following
-            if not threads and (best is not None or anchored):
-                break
-        if best is None:
-            return None
-        return Match(text, tuple(zip(best[::2], best[1::2], strict=True)))
-
-    def _enter(
-        self, threads: dict[int, Captures], seen: set[int], thread: tuple[int, Captures], position: int, end: int
-    ) -> None:
-        """Put a thread on a list, following every instruction that eats no character, each once per position."""
-        todo = [thread]
-        while todo:
-            here, captures = todo.pop()
-            if here in seen:
-                continue
-            seen.add(here)
-            step = self.program[here]
-            if step.kind in ("char", "match"):
-                threads[here] = captures
-            elif step.kind == "fork":
-                todo.append((here + step.other, captures))
-                todo.append((here + step.go, captures))
-            elif step.kind == "save":
-                todo.append((here + 1, (*captures[: step.slot], position, *captures[step.slot + 1 :])))
-            elif position == (0 if step.kind == "start" else end):
-                todo.append((here + 1, captures))
+    names: dict[str, int]
 
 
-def compile_regex(pattern: str) -> Regex:
-    """The pattern ready to run; RegexProblem when it is not in the language or too large."""
-    if len(pattern) > MAX_PATTERN:
-        raise RegexProblem(f"a pattern has at most {MAX_PATTERN} characters")
-    parser = Parser(pattern)
+def compile_program(pattern: str, *, named: bool = False) -> Compiled:
+    """The pattern's instructions; RegexProblem when it is not in the language or too large."""
+    longest = MAX_NAMED_PATTERN if named else MAX_PATTERN
+    if len(pattern) > longest:
+        raise RegexProblem(f"a pattern has at most {longest} characters")
+    parser = Parser(pattern, named=named)
     body = parser.alternatives(0)
     if parser.position < len(pattern):
         raise RegexProblem("a group is closed that was not opened")
-    program = [Step("save", slot=0), *body, Step("save", slot=1), Step("match")]
-    return Regex(tuple(program), parser.groups)
+    return Compiled((Step("save", slot=0), *body, Step("save", slot=1), Step("match")), parser.groups, parser.names)
 
 
 class Parser:
     """Recursive descent from the pattern to instructions with relative targets."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, *, named: bool) -> None:
         self.pattern, self.position, self.groups = pattern, 0, 0
+        self.named = named
+        self.names: dict[str, int] = {}
 
     def peek(self) -> str:
         """The next character, '' at the end."""
@@ -240,24 +172,42 @@ class Parser:
         return [Step("char", test=same(char))]
 
     def group(self, depth: int) -> Program:
-        """``(…)`` saves where it matched, ``(?:…)`` does not; no other ``(?`` exists here."""
-        capturing = True
+        """``(…)`` and ``(?P<name>…)`` save where they matched, ``(?:…)`` does not; no other ``(?`` exists here."""
+        capturing, name = True, ""
         if self.peek() == "?":
             self.position += 1
-            if self.take() != ":":
-                raise RegexProblem("of the (? forms only (?: ) is available")
-            capturing = False
+            kind = self.take()
+            if kind == "P" and self.named:
+                name = self.group_name()
+            elif kind == ":":
+                capturing = False
+            else:
+                more = " and (?P<name> )" if self.named else ""
+                raise RegexProblem(f"of the (? forms only (?: ){more} is available")
         number = 0
         if capturing:
             self.groups += 1
             number = self.groups
             if number > MAX_GROUPS:
                 raise RegexProblem(f"a pattern has at most {MAX_GROUPS} groups")
+        if name:
+            self.names[name] = number
         body = self.alternatives(depth + 1)
         if self.peek() != ")":
             raise RegexProblem("a group is not closed")
         self.position += 1
         return [Step("save", slot=2 * number), *body, Step("save", slot=2 * number + 1)] if capturing else body
+
+    def group_name(self) -> str:
+        """``<name>`` after ``(?P``: a word that no other group has."""
+        closing = self.pattern.find(">", self.position)
+        name = self.pattern[self.position + 1 : closing]
+        if self.peek() != "<" or closing < 0 or not name.isidentifier() or len(name) > MAX_NAME:
+            raise RegexProblem("a group's name is written (?P<name> ), a letter or _ first, then also digits")
+        if name in self.names:
+            raise RegexProblem("two groups have one name")
+        self.position = closing + 1
+        return name
 
     def escape(self) -> Test:
         """What stands after a backslash."""

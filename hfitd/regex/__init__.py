@@ -1,0 +1,1 @@
+"""Regular expressions with a bound on their time: linear in the text, whatever the pattern."""
