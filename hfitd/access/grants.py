@@ -14,13 +14,15 @@ of the whole table; reading it still yields the granted columns alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from hfitd.access.globs import Glob, compile_glob, split_column
 from hfitd.model import Action, Permission
 
 TABLE_ACTIONS = frozenset({Action.ROWS, Action.QUERY, Action.DDL, Action.RAW})
+_RUN = f"{Action.TEMPLATE_RUN.value}:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,19 @@ def parse_grant(role: str, text: str) -> Grant:
     return Grant(role, action, deny, glob, text)
 
 
+def template_role(name: str) -> str:
+    """The role that lends the right to run one template; no role of the configuration can be called like this."""
+    return _RUN + name
+
+
+def grants_on_loan(role: str) -> tuple[Grant, ...]:
+    """The grant of a ``template_role``: that very name, in which no character is a wildcard; nothing for others."""
+    if not role.startswith(_RUN):
+        return ()
+    name = role.removeprefix(_RUN)
+    return (Grant(role, Action.TEMPLATE_RUN, False, Glob(name, re.compile(re.escape(name))), role),)
+
+
 def decide(grants: Iterable[Grant], permission: Permission) -> Decision:
     """The decision of these grants on this permission; see the module's argument for the steps."""
     action = permission.action
@@ -84,3 +99,25 @@ def decide(grants: Iterable[Grant], permission: Permission) -> Decision:
     if allowing is not None:
         return Decision(True, f"role {allowing.role} grants it: {allowing.text}")  # 3
     return Decision(False, "no grant of the roles covers it")  # 4
+
+
+def decide_below(grants: Iterable[Grant], action: Action, top: str) -> Callable[[str], bool]:
+    """The same decision for many objects ``top/PATH`` of an action without columns, prepared once: PATH -> allowed."""
+    mine = [grant for grant in grants if grant.action is action]
+    denying = [grant.glob.path.fullmatch for grant in mine if grant.deny]
+    allowing = [grant.glob for grant in mine if not grant.deny]
+    prefix = f"{top}/"
+    if not denying and any(_covers_all_below(glob, top) for glob in allowing):
+        return lambda path: True
+    matchers = [glob.path.fullmatch for glob in allowing]
+
+    def allowed(path: str) -> bool:
+        object_ = prefix + path
+        return not any(deny(object_) for deny in denying) and any(allow(object_) for allow in matchers)
+
+    return allowed
+
+
+def _covers_all_below(glob: Glob, top: str) -> bool:
+    """Whether a grant is about everything below: ``**``, or ``top/**`` with a plain name."""
+    return glob.text in ("**", f"{top}/**") and not set(top) & set("*?%")

@@ -23,12 +23,12 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from hfitd.access.classification import looks_personal
 from hfitd.access.globs import compile_glob, escape, table_object
-from hfitd.access.grants import Decision, Grant, decide, parse_grant
+from hfitd.access.grants import Decision, Grant, decide, decide_below, grants_on_loan, parse_grant
 from hfitd.access.masking import Classes, MaskGlobs, classify_columns, compile_masks, may_compute_from
 from hfitd.access.rowfilters import RowFilter, Rows, compile_row_filters, row_condition, rows_of_roles, within
 from hfitd.config.model import PolicyConfig, RoleConfig
@@ -123,6 +123,10 @@ class Policy:
         """Whether the actor may do this to that object."""
         return self.decide(actor, Permission(action, object_)).allowed
 
+    def may_below(self, actor: Actor, action: Action, top: str) -> Callable[[str], bool]:
+        """``may`` for many objects ``top/PATH`` of one volume, prepared once: PATH -> whether."""
+        return decide_below(self._grants_of(actor), action, top)
+
     def may_enter(self, actor: Actor, action: Action, *path: str) -> bool:
         """Whether some grant of this action reaches into a provider, a volume, or a schema of a provider."""
         words = [escape(name) for name in path]
@@ -207,7 +211,8 @@ class Policy:
         return bind_mask(column.rule, column.column, self._mask_key, unique=unique)
 
     def _grants_of(self, actor: Actor) -> list[Grant]:
-        return [grant for role in dict.fromkeys(actor.roles) for grant in self._compiled.grants.get(role, ())]
+        roles = dict.fromkeys(actor.roles)
+        return [grant for role in roles for grant in self._compiled.grants.get(role) or grants_on_loan(role)]
 
     def _classes_of(self, provider: str, catalog: Catalog) -> Classes:
         key = (provider, id(catalog))

@@ -27,9 +27,9 @@ async def list_files(
     sources: Sources, actor: Actor, volume: str, query: ListingQuery
 ) -> AsyncGenerator[list[FileEntry], None]:
     """Entries that the actor may list, in batches; NotFound for a folder of which the actor may see nothing."""
-    policy, empty = sources.policy, True
+    may, empty = sources.policy.may_below(actor, Action.FILES_LIST, volume), True
     async for batch in sources.volumes[volume].list(query):
-        visible = [e for e in batch if policy.may(actor, Action.FILES_LIST, f"{volume}/{e.path}")]
+        visible = [entry for entry in batch if may(entry.path)]
         if visible:
             empty = False
             yield visible

@@ -31,7 +31,8 @@ from hfitd.volumes.opener import Opener, Parts, choose_opener
 from hfitd.volumes.paths import decode_raw_path, split_path
 from hfitd.volumes.scan import Caps, Rules, Scan, describe, precedes, sort_entries, visible
 
-BATCH = 500
+FIRST_BATCH = 20  # soon something to read
+BATCH = 1000
 ROOT_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -58,7 +59,7 @@ class FolderVolume:
         self._rules = Rules(config.allowed_extensions, config.hidden_files, config.follow_symlinks)
 
     async def list(self, query: ListingQuery) -> AsyncIterator[list[FileEntry]]:
-        """Batches of at most 500 entries. TooLarge when a cap is passed: nothing is cut off silently."""
+        """Batches of at most 1,000 entries, the first a small one. TooLarge when a cap is passed: never less."""
         pull = Pull(Scan(self._root, self._opener, self._rules, query, self._caps))
         try:
             if query.sort_field:
@@ -66,8 +67,10 @@ class FolderVolume:
                 for start in range(0, len(entries), BATCH):
                     yield entries[start : start + BATCH]
                 return
-            while batch := await asyncio.to_thread(pull.take, BATCH):
+            size = FIRST_BATCH
+            while batch := await asyncio.to_thread(pull.take, size):
                 yield batch
+                size = BATCH
         finally:
             pull.stop()
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """A file or folder of a listing. ``raw_path`` is base64 of the bytes when the name is not UTF-8, else ''."""
+class FileEntry(NamedTuple):
+    """A file or folder of a listing. ``raw_path`` is base64 of the bytes when the name is not UTF-8, else ''.
+
+    A tuple because listings make millions of them: a frozen dataclass takes four times as long to make.
+    """
 
     name: str
     path: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import unicodedata
 from urllib.parse import unquote
 
@@ -73,10 +74,20 @@ def show_path(raw: bytes) -> tuple[str, str]:
 
 def is_hidden(part: bytes) -> bool:
     """Dot files, editors' backups and the file system's own folder (F11)."""
-    return part.startswith(b".") or part.endswith(b"~") or part == b"lost+found"
+    return is_hidden_name(os.fsdecode(part))
+
+
+def is_hidden_name(name: str) -> bool:
+    """The same of a name as ``os`` gives it."""
+    return name[:1] == "." or name[-1:] == "~" or name == "lost+found"
 
 
 def has_extension(part: bytes, extensions: tuple[str, ...]) -> bool:
     """Whether the name, in lower case, ends as allowed and has something before the ending; no list allows all."""
-    name = part.decode(errors="replace").lower()
-    return not extensions or any(name.endswith(ending) and len(name) > len(ending) for ending in extensions)
+    return name_has_extension(part.decode(errors="replace"), extensions)
+
+
+def name_has_extension(name: str, extensions: tuple[str, ...]) -> bool:
+    """The same of a name that is UTF-8."""
+    lowered = name.lower()
+    return not extensions or any(lowered.endswith(ending) and len(lowered) > len(ending) for ending in extensions)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hfitd.errors import BadRequest, NotFound, PathRefused, TooLarge
-from hfitd.volumes.folder import BATCH, FolderVolume
+from hfitd.volumes.folder import BATCH, FIRST_BATCH, FolderVolume
 from hfitd.volumes.interface import FileEntry, ListingQuery
 from hfitd.volumes.listing import parse_listing, parse_listing_query, parse_sort
 from hfitd.volumes.scan import Caps
@@ -106,17 +106,18 @@ async def test_an_entry_says_what_the_file_is(tree: World) -> None:
 
 
 async def test_a_listing_comes_in_batches(world: World) -> None:
-    for number in range(BATCH + 20):
+    for number in range(BATCH + 2 * FIRST_BATCH):
         (world.path / f"f{number}").touch()
     sizes = [len(batch) async for batch in world.open().list(ListingQuery())]
-    assert sizes == [BATCH, 20]
+    assert sizes == [FIRST_BATCH, BATCH, FIRST_BATCH]
 
 
 async def test_leaving_a_listing_early_gives_every_descriptor_back(world: World) -> None:
-    for number in range(BATCH + 20):
+    for number in range(BATCH + 2 * FIRST_BATCH):
         world.write(f"a/b/f{number}")
     volume = world.open()
     listing = volume.list(ListingQuery())
+    assert len(await anext(listing)) == FIRST_BATCH
     assert len(await anext(listing)) == BATCH
     assert world.descriptors() > 0
     await listing.aclose()  # type: ignore[attr-defined]
