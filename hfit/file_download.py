@@ -10,6 +10,7 @@ from hfit.errors import DigestMismatch, HfitClientError
 from hfit.gateway import Gateway
 from hfit.package.names import check_name
 from hfit.package.place import locked, place_file
+from hfit.running_digest import RunningDigest
 from hfit.transfer import PartFile, Progress, Record, check_digest, receive
 from hfit.transport import Response
 
@@ -50,9 +51,10 @@ def download_file(
     folder.mkdir(parents=True, exist_ok=True)
     part = PartFile(folder, [gateway.origin, "file", volume, {key: query[key] for key in sorted(query)}])
     with locked(part.lock_target):
-        record, _ = receive(_FileSource(gateway, volume, query), part, progress)
+        digest = RunningDigest()
+        record, _ = receive(_FileSource(gateway, volume, query), part, progress, digest=digest)
         try:
-            verified = check_digest(part.path, record.digest)
+            verified = check_digest(digest, record.digest)
         except DigestMismatch:
             part.discard()
             raise

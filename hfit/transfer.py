@@ -22,6 +22,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from hfit.errors import AnswerMalformed, DigestMismatch, HfitClientError, NetworkFailed, NotFound, ServerFailed
+from hfit.running_digest import RunningDigest
 from hfit.transport import Response
 
 PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0)
@@ -32,6 +33,10 @@ _ENCODED_FILE_NAME = re.compile(r"filename\*=UTF-8''([^;\s]+)", re.I)
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes received so far and the total, if known."""
+
+
+def silent(_: int, __: int | None) -> None:
+    """Progress that nobody sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +113,14 @@ class PartFile:
 
 
 def receive(
-    source: Source, part: PartFile, progress: Progress, pauses_seconds: Sequence[float] = PAUSES_SECONDS
+    source: Source,
+    part: PartFile,
+    progress: Progress,
+    pauses_seconds: Sequence[float] = PAUSES_SECONDS,
+    digest: RunningDigest | None = None,
 ) -> tuple[Record, int]:
     """Fill ``part`` and give its record and the first answer's status; 304 leaves nothing. Goes on with an earlier run.
+    ``digest`` covers the whole part in the end.
 
     After each broken connection it waits the next of ``pauses_seconds``; after the last, the error is raised and the
     part stays for the next run.
@@ -125,7 +135,7 @@ def receive(
     for pause in (*pauses_seconds, None):
         try:
             with response:
-                record = _store(response, part, progress)
+                record = _store(response, part, progress, digest)
             return record, 200
         except NetworkFailed as error:
             record = part.read_record()
@@ -165,24 +175,34 @@ def _resume(source: Source, part: PartFile, record: Record) -> Response | None:
     return response
 
 
-def _store(response: Response, part: PartFile, progress: Progress) -> Record:
+def _store(response: Response, part: PartFile, progress: Progress, digest: RunningDigest | None) -> Record:
     if response.status == 416:  # everything had arrived before the connection broke
         known = part.read_record()
         assert known is not None
+        _cover(part, digest)
         return known
     if response.status == 206:
         record = _check_rest(response, part)
     else:
         record = _record(response)
         part.begin(record)
+    _cover(part, digest)
     received = part.size()
     total = None if response.content_length is None else received + response.content_length
     with part.path.open("ab") as file:
         for piece in response.chunks():
             file.write(piece)
+            if digest is not None:
+                digest.update(piece)
             received += len(piece)
             progress(received, total)
     return record
+
+
+def _cover(part: PartFile, digest: RunningDigest | None) -> None:
+    """Make the digest cover what the part holds; it does already while one run goes on with its own part."""
+    if digest is not None and digest.size != part.size():
+        digest.restart(part.path)
 
 
 def _check_rest(response: Response, part: PartFile) -> Record:
@@ -214,17 +234,15 @@ def _complete_size(response: Response) -> int:
     return int(found[4]) if found and found[4] else -1
 
 
-def check_digest(path: Path, header: str) -> bool:
-    """Compare a file with its Repr-Digest header (RFC 9530); False when that has no SHA-256. Raises DigestMismatch."""
+def check_digest(digest: RunningDigest, header: str) -> bool:
+    """Compare with a Repr-Digest header (RFC 9530); False when that has no SHA-256. Raises DigestMismatch."""
     found = re.search(r"(?:^|[,\s])sha-256=:([A-Za-z0-9+/=]+):", header)
     if not found:
         return False
     expected = b""
     with contextlib.suppress(binascii.Error):
         expected = base64.b64decode(found[1], validate=True)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").digest()
-    if digest != expected:
+    if digest.finish() != expected:
         raise digest_mismatch()
     return True
 

@@ -18,6 +18,7 @@ import pytest
 from hfit.client import Client
 from hfit.errors import TargetBusy
 from hfit.package.place import locked
+from hfit.running_digest import RunningDigest
 from hfit.transfer import PAUSES_SECONDS, PartFile, Record, check_digest, receive
 from tests.hfit.conftest import Hfit
 from tests.support.fake_hfitd import FakeHfitd, Handler
@@ -29,7 +30,7 @@ NAME = "customer-case"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting between tries."""
-    monkeypatch.setattr(receive, "__defaults__", ((0.0,) * len(PAUSES_SECONDS),))
+    monkeypatch.setattr(receive, "__defaults__", ((0.0,) * len(PAUSES_SECONDS), None))
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -393,7 +394,7 @@ def test_a_part_file_that_is_a_link_is_not_followed(logged_in: FakeHfitd, hfit: 
     part.path.symlink_to(home / "victim")
     assert hfit("download", "app_logs:/app/a.log").code == 0
     assert (home / "victim").read_text() == "mine"
-    assert not check_digest(work / "a.log", "md5=:x:")
+    assert not check_digest(RunningDigest(), "md5=:x:")
 
 
 def test_the_python_client_has_the_same_verbs(logged_in: FakeHfitd, work: Path) -> None:
