@@ -15,14 +15,10 @@ from hfit.load.interface import LoadReport
 from hfit.package.verify import Report, verify_package
 from hfit.package_download import Downloaded, PackageRequest, download_package, stream_sql
 from hfit.settings import Settings
-from hfit.transfer import Progress
+from hfit.transfer import Progress, silent
 
 if TYPE_CHECKING:
     from hfit.refresh.run import Outcome
-
-
-def silent(_: int, __: int | None) -> None:
-    """Progress that nobody sees."""
 
 
 def trust_of(settings: Settings, key: str | None = None) -> Trust:

@@ -9,7 +9,7 @@
     |  |- RedirectRefused           1
     |  `- AnswerMalformed           1
     |- RateLimited                  1   the server's RATE_LIMIT
-    |- TargetBusy                   1   another hfit works on the same target
+    |- TargetBusy                   1   another program works on the same target
     |- LoadFailed                   1   the target database refused a statement or a row
     |- ServerFailed                 3   the server's CONNECTION, TIMEOUT, INTERNAL_ERROR
     |- NotFound                     4   the server's NOT_FOUND; a local path that does not exist
@@ -126,7 +126,7 @@ class RateLimited(HfitClientError):
 
 
 class TargetBusy(HfitClientError):
-    """Another hfit holds the lock of this target."""
+    """Another program holds a lock of this target."""
 
     category = "CONFLICT"
 

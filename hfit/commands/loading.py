@@ -14,6 +14,7 @@ from hfit.explain import explain_row
 from hfit.load.interface import LoadReport, Mode
 from hfit.load.run import LoadRequest, load_package
 from hfit.load.target import parse_databases, parse_intos
+from hfit.load.together import LOCK_SECONDS
 from hfit.output.printer import Printer
 from hfit.package.verify import verify_package
 
@@ -25,7 +26,11 @@ from hfit.package.verify import verify_package
 @click.option("--allow-remote", is_flag=True, default=False, help="The target may be another host.")
 @click.option("--allow-dangling", is_flag=True, default=False, help="Rows may refer to rows that are not there.")
 @click.option("--map-database", "databases", multiple=True, metavar="OLD=NEW", help="MySQL: OLD goes into NEW.")
-@click.option("--dry-run", is_flag=True, default=False, help="Check everything, change nothing.")
+@click.option("--dry-run", is_flag=True, default=False, help="Check all, say what would be done.")
+@click.option(
+    "--lock-timeout", "lock_seconds", type=click.FloatRange(1, 86_400), default=LOCK_SECONDS, metavar="SECONDS",
+    help=f"How long to wait for a lock of somebody else. [{LOCK_SECONDS:g}]",
+)  # fmt: skip
 @click.option("--key", default=None, metavar="FILE|FINGERPRINT", help="Trust this key instead of the pinned ones.")
 @click.option("--allow-hidden", is_flag=True, default=False, help="Accept files whose names begin with a dot.")
 def load_command(
@@ -37,6 +42,7 @@ def load_command(
     allow_dangling: bool,
     databases: tuple[str, ...],
     dry_run: bool,
+    lock_seconds: float,
     key: str | None,
     allow_hidden: bool,
 ) -> None:
@@ -51,8 +57,9 @@ def load_command(
     replace  deletes the rows of the package's tables first
     upsert   inserts or updates by primary key
 
-    PostgreSQL and SQLite are loaded all or nothing; a failure on MySQL says what was created. Exit 6 when a guard
-    refuses: another host, another engine, rows that the mode does not speak of. CSV and NDJSON are not loaded.
+    PostgreSQL and SQLite are loaded all or nothing, several targets too; a failure on MySQL says what was created. Exit
+    6 when a guard refuses: another host, another engine, rows that the mode does not speak of. A package of several
+    providers takes --into PROVIDER=URL for each. CSV and NDJSON are not loaded.
     """
     session = current_session()
     request = LoadRequest(
@@ -64,6 +71,7 @@ def load_command(
         dry_run=dry_run,
         databases=parse_databases(databases),
         allow_hidden=allow_hidden,
+        lock_seconds=lock_seconds,
     )
     with session.progress(f"{path.name}: load", unit="rows") as progress:
         reports = load_package(request, trust_of(session.settings, key), progress)
@@ -78,6 +86,9 @@ def _show(printer: Printer, report: LoadReport) -> None:
     printer.table(["table", "rows"], list(report.rows.items()))
     for note in report.notes:
         printer.warn(note)
+    if report.dry_run:
+        for step in report.steps:
+            printer.note(f"Would be done: {step}")
     done = "would be loaded" if report.dry_run else "loaded"
     printer.note(f"{sum(report.rows.values())} rows {done} into {report.target} (mode {report.mode}).")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import traceback
@@ -14,9 +15,11 @@ import click
 
 from hfit.commands.root import root
 from hfit.errors import HfitClientError, UsageMistake
+from hfit.text import visible
 
 INTERRUPTED = 130
 BROKEN_PIPE = 1
+_SECRET = re.compile(r"(://[^\s:/@]*:)[^\s@]*@")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -35,7 +38,8 @@ def run(arguments: Sequence[str]) -> int:
         return _report(arguments, _as_mistake(error))
     except click.ClickException as error:
         return _report(arguments, HfitClientError(error.format_message()))
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
+        _tell_what_is_left(error)
         return INTERRUPTED
     except BrokenPipeError:
         # whoever read our output has gone; without this the interpreter complains once more while it ends
@@ -50,12 +54,24 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    """Like Ctrl-C, which an event loop handles in its own way."""
+    signal.raise_signal(signal.SIGINT)
+
+
+def _tell_what_is_left(error: BaseException) -> None:
+    """Whoever was interrupted in the midst of changes has noted what became of them."""
+    cause: BaseException | None = error
+    while cause is not None:
+        for note in getattr(cause, "__notes__", ()):
+            click.echo(f"Interrupted. {visible(note)}", err=True)
+        cause = cause.__cause__ or cause.__context__
 
 
 def _as_mistake(error: click.UsageError) -> UsageMistake:
+    """Without the passwords of URLs that stand at the wrong place of the command line."""
     path = error.ctx.command_path if error.ctx else "hfit"
-    return UsageMistake(error.format_message(), suggestions=[f"See: {path} --help"])
+    said = _SECRET.sub(r"\1***@", error.format_message())
+    return UsageMistake(said, suggestions=[f"See: {path} --help"])
 
 
 def _report(arguments: Sequence[str], error: HfitClientError) -> int:

@@ -48,6 +48,14 @@ class Target:
         """Whether it is on this machine: a file, a Unix socket, or loopback."""
         return self.engine == "sqlite" or bool(self.socket) or self.host == "localhost" or _is_loopback(self.host)
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What two targets have in common that are one database, seen by one user."""
+        if self.engine == "sqlite":
+            return (self.engine, str(Path(self.database).absolute()))
+        host = self.socket or ("localhost" if self.is_local else self.host.lower())
+        return (self.engine, host, str(self.port), self.database, self.user)
+
     def __str__(self) -> str:
         place = f"{self.socket or self.host}{f':{self.port}' if self.port and not self.socket else ''}"
         return self.database if self.engine == "sqlite" else f"{self.engine}://{place}/{self.database}"
@@ -129,7 +137,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What one provider's load did. ``rows`` per table as the manifest names them; ``notes`` are for a person."""
+    """What one provider's load did. ``rows`` per table as the manifest names them; ``notes`` are for a person.
+
+    ``steps`` is what happens in the target, in order, in words.
+    """
 
     provider: str
     target: str
@@ -137,6 +148,7 @@ class LoadReport:
     rows: Mapping[str, int]
     notes: tuple[str, ...] = ()
     dry_run: bool = False
+    steps: tuple[str, ...] = ()
 
     def document(self) -> dict[str, object]:
         """The report as JSON."""
@@ -147,11 +159,16 @@ class LoadReport:
             "rows": dict(self.rows),
             "notes": list(self.notes),
             "dry_run": self.dry_run,
+            "steps": list(self.steps),
         }
 
 
 class Loader(Protocol):
-    """One connection to a target. ``load`` is called at most once."""
+    """One connection to a target.
+
+    ``define`` and ``fill`` write one script each time they are called and leave a transaction open; ``commit`` or
+    ``roll_back`` ends it. LoadFailed, TargetBusy and NetworkFailed say what went wrong, ``roll_back`` what is left.
+    """
 
     def show(self, cell: bytes) -> str:
         """A comparable cell for a person."""
@@ -162,8 +179,20 @@ class Loader(Protocol):
     async def occupied(self) -> str | None:
         """A table of the target that holds rows, or None when the database holds none at all."""
 
-    async def load(self, script: Script, options: Options, progress: Progress) -> tuple[str, ...]:
-        """Do it, all or nothing where the engine can; LoadFailed says what is left. Gives notes for a person."""
+    async def define(self, script: Script) -> None:
+        """Run the script's DDL."""
+
+    async def fill(self, script: Script, options: Options, progress: Progress) -> tuple[str, ...]:
+        """Write the script's rows and check them. Gives notes for a person."""
+
+    async def check_open(self) -> None:
+        """NetworkFailed when the connection has gone."""
+
+    async def commit(self) -> tuple[str, ...]:
+        """Make it last. Gives notes for a person."""
+
+    async def roll_back(self) -> str:
+        """Undo it; gives what is left in the target, or '' when nothing is."""
 
     async def close(self) -> None:
         """Let go of the target."""

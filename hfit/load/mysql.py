@@ -3,8 +3,8 @@
 1. Rows are one transaction: when one fails, none stays, but in tables whose engine has no transactions
    (MyISAM). DDL ends a transaction on MySQL. The error names what is left: tables that were created, tables with rows.
 2. Foreign keys are unchecked while rows come, for any shape of references; afterwards every key of the loaded tables
-   is looked through, and what refers to nothing is told. With ``replace`` a row outside of the package that then
-   refers to nothing fails the load.
+   is looked through, and what refers to nothing is told. With ``replace`` a row outside of the package that would
+   then refer to nothing refuses the load.
 3. The members set their session up and put it back; what this module sets ends with its connection.
 4. ``upsert`` goes by primary key: a row that meets another row by another unique key fails the load.
 """
@@ -15,74 +15,114 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import aiomysql
-from pymysql.err import MySQLError
+from pymysql.err import MySQLError, OperationalError
 
-from hfit.errors import HfitClientError, LoadFailed, NetworkFailed
+from hfit.errors import LoadFailed, NetworkFailed, TargetBusy, TargetRefused
 from hfit.load.compare import blur
 from hfit.load.interface import Canon, Cells, Mode, Options, Part, Progress, Script, TableRef, TableState, Target
-from hfit.load.mysql_catalog import find_lasting, find_occupied, find_orphans, place_of, read_spellings, read_states
+from hfit.load.mysql_catalog import (
+    find_lasting,
+    find_occupied,
+    find_orphans,
+    place_of,
+    read_spellings,
+    read_states,
+    read_unique_keys,
+)
 from hfit.load.mysql_connection import TargetConnection
 from hfit.load.mysql_values import read_values
 from hfit.load.script import CopyBlock, Statement, read_script
 from hfit.load.statements import Kind, created_table, insert_head, kind_of, map_databases, quote_mysql
+from hfit.text import visible
+from hfit.transfer import silent
 
 _SESSION = (
     b"SET NAMES utf8mb4",
     b"SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,STRICT_ALL_TABLES', time_zone='+00:00'",
     b"SET SESSION foreign_key_checks=0, unique_checks=1, autocommit=0",
-    b"SET SESSION innodb_lock_wait_timeout=60, lock_wait_timeout=60",
+    b"SET SESSION innodb_lock_wait_timeout=%d, lock_wait_timeout=%d",
 )
-_UNCHANGED = "The target was not changed."
+_UNSURE = "Whether it holds the rows is not known: the connection broke at the very end."
+_LOST = frozenset((2006, 2013, 2014, 2055, 1053, 1927, 4031))  # the server or the way to it has gone
+_LOCKED = 1205
+_SEVERAL_ROWS = 1242  # what step 4 makes of a row met by another key
 _PAGE_ROWS = 1000
 
 
-async def open_mysql(target: Target) -> MysqlLoader:
-    """Connect. NetworkFailed when there is no such server, database or role."""
+async def open_mysql(target: Target, lock_seconds: float) -> MysqlLoader:
+    """Connect; wait ``lock_seconds`` for a lock. NetworkFailed when there is no such server, database or role."""
     connection = TargetConnection(target)
+    seconds = max(1, round(lock_seconds))
     try:
         await connection._connect()
         for statement in _SESSION:
-            await connection.run(statement)
+            await connection.run(statement % (seconds, seconds) if b"%d" in statement else statement)
+        ((limit,),) = await connection.fetch("SELECT @@max_allowed_packet")
     except (OSError, TimeoutError, MySQLError) as error:
         connection.abort()
-        raise NetworkFailed(f"{target} cannot be reached.", reason=str(error)) from error
-    return MysqlLoader(connection, target.database)
+        reason = str(error) or "It did not answer in time."
+        raise NetworkFailed(f"{target} cannot be reached.", reason=reason) from error
+    return MysqlLoader(connection, target.database, int(limit))
 
 
 class MysqlLoader:
     """One connection; see the module."""
 
-    def __init__(self, connection: TargetConnection, database: str) -> None:
-        self._connection, self._database = connection, database
+    def __init__(self, connection: TargetConnection, database: str, packet_bytes: int) -> None:
+        self._connection, self._database, self._packet_bytes = connection, database, packet_bytes
+        self._loads: dict[str, _Load] = {}
+        self._committing = False
 
     async def inspect(self, tables: Sequence[TableRef]) -> Mapping[TableRef, TableState]:
         """The tables that are there."""
-        with _translated("Looking at the target", _UNCHANGED):
+        with _translated("Looking at the target"):
             return await read_states(self._connection, tables, self._database)
 
     async def occupied(self) -> str | None:
         """A table of the database that holds rows."""
-        with _translated("Looking at the target", _UNCHANGED):
+        with _translated("Looking at the target"):
             return await find_occupied(self._connection, self._database)
 
     async def close(self) -> None:
         """Close the connection."""
         self._connection.abort()
 
-    async def load(self, script: Script, options: Options, progress: Progress) -> tuple[str, ...]:
-        """DDL, then the rows in one transaction (step 1)."""
-        work = _Load(self._connection, script, options, progress, self._database)
-        try:
-            return tuple(await work.run())
-        except BaseException:
-            await self._roll_back()
-            raise
+    async def define(self, script: Script) -> None:
+        """The DDL, which lasts (step 1)."""
+        await self._load_of(script).define()
 
-    async def _roll_back(self) -> None:
-        try:
-            await self._connection.run(b"ROLLBACK")
-        except (OSError, MySQLError):
-            self._connection.abort()  # the server rolls back when the connection is gone
+    async def fill(self, script: Script, options: Options, progress: Progress) -> tuple[str, ...]:
+        """The rows, in the transaction."""
+        return tuple(await self._load_of(script).fill(options, progress))
+
+    async def check_open(self) -> None:
+        """Ask for nothing."""
+        with _translated("The target"):
+            await self._connection.run(b"DO 0")
+
+    async def commit(self) -> tuple[str, ...]:
+        """End the transaction."""
+        with _translated("The end of the transaction"):
+            self._committing = True
+            await self._connection.run(b"COMMIT")
+        return ()
+
+    async def roll_back(self) -> str:
+        """Take the rows back, or hang up: then the server does it. Tells what no rollback takes back."""
+        lost = not self._connection.in_step
+        if not lost:
+            try:
+                await self._connection.run(b"ROLLBACK")
+            except (OSError, MySQLError):
+                lost = True
+        if lost:
+            self._connection.abort()
+        told = [load.left() for load in self._loads.values()]
+        return " ".join(filter(None, [*told, _UNSURE if lost and self._committing else ""]))
+
+    def _load_of(self, script: Script) -> _Load:
+        load = _Load(self._connection, script, self._database, self._packet_bytes)
+        return self._loads.setdefault(script.provider, load)
 
     def package_rows(self, script: Script, part: Part, table: TableRef) -> Iterator[Cells]:
         """The literals of the member's INSERT statements, as bytes."""
@@ -99,7 +139,7 @@ class MysqlLoader:
         listed = ", ".join(spelling.select for spelling in spellings)
         cursor = aiomysql.SSCursor(self._connection)
         self._connection.decoders, self._connection.use_unicode = {}, False
-        with _translated(f"Reading {table}", _UNCHANGED):
+        with _translated(f"Reading {table}"):
             await cursor.execute(f"SELECT {listed} FROM {place_of(table)}")  # noqa: S608 - quoted
             while rows := await cursor.fetchmany(_PAGE_ROWS):
                 for row in rows:
@@ -116,33 +156,41 @@ class MysqlLoader:
 
 
 class _Load:
-    """One load."""
+    """What one script does."""
 
-    def __init__(
-        self, connection: TargetConnection, script: Script, options: Options, progress: Progress, database: str
-    ) -> None:
-        self._connection, self._script, self._options = connection, script, options
-        self._progress, self._total, self._done = progress, sum(script.rows.values()), 0
-        self._database = database
+    def __init__(self, connection: TargetConnection, script: Script, database: str, packet_bytes: int) -> None:
+        self._connection, self._script, self._database = connection, script, database
+        self._packet_bytes = packet_bytes
+        self._options = Options(Mode.CREATE)
+        self._progress: Progress = silent
+        self._total, self._done = sum(script.rows.values()), 0
         self._created: list[str] = []
         self._lasting: list[str] = []  # tables whose engine has no transactions
         self._keys: dict[TableRef, tuple[str, ...]] = {}
 
-    async def run(self) -> list[str]:
-        if self._options.mode is Mode.CREATE:
-            for part in self._script.parts:
-                if part.is_ddl:
-                    await self._run_part(part)
-        with _translated("The target", self._left()):
-            await self._connection.run(b"START TRANSACTION")
+    async def define(self) -> None:
+        for part in self._script.parts:
+            if part.is_ddl:
+                await self._run_part(part)
+
+    async def fill(self, options: Options, progress: Progress) -> list[str]:
+        self._options, self._progress = options, progress
+        with _translated("The target"):
             orphans = await self._prepare()
         for part in self._script.parts:
             if not part.is_ddl:
                 await self._run_part(part)
-        with _translated("Checking the loaded rows", self._left()):
-            notes = await self._finish(orphans)
-            await self._connection.run(b"COMMIT")
-            return notes
+        with _translated("Checking the loaded rows"):
+            return await self._finish(orphans)
+
+    def left(self) -> str:
+        """What a failure leaves behind."""
+        told = []
+        if empty := [name for name in self._created if name not in self._lasting]:
+            told.append(f"These tables were created and are empty: {', '.join(empty)}.")
+        if self._lasting:
+            told.append(f"Rows may be left in these, which have no transactions: {', '.join(self._lasting)}.")
+        return " ".join(told)
 
     async def _prepare(self) -> dict[str, int]:
         filled = list(self._script.filled)
@@ -162,14 +210,13 @@ class _Load:
             ((found,),) = await self._connection.fetch(f"SELECT COUNT(*) FROM {place_of(table)}")  # noqa: S608 - quoted
             wrong = found < expected if self._options.mode is Mode.UPSERT else found != expected
             if wrong:
-                raise LoadFailed(f"{table} holds {found} rows, the package has {expected}.", reason=self._left())
+                raise LoadFailed(f"{table} holds {found} rows, the package has {expected}.")
         if self._options.mode is Mode.REPLACE:
             after = await find_orphans(self._connection, filled, self._database, pointing_here=True)
             for key, count in after.items():
                 if count > outside.get(key, 0) and not self._options.allow_dangling:
-                    raise LoadFailed(
+                    raise TargetRefused(
                         f"Rows outside of the package would refer to nothing: {key}.",
-                        reason=self._left(),
                         suggestions=["Load into a fresh database, or allow it with --allow-dangling."],
                     )
         orphans = await find_orphans(self._connection, filled, self._database, pointing_here=False)
@@ -179,10 +226,11 @@ class _Load:
         with part.file.open("rb") as file:
             for item in read_script(file, "mysql", part.path):
                 assert not isinstance(item, CopyBlock)
-                with _translated(f"{part.path}, line {item.line}", self._left()):
-                    await self._run(item, part.path)
+                where = f"{part.path}, line {item.line}"
+                with _translated(where):
+                    await self._run(item, part.path, where)
 
-    async def _run(self, statement: Statement, path: str) -> None:
+    async def _run(self, statement: Statement, path: str, where: str) -> None:
         kind, text, databases = kind_of(statement, "mysql", path), statement.text, self._script.databases
         if kind is Kind.TRANSACTION:
             return
@@ -194,8 +242,8 @@ class _Load:
         table, columns, start = insert_head(text, "mysql")
         table = TableRef(databases.get(table.schema, table.schema), table.name)
         head = map_databases(text[:start], databases)
-        await self._connection.run(head + text[start:] + self._tail(table, columns))
-        self._done += text.count(b"\n(", start)  # a row a line; text may hold the same, and this is for a bar only
+        await self._insert(head + text[start:] + self._tail(table, columns), table, where)
+        self._done += 1 + text.count(b"\n(", start)  # a row a line; text may hold the same, and this is for a bar only
         self._progress(min(self._done, self._total), self._total)
 
     def _tail(self, table: TableRef, columns: Sequence[str]) -> bytes:
@@ -210,27 +258,38 @@ class _Load:
         changes += [f"{name} = VALUES({name})" for name in names]
         return f" ON DUPLICATE KEY UPDATE {', '.join(changes)}".encode()
 
-    def _left(self) -> str:
-        """What a failure leaves behind."""
-        if not self._created and not self._lasting:
-            return _UNCHANGED
-        told = []
-        if empty := [name for name in self._created if name not in self._lasting]:
-            told.append(f"These tables were created and are empty: {', '.join(empty)}.")
-        if self._lasting:
-            told.append(f"Rows may be left in these, which have no transactions: {', '.join(self._lasting)}.")
-        return " ".join(told)
-
+    async def _insert(self, statement: bytes, table: TableRef, where: str) -> None:
+        if len(statement) >= self._packet_bytes:
+            raise LoadFailed(
+                f"{where}: rows of {table} need {len(statement)} bytes at once, the target takes {self._packet_bytes}.",
+                suggestions=[f"Set max_allowed_packet of the target to {len(statement) + (1 << 20)} or more."],
+            )
+        try:
+            await self._connection.run(statement)
+        except OperationalError as error:
+            if error.args[0] != _SEVERAL_ROWS or self._options.mode is not Mode.UPSERT:
+                raise
+            keys = ", ".join(await read_unique_keys(self._connection, table, self._database))
+            raise LoadFailed(
+                f"{where}: a row meets another row of {table} by a key that is not its primary key: {keys}.",
+                suggestions=["Load with --mode replace, or into a fresh database."],
+            ) from error
 
 @contextmanager
-def _translated(where: str, left: str) -> Iterator[None]:
-    """The driver's errors as LoadFailed, with the server's own words: it is the user's own database."""
+def _translated(where: str) -> Iterator[None]:
+    """The driver's errors as ours, with the server's own words: it is the user's own database."""
     try:
         yield
-    except HfitClientError:
-        raise
     except MySQLError as error:
+        number = error.args[0] if error.args else 0
         reason = str(error.args[1]) if len(error.args) > 1 else str(error)
-        raise LoadFailed(f"{where}: the target refused it.", reason=f"{reason} {left}") from error
+        if number in _LOST:
+            raise NetworkFailed("The connection to the target broke.", reason=visible(reason)) from error
+        if number == _LOCKED:
+            raise TargetBusy(
+                f"{where}: somebody else holds a lock in the target.",
+                suggestions=["Try again when they have finished, or wait longer: --lock-timeout"],
+            ) from error
+        raise LoadFailed(f"{where}: the target refused it.", reason=f"{reason}.") from error
     except OSError as error:
-        raise NetworkFailed("The connection to the target broke.", reason=f"{error} {left}") from error
+        raise NetworkFailed("The connection to the target broke.", reason=visible(error)) from error

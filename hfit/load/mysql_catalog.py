@@ -18,6 +18,10 @@ _PRIMARY_KEYS = (
     "SELECT table_name, column_name FROM information_schema.key_column_usage"
     " WHERE table_schema = {} AND constraint_name = 'PRIMARY' ORDER BY table_name, ordinal_position"
 )
+_UNIQUE_KEYS = (
+    "SELECT DISTINCT table_name, index_name FROM information_schema.statistics"
+    " WHERE table_schema = {} AND non_unique = 0 AND index_name <> 'PRIMARY' ORDER BY 1, 2"
+)
 _TRIGGERS = (
     "SELECT event_object_table, trigger_name FROM information_schema.triggers WHERE event_object_schema = {}"
     " ORDER BY trigger_name"
@@ -109,6 +113,11 @@ async def find_orphans(
         if count:
             found[f"{schema}.{name} by {key}"] = int(count)
     return found
+
+
+async def read_unique_keys(connection: TargetConnection, table: TableRef, database: str) -> tuple[str, ...]:
+    """Names of the table's unique keys without the primary one."""
+    return _grouped(await connection.fetch(_UNIQUE_KEYS.format(literal(table.schema or database)))).get(table.name, ())
 
 
 async def read_spellings(

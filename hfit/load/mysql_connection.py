@@ -14,11 +14,12 @@ from typing import Any
 
 import aiomysql
 from pymysql.constants import CLIENT
-from pymysql.err import OperationalError
+from pymysql.err import MySQLError, OperationalError
 
 from hfit.load.interface import Target
 
 CONNECT_SECONDS = 10.0
+FIRST_CLIENT_ERROR = 2000  # below are the server's own
 _CLEAR_TEXT = frozenset(("mysql_clear_password", "mysql_old_password", "dialog"))
 _TLS_MISSING, _AUTHENTICATION = 2026, 2059
 
@@ -45,6 +46,7 @@ class TargetConnection(aiomysql.Connection):  # type: ignore[misc]
         )
         self._local = bool(target.socket)
         self._result: Any = None
+        self.in_step = False  # whether the next statement can be sent
         self.client_flag &= ~(CLIENT.MULTI_STATEMENTS | CLIENT.LOCAL_FILES)  # 1, 2
 
     async def _request_authentication(self) -> None:
@@ -63,17 +65,27 @@ class TargetConnection(aiomysql.Connection):  # type: ignore[misc]
 
     async def run(self, sql: bytes) -> int:
         """Run a statement; how many rows it changed."""
-        await self.query(sql)
+        await self._ask(sql)
         changed = int(self._result.affected_rows)
         self._result = None
         return changed
 
     async def fetch(self, sql: str) -> list[tuple[Any, ...]]:
         """Run one of our own statements and give its rows."""
-        await self.query(sql)
+        await self._ask(sql)
         rows = list(self._result.rows or ())
         self._result = None
         return rows
+
+    async def _ask(self, sql: str | bytes) -> None:
+        """An answer that was not read to its end, as after Ctrl-C, leaves the connection out of step."""
+        self.in_step = False
+        try:
+            await self.query(sql)
+        except MySQLError as error:
+            self.in_step = self._writer is not None and error.args[0] < FIRST_CLIENT_ERROR
+            raise
+        self.in_step = True
 
     def abort(self) -> None:
         """Close the socket; the server rolls back."""

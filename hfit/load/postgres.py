@@ -1,7 +1,7 @@
 """Loading into PostgreSQL 10 and later: one transaction, COPY for the rows, no superuser.
 
 1. DDL and settings of the members run as they are, statement by statement; rows go through COPY from memory.
-2. Whatever fails, everything is rolled back and the target is as it was.
+2. Whatever fails, everything is rolled back and the target is as it was; counters move last, just before the commit.
 3. The session is pinned: what it prints and reads does not depend on the server's or the role's settings.
 """
 
@@ -15,28 +15,30 @@ from typing import Any
 
 import asyncpg
 
-from hfit.errors import LoadFailed, NetworkFailed
+from hfit.errors import HfitClientError, LoadFailed, NetworkFailed, TargetBusy
 from hfit.load.compare import blur
 from hfit.load.interface import Canon, Cells, Mode, Options, Part, Progress, Script, TableRef, TableState, Target
 from hfit.load.postgres_around import Around, put_back, set_counters, take_off
 from hfit.load.postgres_catalog import find_occupied, place_of, read_states, read_tables, scope_of
+from hfit.load.postgres_upsert import SPOOL, make_spool, merge_spool
 from hfit.load.script import CopyBlock, Statement, read_script
 from hfit.load.statements import Kind, copy_head, kind_of, quote
+from hfit.text import visible
+from hfit.transfer import silent
 
 CONNECT_SECONDS = 10.0
 _SETTINGS = {
     "application_name": "hfit", "client_encoding": "UTF8", "datestyle": "ISO, YMD", "intervalstyle": "postgres",
     "timezone": "UTC", "bytea_output": "hex", "extra_float_digits": "3", "xmloption": "content",
     "lc_monetary": "C", "standard_conforming_strings": "on", "row_security": "off",
-    "client_min_messages": "warning", "statement_timeout": "0", "lock_timeout": "60s",
+    "client_min_messages": "warning", "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }  # fmt: skip
-_SPOOL = "hfit_rows"  # the temporary table of upsert
-_UNCHANGED = "The target was not changed."
+_UNSURE = "Whether it holds the rows is not known: the connection broke at the very end."
 
 
-async def open_postgres(target: Target) -> PostgresLoader:
-    """Connect. NetworkFailed when there is no such server, database or role."""
+async def open_postgres(target: Target, lock_seconds: float) -> PostgresLoader:
+    """Connect; wait ``lock_seconds`` for a lock. NetworkFailed when there is no such server, database or role."""
     try:
         connection = await asyncpg.connect(
             host=target.socket or target.host,
@@ -47,10 +49,11 @@ async def open_postgres(target: Target) -> PostgresLoader:
             ssl=_tls(target),
             timeout=CONNECT_SECONDS,
             statement_cache_size=0,
-            server_settings=_SETTINGS,  # 3
+            server_settings={**_SETTINGS, "lock_timeout": f"{max(1, round(lock_seconds * 1000))}ms"},  # 3
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise NetworkFailed(f"{target} cannot be reached.", reason=str(error)) from error
+        reason = str(error) or "It did not answer in time."
+        raise NetworkFailed(f"{target} cannot be reached.", reason=reason) from error
     return PostgresLoader(connection)
 
 
@@ -69,6 +72,9 @@ class PostgresLoader:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._transaction: Any = None
+        self._loads: dict[str, _Load] = {}
+        self._committing = False
 
     async def inspect(self, tables: Sequence[TableRef]) -> Mapping[TableRef, TableState]:
         """The tables that are there."""
@@ -84,25 +90,46 @@ class PostgresLoader:
         """Close the connection."""
         self._connection.terminate()
 
-    async def load(self, script: Script, options: Options, progress: Progress) -> tuple[str, ...]:
-        """Everything in one transaction (step 2)."""
-        transaction = self._connection.transaction()
+    async def define(self, script: Script) -> None:
+        """The DDL, in the transaction."""
+        await (await self._load_of(script)).define()
+
+    async def fill(self, script: Script, options: Options, progress: Progress) -> tuple[str, ...]:
+        """The rows, in the transaction."""
+        return tuple(await (await self._load_of(script)).fill(options, progress))
+
+    async def check_open(self) -> None:
+        """Ask for nothing."""
         with _translated("The target"):
-            await transaction.start()
-        try:
-            notes = await _Load(self._connection, script, options, progress).run()
-            with _translated("The end of the transaction"):
-                await transaction.commit()
-        except BaseException:
-            await self._roll_back(transaction)
-            raise
+            await self._connection.execute("SELECT 1")
+
+    async def commit(self) -> tuple[str, ...]:
+        """Counters, then the end of the transaction (step 2)."""
+        notes = []
+        with _translated("The end of the transaction"):
+            for load in self._loads.values():
+                notes += await load.set_counters()
+            self._committing = True
+            await self._transaction.commit()
         return tuple(notes)
 
-    async def _roll_back(self, transaction: Any) -> None:
+    async def roll_back(self) -> str:
+        """Take everything back, or hang up: then the server does it."""
+        if self._transaction is None:
+            return ""
+        lost = self._connection.is_closed()
         try:
-            await transaction.rollback()
+            await self._transaction.rollback()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            self._connection.terminate()  # the server rolls back when the connection is gone
+            self._connection.terminate()
+        return _UNSURE if lost and self._committing else ""
+
+    async def _load_of(self, script: Script) -> _Load:
+        if self._transaction is None:
+            self._transaction = self._connection.transaction()
+            with _translated("The target"):
+                await self._transaction.start()
+        return self._loads.setdefault(script.provider, _Load(self._connection, script))
 
     def package_rows(self, script: Script, part: Part, table: TableRef) -> Iterator[Cells]:
         """COPY lines of the member, cells as they stand, NULL as None."""
@@ -150,49 +177,56 @@ class PostgresLoader:
 
 
 class _Load:
-    """One load, inside its transaction."""
+    """What one script does, inside the transaction."""
 
-    def __init__(self, connection: Any, script: Script, options: Options, progress: Progress) -> None:
-        self._connection, self._script, self._options = connection, script, options
-        self._progress, self._total, self._done = progress, sum(script.rows.values()), 0
+    def __init__(self, connection: Any, script: Script) -> None:
+        self._connection, self._script = connection, script
+        self._progress: Progress = silent
+        self._total, self._done = sum(script.rows.values()), 0
+        self._mode, self._allow_dangling = Mode.CREATE, False
         self._tables: Mapping[TableRef, Any] = {}
         self._counted: dict[TableRef, int] = dict.fromkeys(script.rows, 0)
         self._late: list[str] = []
+        self._around: Around | None = None
 
-    async def run(self) -> list[str]:
-        if self._options.mode is Mode.CREATE:
-            for part in self._script.parts:
-                if part.is_ddl:
-                    await self._run_part(part)
+    async def define(self) -> None:
+        for part in self._script.parts:
+            if part.is_ddl:
+                await self._run_part(part)
+
+    async def fill(self, options: Options, progress: Progress) -> list[str]:
+        self._mode, self._allow_dangling, self._progress = options.mode, options.allow_dangling, progress
         with _translated("The target"):
-            around = await self._prepare()
+            around = self._around = await self._prepare()
         for part in self._script.parts:
             if not part.is_ddl:
                 await self._run_part(part)
         with _translated("Checking the loaded rows"):
-            return await self._finish(around)
+            await self._count()
+            return await put_back(self._connection, around, allow_dangling=options.allow_dangling)
+
+    async def set_counters(self) -> list[str]:
+        for statement in self._late:
+            await self._connection.execute(statement)
+        return await set_counters(self._connection, self._around) if self._around else []
 
     async def _prepare(self) -> Around:
         tables = self._tables = await read_tables(self._connection, list(self._script.filled))
-        replacing = self._options.mode is Mode.REPLACE
+        replacing = self._mode is Mode.REPLACE
         around = await take_off(self._connection, [record["oid"] for record in tables.values()], replacing=replacing)
         if replacing:
             for table, record in tables.items():
                 await self._connection.execute(f"DELETE FROM {scope_of(record)}{place_of(table)}")  # noqa: S608 - quoted
         return around
 
-    async def _finish(self, around: Around) -> list[str]:
+    async def _count(self) -> None:
         for table, expected in self._script.rows.items():
             found = self._counted[table]
-            if self._options.mode is not Mode.UPSERT:
+            if self._mode is not Mode.UPSERT:
                 place = scope_of(self._tables[table]) + place_of(table)
                 found = await self._connection.fetchval(f"SELECT count(*) FROM {place}")  # noqa: S608 - quoted
             if found != expected:
-                raise LoadFailed(f"{table} holds {found} rows, the package has {expected}.", reason=_UNCHANGED)
-        notes = await put_back(self._connection, around, allow_dangling=self._options.allow_dangling)
-        for statement in self._late:
-            await self._connection.execute(statement)
-        return notes + await set_counters(self._connection, around)
+                raise LoadFailed(f"{table} holds {found} rows, the package has {expected}.")
 
     async def _run_part(self, part: Part) -> None:
         with part.file.open("rb") as file:
@@ -213,8 +247,10 @@ class _Load:
 
     async def _copy(self, block: CopyBlock, path: str) -> None:
         table, columns = copy_head(block.head, path, block.line)
-        if self._options.mode is Mode.UPSERT and self._tables[table]["primary_key"]:
-            await self._upsert(table, columns, block.pieces)
+        if self._mode is Mode.UPSERT and self._tables[table]["primary_key"]:
+            await make_spool(self._connection, table, columns)
+            await self._copy_into(SPOOL[1], SPOOL[0], table, columns, block.pieces)
+            await merge_spool(self._connection, table, self._tables[table], columns)
         else:
             await self._copy_into(table.name, table.schema, table, columns, block.pieces)
 
@@ -232,24 +268,6 @@ class _Load:
             self._done += piece.count(b"\n")
             self._progress(self._done, self._total)
 
-    async def _upsert(self, table: TableRef, columns: Sequence[str], pieces: Iterator[bytes]) -> None:
-        record = self._tables[table]
-        listed = ", ".join(map(quote, columns))
-        key = ", ".join(map(quote, record["primary_key"]))
-        fixed = {*record["primary_key"], *record["always"]}
-        changes = ", ".join(f"{quote(name)} = EXCLUDED.{quote(name)}" for name in columns if name not in fixed)
-        action = f"DO UPDATE SET {changes}" if changes else "DO NOTHING"
-        await self._connection.execute(
-            f"CREATE TEMPORARY TABLE {_SPOOL} ON COMMIT DROP AS "  # noqa: S608 - quoted
-            f"SELECT {listed} FROM ONLY {place_of(table)} WITH NO DATA"
-        )
-        await self._copy_into(_SPOOL, None, table, columns, pieces)
-        await self._connection.execute(
-            f"INSERT INTO {place_of(table)} ({listed}) OVERRIDING SYSTEM VALUE "  # noqa: S608 - quoted
-            f"SELECT {listed} FROM {_SPOOL} ON CONFLICT ({key}) {action}"
-        )
-        await self._connection.execute(f"DROP TABLE {_SPOOL}")
-
 
 def _cells(piece: bytes, width: int) -> Iterator[Cells]:
     for line in piece.split(b"\n")[:-1]:
@@ -258,12 +276,23 @@ def _cells(piece: bytes, width: int) -> Iterator[Cells]:
 
 @contextmanager
 def _translated(where: str) -> Iterator[None]:
-    """The driver's errors as LoadFailed, with the server's own words: it is the user's own database."""
+    """The driver's errors as ours, with the server's own words: it is the user's own database."""
     try:
         yield
+    except asyncpg.PostgresConnectionError as error:
+        raise _broken(error) from error
+    except asyncpg.LockNotAvailableError as error:
+        raise TargetBusy(
+            f"{where}: somebody else holds a lock in the target.",
+            suggestions=["Try again when they have finished, or wait longer: --lock-timeout"],
+        ) from error
     except asyncpg.PostgresError as error:
         told = [error.args[0] if error.args else "", getattr(error, "detail", None), getattr(error, "context", None)]
         reason = " ".join(str(part) for part in told if part)
-        raise LoadFailed(f"{where}: the target refused it.", reason=f"{reason} {_UNCHANGED}") from error
-    except (OSError, asyncpg.InterfaceError) as error:
-        raise NetworkFailed("The connection to the target broke.", reason=f"{error} {_UNCHANGED}") from error
+        raise LoadFailed(f"{where}: the target refused it.", reason=reason) from error
+    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise _broken(error) from error
+
+
+def _broken(error: Exception) -> HfitClientError:
+    return NetworkFailed("The connection to the target broke.", reason=visible(error))

@@ -3,7 +3,7 @@
 1. Foreign keys of the loaded tables are taken off and put back afterwards, which checks every row at once and in any
    shape of references; never left off. What was NOT VALID is put back as that, without a check.
 2. With ``replace`` also those of other tables that point here, so that no ON DELETE action touches other tables; a
-   row there that then refers to nothing fails the load.
+   row there that would then refer to nothing refuses the load.
 3. Triggers are switched off and put back in their state.
 4. What the role does not own is left alone: its keys are deferred if they can be, else rows come parents first.
 5. Counters move beyond what was loaded, last of all, for no rollback moves them back.
@@ -17,7 +17,7 @@ from typing import Any
 
 from asyncpg.exceptions import ForeignKeyViolationError
 
-from hfit.errors import TargetRefused
+from hfit.errors import HfitClientError, LoadFailed, TargetRefused
 from hfit.load.postgres_catalog import Record, read_constraints, read_counters, read_family, read_triggers
 from hfit.load.statements import quote
 
@@ -57,19 +57,33 @@ async def put_back(connection: Any, around: Around, *, allow_dangling: bool) -> 
     await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     for record in around.constraints:
         add = f"ALTER TABLE {record['place']} ADD CONSTRAINT {quote(record['name'])} {record['definition']}"
-        if not (allow_dangling and record["is_reference"]):
-            await connection.execute(add)
-            continue
         try:
             async with connection.transaction():
                 await connection.execute(add)
-        except ForeignKeyViolationError:
+        except ForeignKeyViolationError as error:
+            if not allow_dangling:
+                raise _dangling(record, error) from error
             await connection.execute(f"{add} NOT VALID")
             notes.append(f"{record['place']}: rows refer to nothing by {record['name']}, which is NOT VALID now.")
     for record in around.triggers:
         state = f"{record['state']} TRIGGER {quote(record['name'])}"
         await connection.execute(f"ALTER TABLE ONLY {record['place']} {state}")
     return notes
+
+
+def _dangling(record: Record, error: ForeignKeyViolationError) -> HfitClientError:
+    key, detail = f"{record['place']} by {record['name']}", error.detail or ""
+    if record["inside"]:
+        return LoadFailed(
+            f"Rows of the package refer to nothing: {key}.",
+            reason=detail,
+            suggestions=["Export a subset, which follows its keys, or load with --allow-dangling."],
+        )
+    return TargetRefused(
+        f"Rows outside of the package would refer to nothing: {key}.",
+        reason=detail,
+        suggestions=["Load into a fresh database, or allow it with --allow-dangling."],
+    )
 
 
 async def set_counters(connection: Any, around: Around) -> list[str]:

@@ -20,6 +20,8 @@ SELECT t.oid, n.nspname AS schema, t.relname AS name, t.relkind = 'p' AS is_part
             CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k (number, place)
             JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number
         WHERE i.indrelid = t.oid AND i.indisprimary ORDER BY k.place) AS primary_key,
+    EXISTS (SELECT FROM pg_catalog.pg_index i
+        WHERE i.indrelid = t.oid AND i.indisprimary AND NOT i.indimmediate) AS key_waits,
     ARRAY(SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute a
         WHERE a.attrelid = t.oid AND a.attidentity = 'a') AS always,
     ARRAY(SELECT g.tgname::pg_catalog.text FROM pg_catalog.pg_trigger g

@@ -2,7 +2,7 @@
 
 1. The package is verified to the byte before anything else: signature, digests, expiry.
 2. Every member is read once; every guard of every target has passed (``guards``) before the first change.
-3. Then provider after provider is loaded. A failure says which; what was loaded before it stays loaded.
+3. All targets are loaded, or none as far as their engines can (``together``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,22 +19,15 @@ from typing import Any, TypeVar
 from hfit.credentials.pins import Trust
 from hfit.errors import PackageInvalid, TargetDiffers
 from hfit.load.compare import Canons, Sides, find_difference, spelt
-from hfit.load.guards import check_target, choose_mode
-from hfit.load.interface import Cells, Loader, LoadReport, Mode, Options, Progress, Script, TableRef, TableState, Target
-from hfit.load.mysql import open_mysql
+from hfit.load.guards import choose_mode
+from hfit.load.interface import Cells, Loader, LoadReport, Progress, Script, TableRef, TableState, Target
 from hfit.load.plan import check_dangling, choose_targets, loadable_members, read_plan
-from hfit.load.postgres import open_postgres
-from hfit.load.sqlite import open_sqlite
 from hfit.load.target import check_host
+from hfit.load.together import LOCK_SECONDS, OPENERS, Job, Rules, load_together
 from hfit.package.extract import extracted
 from hfit.package.verify import Report, verify_archive, verify_package
 
 T = TypeVar("T")
-OPENERS: Mapping[str, Callable[[Target], Coroutine[Any, Any, Loader]]] = {
-    "postgresql": open_postgres,
-    "mysql": open_mysql,
-    "sqlite": open_sqlite,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,39 +42,37 @@ class LoadRequest:
     dry_run: bool = False
     databases: Mapping[str, str] = field(default_factory=dict)
     allow_hidden: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    target: Target
-    script: Script
-    mode: Mode
+    lock_seconds: float = LOCK_SECONDS
+    only_named: bool = False  # leave out providers that ``into`` does not name
 
 
 def load_package(request: LoadRequest, trust: Trust, progress: Progress) -> list[LoadReport]:
     """Load a package; a report per provider. Raises what its parts raise: see ``hfit.errors``."""
+    rules = Rules(request.mode is not None, request.allow_dangling, request.dry_run, request.lock_seconds)
     with _jobs(request, trust) as jobs:
-        return _wait_for(_load(jobs, request, progress))
+        return _wait_for(load_together(jobs, rules, progress))
 
 
 def verify_target(request: LoadRequest, trust: Trust) -> dict[str, int]:
     """Compare every table of the package with the target, row by row; rows per table. TargetDiffers names the first
     difference."""
     with _jobs(request, trust) as jobs:
-        return _wait_for(_compare_all(jobs))
+        return _wait_for(_compare_all(jobs, request.lock_seconds))
 
 
 @contextlib.contextmanager
-def _jobs(request: LoadRequest, trust: Trust) -> Iterator[list[_Job]]:
+def _jobs(request: LoadRequest, trust: Trust) -> Iterator[list[Job]]:
     report = verify_package(request.path, trust, allow_hidden=request.allow_hidden)  # 1
     loadables = loadable_members(report.manifest)
+    if request.only_named and "" not in request.into:
+        loadables = [item for item in loadables if item.provider in request.into] or loadables
     check_dangling(loadables, allowed=request.allow_dangling)
     chosen = choose_targets(loadables, request.into)
     for _, target in chosen:
         check_host(target, allow_remote=request.allow_remote)
     with _folder(report, trust, allow_hidden=request.allow_hidden) as folder:
         scripts = [(target, read_plan(loadable, folder, request.databases)) for loadable, target in chosen]
-        yield [_Job(target, script, choose_mode(request.mode, script)) for target, script in scripts]
+        yield [Job(target, script, choose_mode(request.mode, script)) for target, script in scripts]
 
 
 @contextlib.contextmanager
@@ -98,37 +89,12 @@ def _folder(report: Report, trust: Trust, *, allow_hidden: bool) -> Iterator[Pat
             yield folder
 
 
-async def _load(jobs: Sequence[_Job], request: LoadRequest, progress: Progress) -> list[LoadReport]:
-    explicit = request.mode is not None
-    async with contextlib.AsyncExitStack() as stack:
-        loaders = [await _opened(job.target, stack) for job in jobs]
-        for job, loader in zip(jobs, loaders, strict=True):  # 2
-            await check_target(loader, job.target, job.script, job.mode, explicit=explicit)
-        reports = []
-        for job, loader in zip(jobs, loaders, strict=True):  # 3
-            notes: tuple[str, ...] = ()
-            if not request.dry_run:
-                notes = await loader.load(job.script, Options(job.mode, request.allow_dangling), progress)
-            reports.append(_report(job, notes, dry_run=request.dry_run))
-        return reports
-
-
-async def _opened(target: Target, stack: contextlib.AsyncExitStack) -> Loader:
-    loader = await OPENERS[target.engine](target)
-    stack.push_async_callback(loader.close)
-    return loader
-
-
-def _report(job: _Job, notes: tuple[str, ...], *, dry_run: bool) -> LoadReport:
-    rows = {table.label: job.script.rows[table] for table in job.script.filled}
-    return LoadReport(job.script.provider, str(job.target), job.mode.value, rows, notes, dry_run)
-
-
-async def _compare_all(jobs: Sequence[_Job]) -> dict[str, int]:
+async def _compare_all(jobs: Sequence[Job], lock_seconds: float) -> dict[str, int]:
     rows: dict[str, int] = {}
     for job in jobs:
         async with contextlib.AsyncExitStack() as stack:
-            loader = await _opened(job.target, stack)
+            loader = await OPENERS[job.target.engine](job.target, lock_seconds)
+            stack.push_async_callback(loader.close)
             states = await loader.inspect(list(job.script.filled))
             for table, columns in job.script.filled.items():
                 await _compare(loader, job.script, table, columns, states.get(table))

@@ -1,39 +1,41 @@
 """Loading into an SQLite file: one transaction, made in the file that is there or in a new one.
 
 1. References are unchecked while rows come; afterwards those of the loaded tables are looked through, and what refers
-   to nothing is told. With ``replace`` a row outside of the package that then refers to nothing fails the load.
+   to nothing is told. With ``replace`` a row outside of the package that would then refer to nothing refuses the load.
 2. Triggers of the loaded tables are dropped and made again inside the transaction.
 3. Whatever fails, everything is rolled back; a file that was not there before is removed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import struct
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hfit.errors import LoadFailed, NetworkFailed
+from hfit.errors import LoadFailed, NetworkFailed, TargetBusy, TargetRefused
 from hfit.load.compare import blur
 from hfit.load.interface import Canon, Cells, Mode, Options, Part, Progress, Script, TableRef, TableState, Target
 from hfit.load.script import CopyBlock, Statement, read_script
 from hfit.load.statements import Kind, insert_head, kind_of, quote
+from hfit.transfer import silent
 
-LOCK_SECONDS = 10.0
-_UNCHANGED = "The target was not changed."
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
 
 
-async def open_sqlite(target: Target) -> SqliteLoader:
-    """Open or make the file. NetworkFailed when that cannot be done."""
-    return _open(Path(target.database))
+async def open_sqlite(target: Target, lock_seconds: float) -> SqliteLoader:
+    """Open or make the file; wait ``lock_seconds`` for a lock. NetworkFailed when that cannot be done."""
+    return _open(Path(target.database), lock_seconds)
 
 
-def _open(path: Path) -> SqliteLoader:
+def _open(path: Path, lock_seconds: float) -> SqliteLoader:
     is_new = not path.exists()
+    if is_new and not path.parent.is_dir():
+        raise NetworkFailed(f"{path} cannot be made.", reason=f"There is no folder {path.parent}.")
     try:
-        connection = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=lock_seconds, isolation_level=None)
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         connection.execute("PRAGMA foreign_keys=OFF")
         connection.execute("PRAGMA trusted_schema=OFF")
@@ -66,19 +68,35 @@ class SqliteLoader:
         if self._is_new and self._path.exists() and self._path.stat().st_size == 0:
             self._path.unlink()
 
-    async def load(self, script: Script, options: Options, progress: Progress) -> tuple[str, ...]:
-        """Everything in one transaction."""
-        with _translated("The target"):
-            self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            notes = _Load(self._connection, script, options, progress).run()
-            with _translated("The end of the transaction"):
-                self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-        return tuple(notes)
+    async def define(self, script: Script) -> None:
+        """The DDL, in the transaction."""
+        self._begin()
+        await _Load(self._connection, script).define()
+
+    async def fill(self, script: Script, options: Options, progress: Progress) -> tuple[str, ...]:
+        """The rows, in the transaction."""
+        self._begin()
+        return tuple(await _Load(self._connection, script).fill(options, progress))
+
+    async def check_open(self) -> None:
+        """A file does not go away."""
+
+    async def commit(self) -> tuple[str, ...]:
+        """End the transaction."""
+        with _translated("The end of the transaction"):
+            self._connection.execute("COMMIT")
+        return ()
+
+    async def roll_back(self) -> str:
+        """Take everything back."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        return ""
+
+    def _begin(self) -> None:
+        if not self._connection.in_transaction:
+            with _translated("The target"):
+                self._connection.execute("BEGIN IMMEDIATE")
 
     def package_rows(self, script: Script, part: Part, table: TableRef) -> Iterator[Cells]:
         """The member's VALUES, evaluated by SQLite itself in an empty memory database."""
@@ -133,18 +151,22 @@ class SqliteLoader:
 
 
 class _Load:
-    """One load, inside its transaction."""
+    """What one script does, inside the transaction. It lets the loop go on after each statement: Ctrl-C comes there."""
 
-    def __init__(self, connection: sqlite3.Connection, script: Script, options: Options, progress: Progress) -> None:
-        self._connection, self._script, self._options = connection, script, options
-        self._progress, self._total, self._done = progress, sum(script.rows.values()), 0
+    def __init__(self, connection: sqlite3.Connection, script: Script) -> None:
+        self._connection, self._script = connection, script
+        self._options = Options(Mode.CREATE)
+        self._progress: Progress = silent
+        self._total, self._done = sum(script.rows.values()), 0
         self._keys: dict[TableRef, tuple[str, ...]] = {}
 
-    def run(self) -> list[str]:
-        if self._options.mode is Mode.CREATE:
-            for part in self._script.parts:
-                if part.is_ddl:
-                    self._run_part(part)
+    async def define(self) -> None:
+        for part in self._script.parts:
+            if part.is_ddl:
+                await self._run_part(part)
+
+    async def fill(self, options: Options, progress: Progress) -> list[str]:
+        self._options, self._progress = options, progress
         with _translated("The target"):
             triggers = self._prepare()
             outside = self._orphans(pointing_here=True)
@@ -153,7 +175,7 @@ class _Load:
                     self._connection.execute(f"DELETE FROM {quote(table.name)}")  # noqa: S608 - quoted
         for part in self._script.parts:
             if not part.is_ddl:
-                self._run_part(part)
+                await self._run_part(part)
         with _translated("Checking the loaded rows"):
             notes = self._finish(outside)
             for text in triggers:
@@ -176,12 +198,11 @@ class _Load:
             (found,) = self._connection.execute(f"SELECT count(*) FROM {quote(table.name)}").fetchone()  # noqa: S608 - quoted
             wrong = found < expected if self._options.mode is Mode.UPSERT else found != expected
             if wrong:
-                raise LoadFailed(f"{table} holds {found} rows, the package has {expected}.", reason=_UNCHANGED)
+                raise LoadFailed(f"{table} holds {found} rows, the package has {expected}.")
         for name, count in self._orphans(pointing_here=True).items():
             if count > outside.get(name, 0) and not self._options.allow_dangling:
-                raise LoadFailed(
+                raise TargetRefused(
                     f"Rows outside of the package would refer to nothing: {name}.",
-                    reason=_UNCHANGED,
                     suggestions=["Load into a fresh file, or allow it with --allow-dangling."],
                 )
         return [f"{count} rows refer to nothing: {name}." for name, count in self._orphans(pointing_here=False).items()]
@@ -200,12 +221,13 @@ class _Load:
                     found[f"{table} to {parent}"] = found.get(f"{table} to {parent}", 0) + 1
         return found
 
-    def _run_part(self, part: Part) -> None:
+    async def _run_part(self, part: Part) -> None:
         with part.file.open("rb") as file:
             for item in read_script(file, "sqlite", part.path):
                 assert not isinstance(item, CopyBlock)
                 with _translated(f"{part.path}, line {item.line}"):
                     self._run(item, part.path)
+                await asyncio.sleep(0)
 
     def _run(self, statement: Statement, path: str) -> None:
         kind, text = kind_of(statement, "sqlite", path), statement.text
@@ -247,8 +269,13 @@ def _cell(kind: bytes, value: object) -> bytes | None:
 
 @contextmanager
 def _translated(where: str) -> Iterator[None]:
-    """SQLite's errors as LoadFailed, in its own words."""
+    """SQLite's errors as ours, in its own words."""
     try:
         yield
     except sqlite3.Error as error:
-        raise LoadFailed(f"{where}: the target refused it.", reason=f"{error}. {_UNCHANGED}") from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise TargetBusy(
+                f"{where}: somebody else holds a lock on the file.",
+                suggestions=["Try again when they have finished, or wait longer: --lock-timeout"],
+            ) from error
+        raise LoadFailed(f"{where}: the target refused it.", reason=f"{error}.") from error

@@ -17,15 +17,11 @@ from hfit.package.verify import Report
 from hfit.package_download import PackageRequest, fetched_archive
 from hfit.refresh.cache import PackageCache, patiently_locked
 from hfit.refresh.project import request_digest
-from hfit.transfer import Progress
+from hfit.transfer import Progress, silent
 
 TRIES = 8
 MAX_PAUSE_SECONDS = 60.0
 _BUSY = (429, 503)
-
-
-def silent(_: int, __: int | None) -> None:
-    """Progress of one among many is not shown."""
 
 
 @dataclass(frozen=True, slots=True)

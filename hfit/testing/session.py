@@ -13,12 +13,12 @@ from hfit.errors import UsageMistake
 from hfit.load.interface import LoadReport, Mode, Target
 from hfit.load.run import LoadRequest, load_package
 from hfit.load.target import check_host, parse_target
-from hfit.refresh.fetch import silent
 from hfit.testing.databases import Filling, Isolation, Room, package_digest
 from hfit.testing.mysql import MysqlIsolation
 from hfit.testing.packages import FixturePackages, Options, open_packages
 from hfit.testing.postgres import PostgresIsolation
 from hfit.testing.sqlite import SqliteIsolation
+from hfit.transfer import silent
 
 ISOLATIONS: Mapping[str, type[Isolation]] = {
     "postgresql": PostgresIsolation,

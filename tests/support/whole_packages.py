@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,17 +53,28 @@ class Content:
 
     def write(self, folder: Path, key: PackageKey) -> Path:
         """Write the package as an extracted folder."""
+        return write_package(folder, key, {"shop": self})
 
-        def edit(manifest: dict[str, Any]) -> None:
-            manifest["sources"] = [{"provider": "shop", "database": self.database, "engine": self.engine}]
-            for member in manifest["members"]:
-                member.update(self.details.get(member["path"], {}))
 
-        place = folder / NAME
-        for path, data in Package(key, self.files, NAME, edit=edit).members():
-            (place / path).parent.mkdir(parents=True, exist_ok=True)
-            (place / path).write_bytes(data)
-        return place
+def write_package(folder: Path, key: PackageKey, contents: Mapping[str, Content]) -> Path:
+    """Write one package of several providers as an extracted folder; each provider's members by their paths."""
+    files = {path: data for content in contents.values() for path, data in content.files.items()}
+    details = {path: item for content in contents.values() for path, item in content.details.items()}
+    providers = {path: provider for provider, content in contents.items() for path in content.files}
+
+    def edit(manifest: dict[str, Any]) -> None:
+        manifest["sources"] = [
+            {"provider": provider, "database": content.database, "engine": content.engine}
+            for provider, content in contents.items()
+        ]
+        for member in manifest["members"]:
+            member.update(details.get(member["path"], {}))
+
+    place = folder / NAME
+    for path, data in Package(key, files, NAME, providers=providers, edit=edit).members():
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_bytes(data)
+    return place
 
 
 def provider_of(server: Server, database: str) -> ProviderConfig:
@@ -126,4 +137,4 @@ def _parents_first(tables: Sequence[Table], catalog: Catalog) -> list[Table]:
     return ordered
 
 
-Packed = Callable[[Content], Path]
+Packed = Callable[[Content | Mapping[str, Content]], Path]

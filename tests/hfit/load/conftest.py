@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from hfit.client import silent
 from hfit.credentials.pins import Trust
 from hfit.load.interface import LoadReport
 from hfit.load.run import LoadRequest, load_package, verify_target
 from hfit.load.target import parse_intos
+from hfit.transfer import Progress, silent
 from tests.support.package_writer import PackageKey
-from tests.support.whole_packages import Content, Load, Packed, Verify
+from tests.support.whole_packages import Content, Load, Packed, Verify, write_package
 
 
 @pytest.fixture
@@ -22,8 +23,8 @@ def trust(package_key: PackageKey) -> Trust:
 
 @pytest.fixture
 def load(trust: Trust) -> Load:
-    def run(path: Path, *urls: str, **options: object) -> list[LoadReport]:
-        return load_package(LoadRequest(path, parse_intos(urls, {}), **options), trust, silent)  # type: ignore[arg-type]
+    def run(path: Path, *urls: str, progress: Progress = silent, **options: object) -> list[LoadReport]:
+        return load_package(LoadRequest(path, parse_intos(urls, {}), **options), trust, progress)  # type: ignore[arg-type]
 
     return run
 
@@ -38,7 +39,8 @@ def verify(trust: Trust) -> Verify:
 
 @pytest.fixture
 def packed(package_key: PackageKey, tmp_path: Path) -> Packed:
-    def write(content: Content) -> Path:
-        return content.write(tmp_path, package_key)
+    def write(content: Content | Mapping[str, Content]) -> Path:
+        contents = {"shop": content} if isinstance(content, Content) else content
+        return write_package(tmp_path, package_key, contents)
 
     return write

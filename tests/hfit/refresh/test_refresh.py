@@ -31,7 +31,7 @@ def settings(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache of its own, no waiting between tries."""
     monkeypatch.setenv("HFIT_CACHE_DIR", str(home / "cache"))
     monkeypatch.delenv("HFIT_CACHE_SIZE", raising=False)
-    monkeypatch.setattr(receive, "__defaults__", ((0.0,) * len(PAUSES_SECONDS),))
+    monkeypatch.setattr(receive, "__defaults__", ((0.0,) * len(PAUSES_SECONDS), None))
 
 
 def project_text(origin: str, *names: str) -> str:
