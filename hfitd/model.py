@@ -101,6 +101,8 @@ class Key:
     primary: bool
     nullable: bool = False  # some column may be NULL, so the key does not identify every row
 
+    members: tuple[str, ...] = ()  # of an enumeration
+    readable: bool = True  # whether the database role may SELECT it; what it may not is known by name only
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:

@@ -9,24 +9,24 @@ from collections.abc import Callable, Mapping
 
 from hfitd.errors import MaskDoesNotFit
 from hfitd.masks.fitting import need_length, refuse
-from hfitd.masks.interface import BoundMask, Mask
+from hfitd.masks.interface import Binding, BoundMask, Mask
 from hfitd.model import Column, Kind, MaskRule
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
-def _bind_drop(rule: MaskRule, column: Column, key: bytes) -> BoundMask:
+def _bind_drop(rule: MaskRule, column: Column, binding: Binding) -> BoundMask:
     # the policy leaves the column out; this stands for whoever asks all the same
     return BoundMask(rule.mask, constant=True)
 
 
-def _bind_null(rule: MaskRule, column: Column, key: bytes) -> BoundMask:
+def _bind_null(rule: MaskRule, column: Column, binding: Binding) -> BoundMask:
     if not column.nullable:
         raise refuse(rule.mask, column, "it must not be NULL")
     return BoundMask(rule.mask, constant=True)
 
 
-def _bind_const(rule: MaskRule, column: Column, key: bytes) -> BoundMask:
+def _bind_const(rule: MaskRule, column: Column, binding: Binding) -> BoundMask:
     value = rule.options.get("value")
     if value is None:
         raise MaskDoesNotFit("the mask const needs the option value", resource=column.name)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hfitd.errors import MaskDoesNotFit
-from hfitd.model import Column, Kind, MaskRule
+from hfitd.masks.interface import BoundMask
+from hfitd.model import Column, Kind, MaskRule, Table
 
 INSTEAD = {
-    Kind.INTEGER: "integer, null or const",
-    Kind.NUMBER: "null or const",
+    Kind.INTEGER: "integer, bucket, noise, null or const",
+    Kind.NUMBER: "bucket, noise, null or const",
     Kind.BOOLEAN: "null or const",
     Kind.BYTES: "hash, null or const",
-    Kind.DATE: "null or const",
+    Kind.DATE: "date_shift, bucket, null or const",
     Kind.TIME: "null or const",
-    Kind.TIMESTAMP: "null or const",
-    Kind.JSON: "null or const",
+    Kind.TIMESTAMP: "date_shift, bucket, null or const",
+    Kind.JSON: "json, null or const",
     Kind.UUID: "uuid, null or const",
     Kind.OTHER: "null, const or drop",
     Kind.TEXT: "hash, redact, null or const",
@@ -41,6 +42,30 @@ def need_length(mask: str, column: Column, longest: int, advice: str = "") -> No
     if column.max_length is not None and column.max_length < longest:
         why = f"it makes up to {longest} characters, the column holds {column.max_length}"
         raise refuse(mask, column, why, advice)
+
+
+def fits_length(column: Column, value: bytes) -> bool:
+    """Whether a value, UTF-8, is short enough for the column; MySQL counts its TEXT types in bytes."""
+    if column.max_length is None or len(value) <= column.max_length:
+        return True
+    if column.kind is Kind.BYTES or column.type_name.lower().endswith("text"):
+        return False
+    return len(value.decode("utf-8", "replace")) <= column.max_length
+
+
+def need_subject(mask: str, column: Column, subject: str, table: Table | None) -> None:
+    """Refuse a subject that is no column of the table; a file has none to look at."""
+    if subject and table is not None and table.column(subject) is None:
+        advice = "name a column of the same table, or give the column a rule of its own"
+        raise refuse(mask, column, f"its table has no column {subject}", advice)
+
+
+def need_members(mask: str, column: Column, bound: BoundMask) -> None:
+    """Refuse a mask that makes values which are no members of the column's enumeration."""
+    if not column.members or (bound.constant and (bound.literal is None or bound.literal in column.members)):
+        return
+    advice = "give it the mask null, or const with one of its members"
+    raise refuse(mask, column, "it holds one of a few fixed values", advice)
 
 
 def integer_option(rule: MaskRule, name: str, default: int, least: int, most: int) -> int:

@@ -1,60 +1,135 @@
-"""A keyed permutation of strings of digits in any radix: distinct inputs of one length never become equal.
+"""Keyed permutations: distinct inputs of one form never become equal, and the form stays.
 
-A balanced-as-can-be Feistel network over two halves, with HMAC-SHA256 as round function; the construction is that of
-FF1 (NIST SP 800-38G) without its AES.
+A Feistel network over two halves that are as equal as can be, with keyed BLAKE2b as round function; the construction
+is that of FF1 (NIST SP 800-38G) without its AES. Domains of at most ``SMALL`` members, where a network of two tiny
+halves would be weak, are put in the order of their members' digests instead.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from math import prod
+from typing import Any
 
-from hfitd.masks.derive import digest
+from hfitd.masks.derive import stretch
 
+SMALL = 100
 _ROUNDS = 10
+_KEPT = 512
+_MOST_BYTES = 64
+_LONGEST = 400  # digits permuted at once; Python refuses numbers of ten times as many
 
 
-def permute(key: bytes, tweak: bytes, digits: Sequence[int], radix: int) -> list[int]:
-    """The digits under the permutation that key, tweak, radix and their number select."""
-    count = len(digits)
-    if count == 0:
-        return []
-    if count == 1:  # one digit has no halves: its place in the order of the digests of all digits
-        order = sorted(range(radix), key=lambda digit: digest(key, b"one\x00%d\x00%d\x00" % (radix, digit) + tweak))
-        return [order[digits[0]]]
-    middle = count // 2
-    left, right = _number(digits[:middle], radix), _number(digits[middle:], radix)
-    sizes = (radix**middle, radix ** (count - middle))
-    for turn in range(_ROUNDS):
-        text = b"%d\x00%d\x00%d\x00%d\x00" % (radix, count, turn, right if turn % 2 == 0 else left) + tweak
-        noise = int.from_bytes(digest(key, text), "big")
-        if turn % 2 == 0:
-            left = (left + noise) % sizes[0]
-        else:
-            right = (right + noise) % sizes[1]
-    return _digits(left, middle, radix) + _digits(right, count - middle, radix)
+class Permutation:
+    """The permutations of one mask. ``tweak`` selects one; so does the size of the domain."""
+
+    def __init__(self, key: bytes, label: bytes) -> None:
+        self._key, self._label = key, label
+        self._states: dict[tuple[bytes, int, int], tuple[Any, int]] = {}
+        self._orders: dict[tuple[bytes, int], Sequence[int]] = {}
+
+    def below(self, tweak: bytes, number: int, size: int) -> int:
+        """The number's place in a permutation of ``0 .. size - 1``."""
+        if size <= SMALL:
+            return self._small(tweak, number, size)
+        bits = (size - 1).bit_length()
+        left, right = 1 << bits // 2, 1 << (bits - bits // 2)
+        while True:  # walk the cycle back into the domain: less than two steps on average
+            number = self._network(tweak, number, left, right)
+            if number < size:
+                return number
+
+    def mixed(self, tweak: bytes, places: Sequence[int], radices: Sequence[int]) -> list[int]:
+        """A string of digits, each with a radix of its own, permuted among all strings of these radices."""
+        middle = len(radices) // 2
+        left, right = prod(radices[:middle]), prod(radices[middle:])
+        number = 0
+        for place, radix in zip(places, radices, strict=True):
+            number = number * radix + place
+        number = self._halves(tweak, number, left, right)
+        permuted = []
+        for radix in reversed(radices):
+            number, place = divmod(number, radix)
+            permuted.append(place)
+        return permuted[::-1]
+
+    def digits(self, tweak: bytes, text: bytes) -> bytes:
+        """A string of ASCII digits, permuted among all of its length."""
+        count = len(text)
+        if count > _LONGEST:
+            return self._long(tweak, text)
+        if not count:
+            return text
+        middle = count // 2
+        return b"%0*d" % (count, self._halves(tweak, int(text), 10**middle, 10 ** (count - middle)))
+
+    def number(self, tweak: bytes, text: bytes) -> bytes:
+        """Like ``digits``, with leading zeros in place and no others made."""
+        rest = text.lstrip(b"0")
+        zeros = text[: len(text) - len(rest)]
+        while rest:  # walk the cycle until the first digit is not zero: nine of ten steps end it
+            rest = self.digits(tweak, rest)
+            if rest[0] != 0x30:
+                break
+        return zeros + rest
+
+    def _long(self, tweak: bytes, digits: bytes) -> bytes:
+        """Block by block there and back, each under what its neighbour became: all of it depends on all of it."""
+        blocks = [digits[start : start + _LONGEST] for start in range(0, len(digits), _LONGEST)]
+        for places in (range(len(blocks)), range(len(blocks) - 1, -1, -1)):
+            near = b""
+            for place in places:
+                text = b"%slong\0%d\0%s\0%s" % (self._label, places.step, tweak, near)
+                chained = hashlib.blake2b(text, key=self._key, digest_size=32).digest()
+                blocks[place] = near = self.digits(chained, blocks[place])
+        return b"".join(blocks)
+
+    def _halves(self, tweak: bytes, number: int, left: int, right: int) -> int:
+        if left * right <= SMALL:
+            return self._small(tweak, number, left * right)
+        return self._network(tweak, number, left, right)
+
+    def _small(self, tweak: bytes, number: int, size: int) -> int:
+        order = self._orders.get((tweak, size))
+        if order is None:
+            start = hashlib.blake2b(b"%sorder\0%d\0%s\0" % (self._label, size, tweak), key=self._key)
+            order = sorted(range(size), key=lambda place: _digest(start, b"%d" % place))
+            _keep(self._orders, (tweak, size), order)
+        return order[number]
+
+    def _network(self, tweak: bytes, number: int, left: int, right: int) -> int:
+        state, size = self._state(tweak, left, right)
+        high, low = divmod(number, right)
+        for turn in range(0, _ROUNDS, 2):
+            high = (high + _noise(state, b"%d:%d" % (turn, low), size)) % left
+            low = (low + _noise(state, b"%d:%d" % (turn + 1, high), size)) % right
+        return high * right + low
+
+    def _state(self, tweak: bytes, left: int, right: int) -> tuple[Any, int]:
+        kept = self._states.get((tweak, left, right))
+        if kept is None:
+            size = (max(left, right).bit_length() + 7) // 8 + 8  # 64 bits more than a half: no bias
+            start = b"%s%d\0%d\0%s\0" % (self._label, left, right, tweak)
+            state = hashlib.blake2b(start, key=self._key, digest_size=min(size, _MOST_BYTES))
+            kept = state, size
+            _keep(self._states, (tweak, left, right), kept)
+        return kept
 
 
-def permute_number(key: bytes, tweak: bytes, digits: Sequence[int]) -> list[int]:
-    """Like ``permute`` in radix 10, with leading zeros in place and no others made."""
-    zeros = next((place for place, digit in enumerate(digits) if digit), len(digits))
-    rest = list(digits[zeros:])
-    while rest:  # walk the cycle until the first digit is not zero: nine of ten steps end it
-        rest = permute(key, tweak, rest, 10)
-        if rest[0]:
-            break
-    return [0] * zeros + rest
+def _noise(state: Any, text: bytes, size: int) -> int:
+    seed = _digest(state, text)
+    return int.from_bytes(seed if size <= _MOST_BYTES else stretch(seed, size), "big")
 
 
-def _number(digits: Sequence[int], radix: int) -> int:
-    number = 0
-    for digit in digits:
-        number = number * radix + digit
-    return number
+def _digest(state: Any, text: bytes) -> bytes:
+    copy = state.copy()
+    copy.update(text)
+    digest: bytes = copy.digest()
+    return digest
 
 
-def _digits(number: int, count: int, radix: int) -> list[int]:
-    digits = []
-    for _ in range(count):
-        number, digit = divmod(number, radix)
-        digits.append(digit)
-    return digits[::-1]
+def _keep(kept: dict[Any, Any], key: tuple[Any, ...], value: object) -> None:
+    if len(kept) >= _KEPT:
+        kept.clear()
+    kept[key] = value

@@ -6,17 +6,19 @@ values stay empty. Addresses are in the domains that RFC 2606 reserves, so nothi
 
 from __future__ import annotations
 
+import base64
 import re
 
 from hfitd.errors import MaskDoesNotFit
-from hfitd.masks.derive import digest, fold_person, numbers
+from hfitd.masks.derive import Draw, fold_person, keyed_draw
 from hfitd.masks.fitting import flag_option, need_kind, need_length, text_option
-from hfitd.masks.interface import BoundMask, Cell, Mask
+from hfitd.masks.interface import Binding, BoundMask, Cell, Mask
 from hfitd.masks.words import ENDS, GIVEN, LONGEST_FAMILY, LONGEST_GIVEN, STEMS
 from hfitd.model import Column, Kind, MaskRule
 
-_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_LETTERS = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"abcdefghijkmnpqrstuvwxyz23456789")
 _TAG_LENGTH = 13  # of 32 letters: 65 bits, one collision in 70 million runs over a million addresses
+_TAG_BYTES = 10
 _DOMAINS = ("example.com", "example.net", "example.org")
 _LONGEST_SHORT = 1 + _TAG_LENGTH + 1 + len(_DOMAINS[0])
 _LONGEST_EMAIL = LONGEST_GIVEN + 1 + LONGEST_FAMILY + 1 + _LONGEST_SHORT - 1
@@ -27,38 +29,39 @@ _PARTS = {
 }
 
 
-def given_name(key: bytes, word: bytes) -> str:
-    """The given name that stands for a folded word."""
-    return GIVEN[numbers(key, b"first\x00" + word)(len(GIVEN))]
+def _given_name(drawn: bytes) -> str:
+    return GIVEN[int.from_bytes(drawn[:8], "big") % len(GIVEN)]
 
 
-def family_name(key: bytes, word: bytes) -> str:
-    """The family name that stands for a folded word."""
-    pick = numbers(key, b"last\x00" + word)
-    return STEMS[pick(len(STEMS))] + ENDS[pick(len(ENDS))]
+def _family_name(drawn: bytes) -> str:
+    stem, end = int.from_bytes(drawn[8:16], "big"), int.from_bytes(drawn[16:24], "big")
+    return STEMS[stem % len(STEMS)] + ENDS[end % len(ENDS)]
 
 
-def _bind_name(rule: MaskRule, column: Column, key: bytes) -> BoundMask:
+def _name_cells(first_of: Draw, last_of: Draw) -> dict[str, Cell]:
+    def first(value: bytes) -> bytes:
+        folded = fold_person(value)
+        return _given_name(first_of(folded)).encode() if folded else b""
+
+    def last(value: bytes) -> bytes:
+        folded = fold_person(value)
+        return _family_name(last_of(folded)).encode() if folded else b""
+
+    def full(value: bytes) -> bytes:
+        # the outer words alone, so that "Ann Lee" is made of what "Ann" and "Lee" become in columns of their own
+        words = fold_person(value).split()
+        return f"{_given_name(first_of(words[0]))} {_family_name(last_of(words[-1]))}".encode() if words else b""
+
+    return {"first": first, "last": last, "full": full}
+
+
+def _bind_name(rule: MaskRule, column: Column, binding: Binding) -> BoundMask:
     need_kind(rule.mask, column, (Kind.TEXT,))
     part = text_option(rule, "part", _part_of(column.name))
     if part not in _PARTS:
         raise MaskDoesNotFit(f"the option part of the mask {rule.mask} is one of {', '.join(_PARTS)}")
     need_length(rule.mask, column, _PARTS[part])
-
-    def first(value: bytes) -> bytes:
-        folded = fold_person(value)
-        return given_name(key, folded).encode() if folded else b""
-
-    def last(value: bytes) -> bytes:
-        folded = fold_person(value)
-        return family_name(key, folded).encode() if folded else b""
-
-    def full(value: bytes) -> bytes:
-        # the outer words alone, so that "Ann Lee" is made of what "Ann" and "Lee" become in columns of their own
-        words = fold_person(value).split()
-        return f"{given_name(key, words[0])} {family_name(key, words[-1])}".encode() if words else b""
-
-    cells: dict[str, Cell] = {"first": first, "last": last, "full": full}
+    cells = _name_cells(keyed_draw(binding.key, b"first\0", 24), keyed_draw(binding.key, b"last\0", 24))
     return BoundMask(rule.mask, cell=cells[part])
 
 
@@ -69,23 +72,23 @@ def _part_of(column: str) -> str:
     return "last" if re.search(r"last|family|sur_?name|lname|maiden", name) else "full"
 
 
-def _bind_email(rule: MaskRule, column: Column, key: bytes) -> BoundMask:
+def _bind_email(rule: MaskRule, column: Column, binding: Binding) -> BoundMask:
     need_kind(rule.mask, column, (Kind.TEXT,))
     short = flag_option(rule, "short")
     longest = _LONGEST_SHORT if short else _LONGEST_EMAIL
     need_length(rule.mask, column, longest, "" if short else "give the option short = true, or the mask hash")
+    draw = keyed_draw(binding.key, b"email\0")
 
     def cell(value: bytes) -> bytes:
         folded = fold_person(value)
         if not folded:
             return b""
-        pick = numbers(key, folded)
-        tag = "".join(_ALPHABET[pick(32)] for _ in range(_TAG_LENGTH))
-        domain = _DOMAINS[pick(len(_DOMAINS))]
+        drawn = draw(folded)
+        tag = base64.b32encode(drawn[:_TAG_BYTES])[:_TAG_LENGTH].translate(_LETTERS).decode("ascii")
+        domain = _DOMAINS[int.from_bytes(drawn[10:18], "big") % len(_DOMAINS)]
         if short:
             return f"u{tag}@{domain}".encode()
-        looks = digest(key, b"looks\x00" + folded)
-        return f"{given_name(looks, b'')}.{family_name(looks, b'')}.{tag}@{domain}".lower().encode()
+        return f"{_given_name(drawn[18:])}.{_family_name(drawn[18:])}.{tag}@{domain}".lower().encode()
 
     return BoundMask(rule.mask, cell=cell)
 

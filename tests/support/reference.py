@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +26,7 @@ from hfitd.config import model
 from hfitd.config.schema import NAMED, SECTIONS
 from hfitd.export.query import functions
 from hfitd.masks.table import MASKS, bind_mask
-from hfitd.model import Action, Column, Kind, MaskRule
+from hfitd.model import Action, Column, Json, Kind, MaskRule
 from hfitd.web.routes import ROUTES
 from hfitd.web.table import Route
 from tests.support.source import ROOT, SHELVES, Module, modules
@@ -136,7 +137,7 @@ def exits_block() -> str:
     return table(("code", "exit code", "meaning"), rows)
 
 
-SAMPLES: Mapping[str, tuple[tuple[Kind, str, Mapping[str, str | int | bool]], ...]] = {
+SAMPLES: Mapping[str, tuple[tuple[Kind, str, Mapping[str, Json]], ...]] = {
     "drop": (),
     "null": (),
     "const": ((Kind.TEXT, "9 Sample Road", {"value": "1 Sample Street"}),),
@@ -145,28 +146,61 @@ SAMPLES: Mapping[str, tuple[tuple[Kind, str, Mapping[str, str | int | bool]], ..
     "email": ((Kind.TEXT, "ann.lee@shop.test", {}), (Kind.TEXT, "Ann.Lee@SHOP.test", {"short": True})),
     "phone": ((Kind.TEXT, "+33 5 56 96 96 96", {}),),
     "person_name": ((Kind.TEXT, "Ann Lee", {}), (Kind.TEXT, "Ann", {"part": "first"})),
+    "street": ((Kind.TEXT, "9 Sample Road", {}), (Kind.TEXT, "Musterstraße 12a", {})),
+    "city": ((Kind.TEXT, "Amsterdam", {}),),
+    "iban": ((Kind.TEXT, "NL91 ABNA 0417 1643 00", {}),),
+    "card": ((Kind.TEXT, "4111-1111-1111-1111", {}), (Kind.TEXT, "4111111111111111", {"first": 6})),
     "digits": ((Kind.TEXT, "AB-1234-XY", {}),),
     "uuid": ((Kind.UUID, "8d5a1c9e-0000-4000-8000-0123456789ab", {}),),
     "integer": ((Kind.INTEGER, "4711", {}),),
+    "date_shift": (
+        (Kind.TIMESTAMP, "2024-01-31 08:15:00", {"subject": "customer_id"}),
+        (Kind.TIMESTAMP, "2024-02-02 12:00:00", {"subject": "customer_id"}),
+        (Kind.DATE, "1984-05-17", {"days": 30}),
+    ),
+    "bucket": ((Kind.NUMBER, "1234.56", {"step": 100}), (Kind.DATE, "1984-05-17", {"unit": "year"})),
+    "noise": ((Kind.NUMBER, "1234.56", {"percent": 10}), (Kind.INTEGER, "40", {"amount": 5})),
+    "text": ((Kind.TEXT, "Dear Ms. Lee, call 0151-234!", {}),),
+    "ip": ((Kind.TEXT, "192.0.2.17", {}), (Kind.TEXT, "192.0.2.0/24", {}), (Kind.TEXT, "2001:db8::1", {})),
+    "json": (
+        (Kind.JSON, '{"user": {"email": "ann.lee@shop.test"}, "n": 1.50}', {"paths": {"$.user.email": "email"}}),
+        (Kind.JSON, '{"tags": [{"phone": "030 123"}]}', {"paths": {"$.tags[*].phone": {"mask": "redact", "last": 2}}}),
+    ),
+    "delimited": (
+        (Kind.TEXT, "ann.lee@shop.test; bob@shop.test", {"separator": ";", "parts": {"mask": "email", "short": True}}),
+        (Kind.TEXT, "17,Ann Lee,NL", {"parts": ["", "person_name", ""]}),
+    ),
 }
 
 
 def masks_block() -> str:
-    """Every mask with its promise and an example."""
+    """Every mask with its promise and an example. The subject of the examples is customer 42."""
     rows = []
     for name, mask in MASKS.items():
         shown = []
         for kind, value, options in SAMPLES.get(name, ()):
-            column = Column("sample", "", kind, nullable=True)
-            bound = bind_mask(MaskRule(name, options), column, EXAMPLE_KEY)
-            made = bound.literal if bound.cell is None else bound.cell(value.encode()).decode()
-            given = "".join(f" {key}={option}" for key, option in options.items())
-            shown.append(f"`{value}` becomes `{made}`" + (f" ({given.strip()})" if given else ""))
+            bound = bind_mask(MaskRule(name, options), Column("sample", "", kind, nullable=True), EXAMPLE_KEY)
+            made = (bound.cover(value.encode(), b"42") or b"").decode()
+            given = ", ".join(f"{key} = {_toml(option)}" for key, option in options.items())
+            shown.append(f"`{value}` becomes `{made}`" + (f" (`{given}`)" if given else ""))
         rows.append((
             f"`{name}`", mask.promise, ", ".join(f"`{option}`" for option in sorted(mask.options)),
             "yes" if mask.keyed else "", "yes" if mask.injective else "", "; ".join(shown),
         ))  # fmt: skip
     return table(("mask", "what a row shows", "options", "keyed", "fits unique columns", "example"), rows)
+
+
+def _toml(value: Json) -> str:
+    """An option as a configuration file spells it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_key(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
 
 
 def config_meanings() -> Mapping[str, str]:

@@ -248,7 +248,7 @@ def test_a_constant_has_to_be_of_the_columns_type(kind, value, fits):
         ("person_name", Column("name", "varchar(18)", Kind.TEXT, max_length=18), {}),
         ("phone", Column("name", "bigint", Kind.INTEGER), {}),
         ("uuid", Column("name", "varchar(35)", Kind.TEXT, max_length=35), {}),
-        ("integer", Column("name", "text", Kind.TEXT), {}),
+        ("integer", Column("name", "varchar(39)", Kind.TEXT, max_length=39), {}),
     ],
 )
 def test_a_mask_that_cannot_fit_is_refused_naming_column_and_remedy(mask, column, options):
