@@ -109,11 +109,25 @@ def test_the_compose_file_mounts_only_what_is_there() -> None:
 
 
 def test_the_daemons_configuration_of_the_compose_file_is_valid() -> None:
-    service = yaml.safe_load(COMPOSE.read_text())["services"]["hfitd"]
-    given = dict.fromkeys(service["environment"], "a secret")
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    given = dict.fromkeys(services["one"]["environment"], "a secret")
     config = load_config(COMPOSE.parent / "hfitd.toml", given)
     assert list(config.providers) == ["shop"]
-    assert f"127.0.0.1:{config.server.listen.split(':')[-1]}" in service["ports"][0]
+    assert config.server.origin == "http://" + services["proxy"]["ports"][0].rpartition(":")[0]
+    shared = next(volume.split(":")[1] for volume in services["two"]["volumes"] if volume.startswith("shared:"))
+    assert config.server.keys_dir == Path(shared) / "keys"
+    assert config.artifacts.url == f"file:{shared}/packages"
+
+
+def test_the_proxy_of_the_compose_file_is_valid_and_asks_both_daemons(tmp_path: Path) -> None:
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    text = (COMPOSE.parent / "nginx.conf").read_text()
+    asked = re.findall(r"server (\w+):8765", text)
+    assert set(asked) == {name for name, service in services.items() if service.get("image") == "hfitd"}
+    path = tmp_path / "nginx.conf"
+    here = re.sub(r"server (one|two):", "server 127.0.0.1:", text)
+    path.write_text(here.replace("/run/nginx.pid", f"{tmp_path}/pid"))
+    _passes(find_binary("nginx", "HFIT_TEST_NGINX_BIN", "nginx-light"), "-t", "-c", path)
 
 
 def test_the_sample_shop_loads_and_its_reader_can_only_read(postgres_server: Server, postgres_database: str) -> None:

@@ -50,12 +50,13 @@ look_for_servers() {
     found ssh-keygen || need openssh-client
     found ssh-agent || need openssh-client
     found systemd-analyze || need systemd
+    found nginx /usr/sbin || need nginx-light
+    found haproxy /usr/sbin || need haproxy
 }
 
 look_for_peers() {
     look_for_servers
     in_folder "${HFIT_TEST_MYSQL_BIN:-}" mariadb-dump || need mariadb-client
-    found nginx /usr/sbin || need nginx-light
     for tool in wrk zstd curl openssl git; do
         found $tool || need $tool
     done

@@ -1,0 +1,246 @@
+"""Two instances behind the real nginx of ``deploy/proxy``: any of them answers anything, and one may die."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import ssl
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError
+
+import pytest
+
+from tests.live import redis
+from tests.live.certificates import Certificates
+from tests.live.daemon import Daemon, Person, Ran, make_key, redis_store, role, run, running, sqlite_provider, volume
+from tests.live.servers import Server, find_binary, free_port
+from tests.support.source import ROOT
+
+PROXY = ROOT / "deploy" / "proxy"
+TEMPLATE = """hfitVersion: 1
+templateName: invoices
+packageName: invoices-${customer}
+parameters:
+  customer: {type: integer, required: true}
+exports:
+  case.sql: {type: subset, data: {dbms: music, roots: [{table: Invoice, where: "CustomerId = ${customer}"}]}}
+"""
+
+
+def put(text: str, pattern: str, replacement: str) -> str:
+    """The text with the one thing that matches replaced; a configuration that changed its words is noticed."""
+    changed, count = re.subn(pattern, lambda _: replacement, text)
+    assert count == 1, pattern
+    return changed
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Two instances that share Redis, keys and packages, and nginx before them."""
+
+    one: Daemon
+    two: Daemon
+    origin: str
+    authority: Path
+    nginx: subprocess.Popen[bytes]
+    folder: Path
+
+    def hfit(self, person: Person, *arguments: str | Path) -> Ran:
+        """``hfit`` as it is used from outside: it knows the load balancer alone."""
+        environment = self.one.client_environment(person) | {
+            "HFIT_SERVER_URL": self.origin,
+            "SSL_CERT_FILE": str(self.authority),
+        }
+        return run(self.one.client_argv(*arguments), person.folder, environment)
+
+    def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """A GET through nginx."""
+        request = urllib.request.Request(self.origin + path, headers=headers)
+        context = ssl.create_default_context(cafile=str(self.authority))
+        try:
+            with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+                return answer.status, dict(answer.headers), answer.read()
+        except HTTPError as error:
+            with error:
+                return error.code, dict(error.headers), error.read()
+
+
+def nginx_config(folder: Path, port: int, certificates: Certificates, instances: list[Daemon]) -> Path:
+    """The delivered configuration with the names of this machine."""
+    text = (PROXY / "nginx.conf").read_text()
+    text = put(text, r"pid /run/nginx\.pid;", f"pid {folder}/nginx.pid;\nuser root;\ndaemon off;")
+    text = put(text, r"/var/log/nginx/error\.log", f"{folder}/error.log")
+    text = put(text, r"/var/log/nginx/access\.log", f"{folder}/access.log")
+    text = put(text, r"worker_processes auto", "worker_processes 2")
+    text = put(text, r"worker_rlimit_nofile 65536", "worker_rlimit_nofile 1024")
+    text = put(text, r"worker_connections 16384", "worker_connections 512")
+    text = put(text, r"listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
+    text = put(text, r"server_name fixtures\.example\.com", "server_name localhost")
+    text = put(text, r"/etc/nginx/tls/server\.crt", str(certificates.certificate))
+    text = put(text, r"/etc/nginx/tls/server\.key", str(certificates.key))
+    for number, daemon in enumerate(instances, 11):
+        text = put(text, rf"server 10\.0\.0\.{number}:8765", f"server 127.0.0.1:{daemon.port}")
+    path = folder / "nginx.conf"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def fleet(
+    certificates: Certificates, chinook_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    """The fleet, running."""
+    folder, port = tmp_path_factory.mktemp("fleet"), free_port()
+    origin = f"https://localhost:{port}"
+    (folder / "files").mkdir()
+    (folder / "files" / "big.bin").write_bytes(bytes(range(256)) * 8192)
+    (folder / "shared").mkdir(mode=0o700)
+    with redis.redis() as store:
+        instances = [make_instance(folder / name, origin, store, chinook_sqlite) for name in ("one", "two")]
+        config = nginx_config(folder, port, certificates, instances)
+        with running(instances[0]) as one, running(instances[1]) as two, proxying(config, folder) as nginx:
+            yield Fleet(one, two, origin, certificates.authority, nginx, folder)
+
+
+def make_instance(folder: Path, origin: str, store: Server, music: Path) -> Daemon:
+    """One instance; what it shares lies beside its folder."""
+    folder.mkdir()
+    shared = folder.parent
+    body = "\n".join([
+        sqlite_provider("music", music), volume("files", shared / "files"), redis_store(store),
+        f'[artifacts]\nurl = "file:{shared}/shared"',
+        role("developer", "rows:**", "files.read:**", "template.run:*", "template.edit:*"),
+        '[[policy.clear]]\ncolumns = ["*/*/*.*"]',
+    ])  # fmt: skip
+    return Daemon(folder, body, {"origin": f'"{origin}"', "keys_dir": f'"{shared}/keys"',
+                                 "trusted_proxies": '["127.0.0.1"]', "shutdown_grace": '"3s"'})  # fmt: skip
+
+
+class proxying:
+    """nginx, running until the block ends."""
+
+    def __init__(self, config: Path, folder: Path) -> None:
+        self.config, self.folder = config, folder
+
+    def __enter__(self) -> subprocess.Popen[bytes]:
+        nginx = find_binary("nginx", "HFIT_TEST_NGINX_BIN", "nginx-light")
+        checked = subprocess.run([nginx, "-t", "-c", self.config], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stderr
+        self.process = subprocess.Popen([nginx, "-c", self.config])
+        deadline = time.monotonic() + 10
+        while not (self.folder / "nginx.pid").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return self.process
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGQUIT)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def person(fleet: Fleet) -> Person:
+    """A developer who is known to one instance's administrator and has a template."""
+    folder = fleet.folder / "dev"
+    folder.mkdir()
+    dev = Person("dev@example.org", make_key(folder / "id_ed25519"), folder)
+    fleet.one.admin("user.add", email=dev.email, key=dev.public_key, roles=["developer"])
+    assert fleet.hfit(dev, "login").code == 0
+    (folder / "invoices.yaml").write_text(TEMPLATE)
+    made = fleet.hfit(dev, "pkg-tmpl", "create", folder / "invoices.yaml")
+    assert made.code == 0, made.err
+    return dev
+
+
+def served_by(fleet: Fleet) -> set[str]:
+    """Ports of the instances that nginx has asked."""
+    return set(re.findall(r"127\.0\.0\.1:(\d+)", (fleet.folder / "access.log").read_text()))
+
+
+def test_haproxys_configuration_is_valid(certificates: Certificates, tmp_path: Path) -> None:
+    haproxy = find_binary("haproxy", "HFIT_TEST_HAPROXY_BIN", "haproxy")
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(certificates.certificate.read_bytes() + certificates.key.read_bytes())
+    text = put((PROXY / "haproxy.cfg").read_text(), r"/etc/haproxy/tls/server\.pem", str(pem))
+    for good, config in ((True, text), (False, text.replace("timeout http-request", "timeout http-requests"))):
+        path = tmp_path / "haproxy.cfg"
+        path.write_text(config)
+        done = subprocess.run([haproxy, "-c", "-f", path], capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) is good, done.stderr
+        assert not good or "WARNING" not in done.stderr, done.stderr
+
+
+def test_login_template_and_package_need_no_stickiness(fleet: Fleet, person: Person) -> None:
+    for customer in range(1, 9):
+        got = fleet.hfit(person, "pkg-download", "invoices", f"customer={customer}")
+        assert got.code == 0, got.err
+        assert fleet.hfit(person, "verify", f"invoices-{customer}").code == 0
+    assert served_by(fleet) == {str(fleet.one.port), str(fleet.two.port)}
+    assert fleet.one.admin("user.show", email=person.email) == fleet.two.admin("user.show", email=person.email)
+
+
+def test_a_package_that_one_instance_built_is_served_by_the_other(fleet: Fleet, person: Person) -> None:
+    """Built on one, fetched again on two, and its rest by Range through nginx."""
+    token = (person.folder / "hfit" / "token").read_text()
+    bearer = {"Authorization": f"Bearer {json.loads(token)['token'] if token.startswith('{') else token.strip()}"}
+    body = json.dumps({"template_name": "invoices", "parameters": {"customer": "9"}}).encode()
+    headers = {**bearer, "Content-Type": "application/json", "Host": "localhost"}
+    built = urllib.request.Request(f"http://127.0.0.1:{fleet.one.port}/api/v1/packdownload", body, headers)
+    with urllib.request.urlopen(built, timeout=20) as answer:
+        whole, name = answer.read(), answer.headers["X-Hfit-Package"]
+    again = urllib.request.Request(f"http://127.0.0.1:{fleet.two.port}/api/v1/packages/{name}", headers=headers)
+    with urllib.request.urlopen(again, timeout=20) as answer:
+        assert answer.read() == whole
+    status, sent, rest = fleet.get(f"/api/v1/packages/{name}", Range="bytes=100-", **bearer)
+    assert (status, rest) == (206, whole[100:])
+    assert sent["Content-Range"] == f"bytes 100-{len(whole) - 1}/{len(whole)}"
+
+
+def test_a_file_comes_whole_through_the_proxy(fleet: Fleet, person: Person) -> None:
+    assert fleet.hfit(person, "download", "files:/big.bin").code == 0
+    assert (person.folder / "big.bin").read_bytes() == bytes(range(256)) * 8192
+
+
+def test_metrics_are_not_shown_outside_and_the_address_of_the_client_is_in_the_audit(
+    fleet: Fleet, person: Person
+) -> None:
+    assert fleet.get("/metrics")[0] == 404
+    assert fleet.hfit(person, "whoami").code == 0
+    assert "127.0.0.1" in {record.get("address") for record in fleet.one.audit_records() + fleet.two.audit_records()}
+    assert "customer" not in (fleet.folder / "access.log").read_text()
+
+
+def test_a9_a_revoked_session_ends_on_every_instance(fleet: Fleet) -> None:
+    folder = fleet.folder / "leaver"
+    folder.mkdir()
+    leaver = Person("leaver@example.org", make_key(folder / "id_ed25519"), folder)
+    fleet.two.admin("user.add", email=leaver.email, key=leaver.public_key, roles=["developer"])
+    assert fleet.hfit(leaver, "login").code == 0
+    assert fleet.hfit(leaver, "whoami").code == 0
+    fleet.one.admin("user.disable", email=leaver.email)
+    deadline = time.monotonic() + 8
+    while {fleet.hfit(leaver, "whoami").code for _ in range(2)} != {1}:  # nginx asks them in turn
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert [fleet.hfit(leaver, "whoami").code for _ in range(4)] == [1, 1, 1, 1]
+
+
+def test_r1_an_instance_that_is_killed_costs_nobody_a_package(fleet: Fleet, person: Person) -> None:
+    fleet.two.kill()
+    try:
+        for customer in range(10, 14):
+            got = fleet.hfit(person, "pkg-download", "invoices", f"customer={customer}")
+            assert got.code == 0, got.err
+            assert fleet.hfit(person, "verify", f"invoices-{customer}").code == 0
+    finally:
+        fleet.two.start()
