@@ -60,8 +60,7 @@ async def open_mysql(target: Target, lock_seconds: float) -> MysqlLoader:
         ((limit,),) = await connection.fetch("SELECT @@max_allowed_packet")
     except (OSError, TimeoutError, MySQLError) as error:
         connection.abort()
-        reason = str(error) or "It did not answer in time."
-        raise NetworkFailed(f"{target} cannot be reached.", reason=reason) from error
+        raise NetworkFailed(f"{target} cannot be reached.", reason=_why(error)) from error
     return MysqlLoader(connection, target.database, int(limit))
 
 
@@ -282,14 +281,21 @@ def _translated(where: str) -> Iterator[None]:
         yield
     except MySQLError as error:
         number = error.args[0] if error.args else 0
-        reason = str(error.args[1]) if len(error.args) > 1 else str(error)
+        reason = _why(error)
         if number in _LOST:
-            raise NetworkFailed("The connection to the target broke.", reason=visible(reason)) from error
+            raise NetworkFailed("The connection to the target broke.", reason=reason) from error
         if number == _LOCKED:
             raise TargetBusy(
                 f"{where}: somebody else holds a lock in the target.",
                 suggestions=["Try again when they have finished, or wait longer: --lock-timeout"],
             ) from error
-        raise LoadFailed(f"{where}: the target refused it.", reason=f"{reason}.") from error
+        raise LoadFailed(f"{where}: the target refused it.", reason=reason) from error
     except OSError as error:
-        raise NetworkFailed("The connection to the target broke.", reason=visible(error)) from error
+        raise NetworkFailed("The connection to the target broke.", reason=_why(error)) from error
+
+
+def _why(error: BaseException) -> str:
+    """What the server or the system said; the driver puts its own words around the system's."""
+    said = error.args[1] if isinstance(error, MySQLError) and len(error.args) > 1 else error
+    told = [str(said), str(error.__cause__ or "")]
+    return visible(". ".join(text.rstrip(".") for text in told if text) or "It did not answer in time") + "."

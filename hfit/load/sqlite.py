@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import struct
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from hfit.errors import LoadFailed, NetworkFailed, TargetBusy, TargetRefused
@@ -22,33 +23,33 @@ from hfit.load.script import CopyBlock, Statement, read_script
 from hfit.load.statements import Kind, insert_head, kind_of, quote
 from hfit.transfer import silent
 
+BUSY_SECONDS = 0.5
+PAUSE_SECONDS = 0.05
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
 
 
 async def open_sqlite(target: Target, lock_seconds: float) -> SqliteLoader:
     """Open or make the file; wait ``lock_seconds`` for a lock. NetworkFailed when that cannot be done."""
-    return _open(Path(target.database), lock_seconds)
-
-
-def _open(path: Path, lock_seconds: float) -> SqliteLoader:
-    is_new = not path.exists()
-    if is_new and not path.parent.is_dir():
-        raise NetworkFailed(f"{path} cannot be made.", reason=f"There is no folder {path.parent}.")
+    path = Path(target.database)
+    is_new = _is_new(path)
     try:
-        connection = sqlite3.connect(path, timeout=lock_seconds, isolation_level=None)
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        await _patiently(connection, "SELECT count(*) FROM sqlite_schema", lock_seconds)
         connection.execute("PRAGMA foreign_keys=OFF")
         connection.execute("PRAGMA trusted_schema=OFF")
     except sqlite3.Error as error:
+        if _is_busy(error):
+            raise _locked(str(path)) from error
         raise NetworkFailed(f"{path} cannot be opened.", reason=str(error)) from error
-    return SqliteLoader(connection, path, is_new=is_new)
+    return SqliteLoader(connection, path, lock_seconds, is_new=is_new)
 
 
 class SqliteLoader:
     """One connection; see the module."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, *, is_new: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, lock_seconds: float, *, is_new: bool) -> None:
         self._connection, self._path, self._is_new = connection, path, is_new
+        self._lock_seconds = lock_seconds
 
     async def inspect(self, tables: Sequence[TableRef]) -> Mapping[TableRef, TableState]:
         """The tables that are there."""
@@ -63,19 +64,23 @@ class SqliteLoader:
             return next((name for name in names if self._has_rows(name)), None)
 
     async def close(self) -> None:
-        """Close the file; one that was made for nothing is removed (step 3)."""
+        """Close the file; what a full disk left of the transaction is taken back, and a file made for nothing removed
+        (step 3)."""
         self._connection.close()
+        if self._path.with_name(self._path.name + "-journal").exists():
+            with suppress(sqlite3.Error), closing(sqlite3.connect(self._path)) as again:
+                again.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if self._is_new and self._path.exists() and self._path.stat().st_size == 0:
             self._path.unlink()
 
     async def define(self, script: Script) -> None:
         """The DDL, in the transaction."""
-        self._begin()
+        await self._begin()
         await _Load(self._connection, script).define()
 
     async def fill(self, script: Script, options: Options, progress: Progress) -> tuple[str, ...]:
         """The rows, in the transaction."""
-        self._begin()
+        await self._begin()
         return tuple(await _Load(self._connection, script).fill(options, progress))
 
     async def check_open(self) -> None:
@@ -84,7 +89,7 @@ class SqliteLoader:
     async def commit(self) -> tuple[str, ...]:
         """End the transaction."""
         with _translated("The end of the transaction"):
-            self._connection.execute("COMMIT")
+            await _patiently(self._connection, "COMMIT", self._lock_seconds)
         return ()
 
     async def roll_back(self) -> str:
@@ -93,10 +98,10 @@ class SqliteLoader:
             self._connection.execute("ROLLBACK")
         return ""
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
         if not self._connection.in_transaction:
             with _translated("The target"):
-                self._connection.execute("BEGIN IMMEDIATE")
+                await _patiently(self._connection, "BEGIN IMMEDIATE", self._lock_seconds)
 
     def package_rows(self, script: Script, part: Part, table: TableRef) -> Iterator[Cells]:
         """The member's VALUES, evaluated by SQLite itself in an empty memory database."""
@@ -267,15 +272,44 @@ def _cell(kind: bytes, value: object) -> bytes | None:
     return kind[:1] + (value if isinstance(value, bytes) else str(value).encode())
 
 
+def _is_new(path: Path) -> bool:
+    if path.exists():
+        return False
+    if not path.parent.is_dir():
+        raise NetworkFailed(f"{path} cannot be made.", reason=f"There is no folder {path.parent}.")
+    return True
+
+
+async def _patiently(connection: sqlite3.Connection, statement: str, seconds: float) -> None:
+    """Wait for a lock in small steps, because nothing interrupts SQLite while it waits itself."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _locked(where: str) -> TargetBusy:
+    return TargetBusy(
+        f"{where}: somebody else holds a lock on the file.",
+        suggestions=["Try again when they have finished, or wait longer: --lock-timeout"],
+    )
+
+
 @contextmanager
 def _translated(where: str) -> Iterator[None]:
     """SQLite's errors as ours, in its own words."""
     try:
         yield
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise TargetBusy(
-                f"{where}: somebody else holds a lock on the file.",
-                suggestions=["Try again when they have finished, or wait longer: --lock-timeout"],
-            ) from error
+        if _is_busy(error):
+            raise _locked(where) from error
         raise LoadFailed(f"{where}: the target refused it.", reason=f"{error}.") from error

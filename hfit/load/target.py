@@ -4,9 +4,11 @@
 ``mysql://user:password@host:port/database?unix_socket=/path&tls=...&tls_ca=FILE`` (MariaDB too)
 ``sqlite:///relative.db`` and ``sqlite:////absolute.db``
 
-Parts are percent-decoded. Without a password in the URL, ``PGPASSWORD`` or ``MYSQL_PWD`` is used. TLS is off or
-``prefer`` on this machine and ``verify-full`` elsewhere unless the URL says otherwise. A mistake in a URL is
-UsageMistake and never repeats the URL, which may hold a password.
+``sslmode``/``sslrootcert`` (libpq), ``ssl-mode``/``ssl-ca`` (MySQL's clients) and ``tls``/``tls_ca`` mean the same. A
+driver in the scheme (``postgresql+psycopg://``) is for the program whose URL it is. Parts are percent-decoded. Without
+a password in the URL, ``PGPASSWORD`` or ``MYSQL_PWD`` is used. TLS is off or ``prefer`` on this machine and
+``verify-full`` elsewhere unless the URL says otherwise. A mistake in a URL is UsageMistake and never repeats the URL,
+which may hold a password.
 """
 
 from __future__ import annotations
@@ -25,10 +27,16 @@ _PASSWORDS = {"postgresql": "PGPASSWORD", "mysql": "MYSQL_PWD"}
 _TLS = {
     "disable": "disable", "allow": "prefer", "prefer": "prefer", "require": "require",
     "verify-ca": "verify-full", "verify-full": "verify-full",
+    "disabled": "disable", "preferred": "prefer", "required": "require",
+    "verify_ca": "verify-full", "verify_identity": "verify-full",
 }  # fmt: skip
+_TLS_OPTIONS = {
+    **dict.fromkeys(("tls", "sslmode", "ssl-mode", "ssl_mode"), "tls"),
+    **dict.fromkeys(("tls_ca", "sslrootcert", "ssl-ca", "ssl_ca"), "tls_ca"),
+}
 _OPTIONS = {
-    "postgresql": {"host": "socket", "sslmode": "tls", "tls": "tls", "sslrootcert": "tls_ca", "tls_ca": "tls_ca"},
-    "mysql": {"unix_socket": "socket", "socket": "socket", "sslmode": "tls", "tls": "tls", "tls_ca": "tls_ca"},
+    "postgresql": {"host": "socket", **_TLS_OPTIONS},
+    "mysql": {"unix_socket": "socket", "socket": "socket", **_TLS_OPTIONS},
 }
 _EXAMPLES = (
     "postgresql://user:password@localhost:5432/database",
@@ -44,11 +52,12 @@ def parse_target(url: str, environment: Mapping[str, str]) -> Target:
         port = parts.port
     except ValueError as error:
         raise _mistake("It is not a URL.") from error
-    if parts.scheme == "sqlite":
+    scheme = parts.scheme.partition("+")[0]
+    if scheme == "sqlite":
         return _sqlite(parts)
-    if parts.scheme not in ENGINES:
+    if scheme not in ENGINES:
         raise _mistake("It has to begin with postgresql://, mysql:// or sqlite:///.")
-    engine = ENGINES[parts.scheme]
+    engine = ENGINES[scheme]
     database = unquote(parts.path.removeprefix("/"))
     if not database or parts.fragment:
         raise _mistake("It has to name the database, so that nothing is loaded into the wrong one.")
@@ -134,9 +143,9 @@ def _password(parts: SplitResult, engine: str, environment: Mapping[str, str]) -
 def _tls(wanted: str | None, *, remote: bool) -> str:
     if wanted is None:
         return "verify-full" if remote else "prefer"
-    if wanted not in _TLS:
-        raise _mistake(f"Its TLS mode has to be one of {', '.join(_TLS)}.")
-    return _TLS[wanted]
+    if wanted.lower() not in _TLS:
+        raise _mistake("Its TLS mode has to be one of disable, prefer, require, verify-full.")
+    return _TLS[wanted.lower()]
 
 
 def _mistake(reason: str) -> UsageMistake:

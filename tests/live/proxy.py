@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 
 class TcpProxy:
     """Forwards to ``host:port``. ``freeze`` lets bytes in and none out, ``cut`` resets everything that is open,
-    ``refuse`` also accepts nothing more until ``restore``."""
+    ``refuse`` also accepts nothing more until ``restore``. Bytes with ``cut_before`` in them are the last ones, and do
+    not arrive."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -19,6 +20,7 @@ class TcpProxy:
         self._flowing.set()
         self._server: asyncio.Server | None = None
         self.port = 0
+        self.cut_before = b""
 
     async def restore(self) -> None:
         """Accept and forward."""
@@ -65,6 +67,9 @@ class TcpProxy:
             with contextlib.suppress(OSError):
                 while data := await reader.read(65536):
                     await self._flowing.wait()
+                    if self.cut_before and self.cut_before in data:
+                        self.cut()
+                        return
                     writer.write(data)
                     await writer.drain()
         finally:

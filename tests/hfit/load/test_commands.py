@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -112,3 +117,48 @@ def test_the_chain_of_a_row_is_explained_from_the_root(hfit: Hfit, package: Path
     assert json.loads(as_json.out) == {"chain": [{"table": "main.loose", "key": {"": "#3"}, "foreign_key": None}]}
     assert hfit("explain", package, "leaf", "2,y", *options).code == 4
     assert hfit("explain", package, "other", "1", *options).code == 4
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["postgresql://me:s3cr3t@localhost/x"],
+        ["--into", "postgresql://me:s3cr3t@127.0.0.1:1/x"],
+        ["--into", "mysql://me:s3cr3t@127.0.0.1:1/x", "-v"],
+        ["--into", "postgresql://me:s3cr3t@db.example.com/x"],
+        ["--into", "oracle://me:s3cr3t@localhost/x"],
+        ["--into", "postgresql://me:s3cr3t@localhost:port/x"],
+        ["--into=postgresql://me:s3cr3t@localhost/x?what=ever", "--json"],
+        ["--intoo=postgresql://me:s3cr3t@localhost/x"],
+        ["--map-database", "postgresql://me:s3cr3t@localhost/x", "--into", "sqlite:///a.db"],
+        ["--mode", "postgresql://me:s3cr3t@localhost/x", "--into", "sqlite:///a.db"],
+        ["--into", "shop=mysql://me:s3cr3t@localhost/x", "--into", "shop=mysql://me:s3cr3t@localhost/x"],
+    ],
+)
+def test_a_password_is_never_printed(
+    hfit: Hfit, package: Path, package_key: PackageKey, arguments: list[str]
+) -> None:
+    done = hfit("load", package, "--key", package_key.fingerprint, *arguments)
+    assert done.code != 0
+    assert "s3cr3t" not in done.err + done.out
+
+
+def test_progress_is_shown_in_rows_on_a_terminal(package: Path, package_key: PackageKey, work: Path) -> None:
+    controller, terminal = pty.openpty()
+    argv = [sys.executable, "-m", "hfit", "load", str(package), "--key", package_key.fingerprint]
+    done = subprocess.run([*argv, "--into", "sqlite:///bar.db"], cwd=work, stderr=terminal, check=False)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):
+        while piece := os.read(controller, 65536):
+            shown += piece
+    os.close(controller)
+    assert done.returncode == 0
+    assert b"load" in shown and b"2/2" in shown and b"rows" in shown
+
+
+def test_a_dry_run_says_what_would_be_done(hfit: Hfit, package: Path, package_key: PackageKey, work: Path) -> None:
+    done = hfit("load", package, "--into", "sqlite:///new.db", "--dry-run", "--key", package_key.fingerprint)
+    assert "Would be done: 00.sql: create node" in done.err
+    assert "Would be done: 01.sql: insert into node" in done.err
+    assert "2 rows would be loaded into new.db (mode create)." in done.err
