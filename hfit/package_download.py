@@ -242,7 +242,8 @@ def _candidates(origin: str, request: PackageRequest, folder: Path) -> list[Path
         document = _claims(path)
         template = document.get("template")
         name = template.get("name") if isinstance(template, dict) else None
-        same = name == request.template_name.rpartition(":")[2] and document.get("server") == origin
+        wanted = request.template_name.rpartition(":")[2].partition("@")[0]
+        same = name == wanted and document.get("server") == origin
         if same and _same_parameters(document.get("parameters"), request.parameters):
             found.append(path.parent.parent)
     return found[:1]

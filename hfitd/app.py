@@ -19,31 +19,40 @@ from importlib.metadata import version as distribution_version
 from pathlib import Path
 
 from hfitd.access.challenge import Challenges
-from hfitd.access.limits import Limits
+from hfitd.access.compiled import policy_mistakes
 from hfitd.access.package_keys import PackageKeys
-from hfitd.access.policy import Policy, policy_mistakes
+from hfitd.access.policy import Policy
 from hfitd.access.token_keys import TokenKeys
 from hfitd.access.tokens import Tokens
 from hfitd.admin.commands import AdminDesk
 from hfitd.admin.server import AdminServer
+from hfitd.audit.keys import load_instance_name
 from hfitd.audit.log import AuditLog, AuditNotice
 from hfitd.audit.record import AuditRecord
 from hfitd.config.load import load_config
-from hfitd.config.model import Config, ProviderConfig, ServerConfig
-from hfitd.engines.interface import Engine
-from hfitd.engines.table import open_engine
+from hfitd.config.model import Config
+from hfitd.engines.places import AllPlaces
 from hfitd.errors import ConfigError, Mistake
 from hfitd.export.artifacts import Artifacts
 from hfitd.export.downloads import Downloads
 from hfitd.export.library import Library
+from hfitd.export.masked_files import MaskedFiles
+from hfitd.export.record import actor_record
+from hfitd.export.requests import Shelf
+from hfitd.export.review.desk import Reviews
+from hfitd.export.review.rules import rules_of
 from hfitd.export.rows import RowStreams
 from hfitd.export.sources import Sources
 from hfitd.export.spool import Spool
 from hfitd.export.workshop import Workshop
 from hfitd.gateway.core import Gateway
 from hfitd.gateway.digests import FileDigests
+from hfitd.gateway.guards import Guards, make_guards, open_guarded
 from hfitd.gateway.readiness import Readiness
-from hfitd.gateway.role_guard import GuardedEngine, refuse_excess
+from hfitd.gateway.housekeeping import keep_tidy
+from hfitd.gateway.loans import LoanDesk
+from hfitd.gateway.role_guard import refuse_excess
+from hfitd.model import Actor
 from hfitd.observe.events import (
     AuditState,
     ConfigReloaded,
@@ -53,16 +62,20 @@ from hfitd.observe.events import (
     Stopped,
     Stopping,
     StoreTampered,
+    TablesCarriedOff,
 )
 from hfitd.observe.lag import watch_loop_lag
 from hfitd.observe.logs import configure_logging
 from hfitd.observe.observer import Observer
+from hfitd.store.access import AccessRequests
+from hfitd.store.approvals import Approvals
 from hfitd.store.interface import Store
 from hfitd.store.open import open_store
 from hfitd.store.secret import load_secret
 from hfitd.store.templates import Templates
 from hfitd.store.users import Users
 from hfitd.volumes.folder import open_volume
+from hfitd.volumes.masked.rules import find_rule_mistakes, rules_digest
 from hfitd.web.server import WebServer
 
 PROVIDER_CLOSE_SECONDS = 5.0
@@ -78,6 +91,11 @@ def keys_folder(config: Config) -> Path:
     return config.server.keys_dir or config.server.data_dir / "keys"
 
 
+def audit_folder(config: Config) -> Path:
+    """Where the chain of this instance is, perhaps beside those of others."""
+    return config.audit.folder or config.server.data_dir / "audit"
+
+
 def admin_socket_path(config: Config) -> Path:
     """Where the admin verbs reach the daemon."""
     return config.server.admin_socket or config.server.data_dir / "admin.sock"
@@ -90,31 +108,28 @@ class Current:
     config: Config
     sources: Sources
 
-    def max_costs(self) -> Mapping[str, float | None]:
-        """The cost ceiling of each provider."""
-        return {name: provider.max_cost for name, provider in self.config.providers.items()}
 
-
-def open_sources_of(config: Config, keys_dir: Path) -> Sources:
-    """Engines, volumes and policy of a configuration; connects to nothing."""
-    mistakes = policy_mistakes(config.policy, config.roles)
+def refuse_mistakes(config: Config) -> None:
+    """ConfigError for what the loader cannot know: masks, globs, formats, patterns, paths; all of it at once."""
+    mistakes = [Mistake("policy", mistake) for mistake in policy_mistakes(config.policy, config.roles)]
+    mistakes += find_rule_mistakes(config.volumes, tuple(config.providers))
     if mistakes:
-        raise ConfigError([Mistake("policy", mistake) for mistake in mistakes])
+        raise ConfigError(mistakes)
+
+
+def open_sources_of(config: Config, keys_dir: Path, places: AllPlaces) -> Sources:
+    """Engines, volumes and policy of a configuration; connects to nothing."""
+    refuse_mistakes(config)
     key = config.policy.mask_key
     mask_key = key.reveal().encode() if key else load_secret(keys_dir / "mask.key")
     return Sources(
-        engines={name: open_provider(provider, config.server) for name, provider in config.providers.items()},
+        engines={name: open_guarded(provider, config.server, places) for name, provider in config.providers.items()},
         default_databases={name: p.database or "main" for name, p in config.providers.items()},
-        volumes={name: open_volume(volume) for name, volume in config.volumes.items()},
-        policy=Policy(config.policy, config.roles, mask_key),
+        volumes={name: open_volume(volume, mask_key) for name, volume in config.volumes.items()},
+        policy=Policy(config.policy, config.roles, mask_key, file_rules=rules_digest(config.volumes)),
         identity=_identity(config, mask_key),
+        rules=rules_of(config),
     )
-
-
-def open_provider(provider: ProviderConfig, server: ServerConfig) -> Engine:
-    """Its engine, guarded against a role that can do more than read unless ``server.insecure`` allows that (O13)."""
-    engine = open_engine(provider)
-    return engine if "db-role" in server.insecure else GuardedEngine(engine)
 
 
 def _identity(config: Config, mask_key: bytes) -> str:
@@ -149,9 +164,16 @@ class Alarms:
     def store_tampered(self, key: str) -> None:
         """A record of the store was not written by this installation (O04)."""
         self._observer.event(StoreTampered(key))
+        self._note(AuditRecord("alarm.store_tampered", objects=(key,)), "STORE_TAMPERED")
+
+    def tables_carried_off(self, actor: Actor, quota: str) -> None:
+        """Somebody asks for one table after the other."""
+        self._observer.event(TablesCarriedOff(actor.email))
+        self._note(actor_record("alarm.tables_carried_off", actor, quota=quota), "RATE_LIMITED")
+
+    def _note(self, record: AuditRecord, code: str) -> None:
         if self.audit is not None:
-            record = AuditRecord("alarm.store_tampered", objects=(key,))
-            task = asyncio.create_task(self.audit.note(record, "alarm", code="STORE_TAMPERED"))
+            task = asyncio.create_task(self.audit.note(record, "alarm", code=code))
             self._writing.add(task)
             task.add_done_callback(self._writing.discard)
 
@@ -164,6 +186,7 @@ class Ground:
     package_keys: PackageKeys
     store: Store
     audit: AuditLog
+    guards: Guards
     current: Current
     observer: Observer
 
@@ -173,6 +196,7 @@ async def open_ground(config: Config, observer: Observer) -> AsyncIterator[Groun
     """Keys are loaded, the store and the audit log opened, the sources prepared; closed in reverse order."""
     data_dir, keys_dir = config.server.data_dir, keys_folder(config)
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    instance = config.server.instance or load_instance_name(data_dir)
     async with AsyncExitStack() as stack:
         token_keys, package_keys = TokenKeys.load(keys_dir), PackageKeys.load(keys_dir)
         alarms = Alarms(observer)
@@ -185,20 +209,21 @@ async def open_ground(config: Config, observer: Observer) -> AsyncIterator[Groun
         )
         stack.push_async_callback(store.close)
         audit = await AuditLog.open(
-            data_dir / "audit",
-            instance="local",
+            audit_folder(config),
+            instance=instance,
             keys_dir=keys_dir,
             sinks=config.audit.sinks,
             on_notice=lambda notice: observer.event(_audit_event(notice)),
         )
         stack.push_async_callback(audit.close)
         alarms.audit = audit
-        current = Current(config, open_sources_of(config, keys_dir))
+        guards = make_guards(config, store, instance, observer, alarms.tables_carried_off)
+        current = Current(config, open_sources_of(config, keys_dir, guards.places))
         stack.push_async_callback(lambda: close_sources(current.sources))
-        yield Ground(token_keys, package_keys, store, audit, current, observer)
+        yield Ground(token_keys, package_keys, store, audit, guards, current, observer)
 
 
-def make_workshop(config: Config, ground: Ground, limits: Limits) -> Workshop:
+def make_workshop(config: Config, ground: Ground) -> Workshop:
     """What every job works with."""
     artifacts = Artifacts(
         ground.store,
@@ -209,13 +234,14 @@ def make_workshop(config: Config, ground: Ground, limits: Limits) -> Workshop:
     )
     return Workshop(
         sources=lambda: ground.current.sources,
-        max_costs=ground.current.max_costs,
         artifacts=artifacts,
+        approvals=Approvals(ground.store),
         spool=Spool(config.server.data_dir / "spool"),
         audit=ground.audit,
         observer=ground.observer,
         limits=config.limits,
-        slot=limits.package_slot,
+        quotas=ground.guards.quotas,
+        slot=ground.guards.limits.package_slot,
         origin=config.server.origin,
         sign=ground.package_keys.sign,
     )
@@ -225,34 +251,49 @@ def make_workshop(config: Config, ground: Ground, limits: Limits) -> Workshop:
 async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tuple[Gateway, Current]]:
     """Everything behind the doors, closed again in reverse order."""
     async with open_ground(config, observer) as ground:
-        limits = Limits(ground.store, config.limits, config.auth)
-        workshop = make_workshop(config, ground, limits)
-        downloads = Downloads(workshop)
-        users = Users(ground.store)
+        workshop = make_workshop(config, ground)
+        downloads, masked_files = Downloads(workshop), MaskedFiles(workshop)
+        users, requests = Users(ground.store), AccessRequests(ground.store)
         origin, store = config.server.origin, ground.store
+        tokens = Tokens(ground.token_keys, users, store, origin, config.auth.token_ttl_seconds)
+        library = Library(Shelf(Templates(store), workshop.approvals), workshop.sources)
         door = Gateway(
             config=config,
             version=installed_version(),
             store=store,
             users=users,
             challenges=Challenges(store, users, config.auth, origin),
-            tokens=Tokens(ground.token_keys, users, store, origin, config.auth.token_ttl_seconds),
+            tokens=tokens,
             token_keys=ground.token_keys,
             package_keys=ground.package_keys,
-            limits=limits,
+            limits=ground.guards.limits,
+            quotas=ground.guards.quotas,
+            places=ground.guards.places,
+            fleet=ground.guards.fleet,
             audit=ground.audit,
             observer=observer,
             sources=workshop.sources,
-            library=Library(Templates(store), workshop.sources),
+            library=library,
+            reviews=Reviews(library, users, workshop.sources, ground.audit),
+            loans=LoanDesk(
+                requests, users, tokens, workshop, templates=library.templates, limits=ground.guards.limits
+            ),
             downloads=downloads,
             row_streams=RowStreams(workshop),
             readiness=Readiness(),
             file_digests=FileDigests(),
+            masked_files=masked_files,
         )
+        beating = asyncio.create_task(ground.guards.fleet.keep_beating(), name="fleet")
+        tidying = asyncio.create_task(keep_tidy(workshop.artifacts, requests), name="housekeeping")
         try:
             yield door, ground.current
         finally:
+            tidying.cancel()
+            await masked_files.close()
             await downloads.close()
+            beating.cancel()
+            await ground.guards.fleet.leave()
 
 
 def _audit_event(notice: AuditNotice) -> AuditState | SinkDropped:
@@ -270,7 +311,7 @@ async def reload_sources(door: Gateway, current: Current, path: Path, environ: M
     """Take over providers, volumes and policy of the file; a bad file changes nothing."""
     try:
         config = await asyncio.to_thread(load_config, path, environ)
-        fresh = await asyncio.to_thread(open_sources_of, config, keys_folder(config))
+        fresh = await asyncio.to_thread(open_sources_of, config, keys_folder(config), door.places)
     except ConfigError as error:
         door.observer.event(ConfigReloaded(tuple(f"{m.key}: {m.message}" for m in error.mistakes)))
         return

@@ -18,7 +18,9 @@ from typing import NoReturn
 import click
 
 from hfitd.cli_admin import add_admin_verbs
-from hfitd.errors import ConfigError, HfitError, Mistake
+from hfitd.cli_policy import policy
+from hfitd.cli_review import package, request, template
+from hfitd.errors import ConfigError, HfitError
 
 DEFAULT_CONFIG = "/etc/hfitd/config.toml"
 SERVER_LIBRARIES = (
@@ -76,14 +78,13 @@ def serve(config_path: Path) -> None:
 def check(config_path: Path, database: str | None, *, with_store: bool, with_volumes: bool) -> None:
     """Read the configuration and really connect; without options to everything."""
     require_server_libraries()
-    from hfitd.access.policy import policy_mistakes
+    from hfitd.app import refuse_mistakes
     from hfitd.check import check_all
     from hfitd.config.load import load_config
 
     try:
         config = load_config(config_path, os.environ)
-        if mistakes := policy_mistakes(config.policy, config.roles):
-            raise ConfigError([Mistake("policy", mistake) for mistake in mistakes])
+        refuse_mistakes(config)
     except ConfigError as error:
         fail_config(error)
     everything = database is None and not with_store and not with_volumes
@@ -151,3 +152,5 @@ def fail(error: HfitError, code: int) -> NoReturn:
 
 
 add_admin_verbs(main)
+for group in (policy, template, request, package):
+    main.add_command(group)

@@ -34,13 +34,15 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def ask(config_path: Path | None, socket_path: Path | None, command: str, **arguments: Any) -> Any:
-    """Send one verb; prints what was refused and exits."""
+    """Send one verb and wait ``seconds`` (30) for the answer; prints what was refused and exits."""
     from hfitd.admin.wire import ask_daemon
     from hfitd.errors import HfitError
 
     path = socket_path or _configured_socket(config_path) or DEFAULT_SOCKET
+    seconds = float(arguments.pop("seconds", 30.0))
+    given = {name: value for name, value in arguments.items() if value is not None}
     try:
-        return ask_daemon(path, command, {name: value for name, value in arguments.items() if value is not None})
+        return ask_daemon(path, command, given, seconds)
     except HfitError as error:
         click.echo(error.message, err=True)
         for suggestion in error.suggestions:
@@ -202,33 +204,6 @@ def session_revoke(email: str, **place: Path | None) -> None:
 
 
 @click.group()
-def template() -> None:
-    """The templates that people keep."""
-
-
-@template.command("list")
-@place_options
-def template_list(**place: Path | None) -> None:
-    """List all templates."""
-    show(ask(**_place(place), command="template.list"))
-
-
-@click.group()
-def policy() -> None:
-    """Who may see what, and why."""
-
-
-@policy.command("explain")
-@click.argument("email")
-@click.argument("object_name", metavar="OBJECT")
-@click.option("--action", default=None, help="Only this action, such as rows.")
-@place_options
-def policy_explain(email: str, object_name: str, action: str | None, **place: Path | None) -> None:
-    """Print every decision about an object and its reason."""
-    show(ask(**_place(place), command="policy.explain", email=email, object=object_name, action=action))
-
-
-@click.group()
 def audit() -> None:
     """What was given to whom."""
 
@@ -291,7 +266,7 @@ def status(**place: Path | None) -> None:
 
 def add_admin_verbs(main: click.Group) -> None:
     """Hang the verbs on the main command."""
-    for command in (user, key, session, template, policy, audit, status):
+    for command in (user, key, session, audit, status):
         main.add_command(command)
 
 

@@ -37,14 +37,25 @@ class Permission:
 
 
 @dataclass(frozen=True, slots=True)
+class Loan:
+    """A role that somebody has for a while: until ``ends`` (seconds since 1970), by the access request ``request``."""
+
+    role: str
+    ends: float
+    request: str
+    break_glass: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: an authenticated user with the roles the store gives them now."""
+    """Who asks: an authenticated user with the roles the store gives them now, those on loan among them."""
 
     email: str
     roles: tuple[str, ...]
     key_fingerprint: str = ""
     token_id: str = ""
     address: str = ""
+    loans: tuple[Loan, ...] = ()
 
 
 class Kind(enum.StrEnum):
@@ -90,6 +101,8 @@ class Column:
     invisible: bool = False
     expression: str = ""  # MySQL: what a generated column computes; PostgreSQL has it in ``default``
     operators: str = ""  # PostgreSQL: the schema of the type's operators when the type is an extension's (citext)
+    members: tuple[str, ...] = ()  # of an enumeration
+    readable: bool = True  # whether the database role may SELECT it; what it may not is known by name only
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +114,6 @@ class Key:
     primary: bool
     nullable: bool = False  # some column may be NULL, so the key does not identify every row
 
-    members: tuple[str, ...] = ()  # of an enumeration
-    readable: bool = True  # whether the database role may SELECT it; what it may not is known by name only
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
@@ -183,10 +194,11 @@ class MaskRule:
 
 @dataclass(frozen=True, slots=True)
 class MaskedColumn:
-    """A column as one actor may see it; ``rule`` None means as it is."""
+    """A column as one actor may see it; ``rule`` None means as it is, ``raw`` that a grant of ``raw`` made it so."""
 
     column: Column
     rule: MaskRule | None = None
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +218,15 @@ class Relation:
     def column(self, name: str) -> MaskedColumn | None:
         """The visible column of exactly that name, or None."""
         return next((item for item in self.columns if item.column.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class TableNeed:
+    """What of a table the database role has to read: ``columns`` in table order; none when its definition is enough."""
+
+    table: Table
+    columns: tuple[str, ...]
+    defined: bool = False  # somebody may have its definition
 
 
 class Sink(Protocol):

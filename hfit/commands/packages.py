@@ -221,6 +221,7 @@ def show_plan(session: Session, plan: Mapping[str, object]) -> None:
         "package": plan.get("package_name"),
         "plan digest": plan.get("plan_digest"),
         "policy": plan.get("policy_version"),
+        "approval": _approval_words(plan.get("approval")),
     }
     variables = plan.get("variables")
     if isinstance(variables, dict):
@@ -236,6 +237,15 @@ def show_plan(session: Session, plan: Mapping[str, object]) -> None:
     for item in listed:
         for refusal in item.get("refusals") or []:
             session.printer.warn(f"{item.get('key')}: {refusal if isinstance(refusal, str) else _words(refusal)}")
+
+
+def _approval_words(approval: object) -> str:
+    """Who approved it until when, or why it cannot run yet; '-' where nobody asks for approval."""
+    if not isinstance(approval, dict):
+        return "-"
+    if approval.get("approver"):
+        return f"by {approval['approver']} until {approval.get('expires')}"
+    return f"required: {approval.get('why')}; {approval.get('problem')}" if approval.get("required") else "-"
 
 
 def _plan_rows(export: Mapping[str, object]) -> list[list[object]]:

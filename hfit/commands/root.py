@@ -33,10 +33,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "pkg-tmpl": ("templates", "Work with templates."),
     "pkg-plan": ("packages", "Say what a download would do, without reading a row."),
     "pkg-download": ("packages", "Download, verify and extract a package."),
+    "request": ("requests", "Ask for a role or a template for a while, and answer such requests."),
     "refresh": ("refresh", "Bring all packages of hfit.toml up to date and lock them."),
     "verify": ("packages", "Verify a package: every file, the archive, the signature."),
     "load": ("loading", "Load a package into PostgreSQL, MySQL/MariaDB or SQLite."),
     "explain": ("loading", "Say why a row is in a subset: the foreign keys from the root to it."),
+    "purge": ("purge", "Remove expired packages."),
     "completion": ("completion", "Print the shell completion script."),
 }
 

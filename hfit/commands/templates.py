@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from hfit.commands.completions import complete_templates
 from hfit.commands.example import EXAMPLE
+from hfit.commands.reviews import approve, unapprove
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import current_session
 from hfit.commands.template_files import bundle_folder, local_names, read_template, template_name, write_folder
@@ -49,11 +51,19 @@ def list_templates() -> None:
 def show(name: str) -> None:
     """Print a template as it was stored."""
     session = current_session()
-    text = session.gateway().template(name)
+    gateway = session.gateway()
+    text = gateway.template(name)
+    known = next((item for item in gateway.templates() if name in _names(item)), {})
     if session.printer.json:
-        session.printer.document({"name": name, "template": text})
-    else:
-        session.printer.raw(text.encode())
+        state = {key: known.get(key) for key in ("owner", "state", "digest", "approval")}
+        session.printer.document({"name": name, "template": text, **state})
+        return
+    session.printer.raw(text.encode())
+    approval = known.get("approval")
+    if isinstance(approval, dict):
+        problem = approval.get("problem")
+        words = f"no longer: {problem}" if problem else f"until {approval.get('expires')}"
+        session.printer.note(f"Approved by {approval.get('approver')}, {words}.")
 
 
 @pkg_tmpl_command.command("create", cls=HfitCommand)
@@ -148,3 +158,11 @@ def share(name: str) -> None:
     """Let others run a template of yours, each with their own rights."""
     session = current_session()
     session.printer.fields(session.gateway().share_template(name))
+
+
+pkg_tmpl_command.add_command(approve)
+pkg_tmpl_command.add_command(unapprove)
+
+
+def _names(item: Mapping[str, object]) -> tuple[str, str]:
+    return str(item.get("name")), f"{item.get('owner')}:{item.get('name')}"

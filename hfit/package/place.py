@@ -70,7 +70,7 @@ def check_target(target: Path, trust: Trust, *, force: bool, archive: bool = Fal
         raise _occupied(target, "It is a symbolic link.", forceable=False)
     if not target.exists():
         return False
-    if _is_precious(target) or (archive and target.is_dir()):
+    if is_precious(target) or (archive and target.is_dir()):
         raise _occupied(target, "It is your home folder, or a folder that is in use.", forceable=False)
     if not force and not (target.is_dir() and not any(target.iterdir())):
         _require_package(target, trust, archive=archive)
@@ -104,7 +104,8 @@ def place_file(part: Path, target: Path) -> None:
     _sync_folder(target.parent)
 
 
-def _is_precious(target: Path) -> bool:
+def is_precious(target: Path) -> bool:
+    """Whether it is the home folder or the current one, or holds one of them."""
     resolved, here = target.resolve(), Path.cwd().resolve()
     with contextlib.suppress(RuntimeError):
         home = Path.home().resolve()

@@ -108,11 +108,16 @@ def verify_archive(file: BinaryIO, path: Path, trust: Trust, *, allow_hidden: bo
     return Report(path, "archive", manifest, entries)
 
 
-def verify_directory(directory: Path, trust: Trust, *, allow_hidden: bool = False) -> Report:
-    """Verify an extracted package."""
+def directory_manifest(directory: Path, trust: Trust, *, allow_hidden: bool = False) -> Manifest:
+    """The signed manifest of an extracted package, whatever became of its files; raises as ``verify_directory``."""
     data = _read_small(directory / MANIFEST, MAX_MANIFEST_BYTES)
     signature = _read_small(directory / SIGNATURE, MAX_SIGNATURE_BYTES)
-    manifest = read_manifest(data, signature, trust, allow_hidden=allow_hidden)
+    return read_manifest(data, signature, trust, allow_hidden=allow_hidden)
+
+
+def verify_directory(directory: Path, trust: Trust, *, allow_hidden: bool = False) -> Report:
+    """Verify an extracted package."""
+    manifest = directory_manifest(directory, trust, allow_hidden=allow_hidden)
     found: dict[str, Path] = {}
     for path, inner in _walk(directory):
         if inner not in manifest.members and inner not in _LIMITS:

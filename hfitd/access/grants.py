@@ -42,6 +42,7 @@ class Grant:
     deny: bool
     glob: Glob
     text: str
+    file: Glob | None = None  # the same words as the path of a file, whose name has no column
 
     def touches(self, action: Action, path: str, column: str | None) -> bool:
         """Whether this line has something to say about the object."""
@@ -69,7 +70,7 @@ def parse_grant(role: str, text: str) -> Grant:
         glob = compile_glob(pattern, columns=action in TABLE_ACTIONS, fold=deny)
     except ValueError as mistake:
         raise ValueError(f"role {role}: {mistake}") from None
-    return Grant(role, action, deny, glob, text)
+    return Grant(role, action, deny, glob, text, compile_glob(pattern, fold=deny))
 
 
 def template_role(name: str) -> str:
@@ -99,6 +100,16 @@ def decide(grants: Iterable[Grant], permission: Permission) -> Decision:
     if allowing is not None:
         return Decision(True, f"role {allowing.role} grants it: {allowing.text}")  # 3
     return Decision(False, "no grant of the roles covers it")  # 4
+
+
+def decide_raw_file(grants: Iterable[Grant], object_: str) -> bool:
+    """Whether a file, ``VOLUME/PATH``, may be had without its masks; as ``decide``, but no dot parts off a column."""
+    touching = [grant for grant in grants if _is_raw_of(grant, object_)]
+    return bool(touching) and not any(grant.deny for grant in touching)
+
+
+def _is_raw_of(grant: Grant, object_: str) -> bool:
+    return grant.action is Action.RAW and grant.file is not None and grant.file.covers_path(object_)
 
 
 def decide_below(grants: Iterable[Grant], action: Action, top: str) -> Callable[[str], bool]:

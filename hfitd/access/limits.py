@@ -8,15 +8,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import ipaddress
 import math
-import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from hfitd.config.model import AuthConfig, LimitsConfig
 from hfitd.errors import RateLimited, StoreUnavailable
@@ -24,12 +22,12 @@ from hfitd.model import Actor
 from hfitd.store.interface import RateDecision, Store
 from hfitd.store.keys import key_of
 from hfitd.store.rate import next_arrival
+from hfitd.store.slots import Slot, Slots
 
 _MINUTE_SECONDS = 60.0
 _ADDRESS_FACTOR = 20  # people behind one address, at most, who use up their attempts together
 _CHALLENGES_PER_MINUTE = 300  # per address
 _REMEMBERED = 20_000  # buckets kept in memory
-_SLOT_SECONDS = 30.0  # what a crashed instance keeps taken
 _SLOT_RETRY_SECONDS = 5
 
 
@@ -55,13 +53,16 @@ class LocalBuckets:
 
 
 class Limits:
-    """The limits of ``[limits]`` and ``[auth]``. ``instances`` divides them while the store is lost."""
+    """The limits of ``[limits]`` and ``[auth]``. ``instances`` says by how many they are divided without the store."""
 
-    def __init__(self, store: Store, limits: LimitsConfig, auth: AuthConfig, *, instances: int = 1) -> None:
+    def __init__(
+        self, store: Store, limits: LimitsConfig, auth: AuthConfig, *, instances: Callable[[], int] = lambda: 1
+    ) -> None:
         self._store = store
+        self._slots = Slots(store)
         self._limits = limits
         self._auth = auth
-        self._instances = max(instances, 1)
+        self._instances = instances
         self._local = LocalBuckets()
         self._running: dict[str, int] = {}
 
@@ -73,6 +74,12 @@ class Limits:
     async def check_request(self, actor: Actor) -> RateDecision:
         """The same; RateLimited when it does not fit."""
         return _require(await self.count_request(actor), "requests_per_minute")
+
+    async def check_access_request(self, actor: Actor) -> RateDecision:
+        """Before an access request is looked at, whatever it names; RateLimited."""
+        key = key_of("rate", "access", actor.email)
+        decision = await self._count(key, self._limits.requests_per_hour, 60 * _MINUTE_SECONDS)
+        return _require(decision, "requests_per_hour")
 
     async def check_challenge(self, address: str) -> None:
         """Before a challenge is stored; RateLimited."""
@@ -101,36 +108,22 @@ class Limits:
     async def package_slot(self, actor: Actor) -> AsyncIterator[None]:
         """Hold one of the actor's places for packages, at all instances together; RateLimited when all are taken."""
         if self._running.get(actor.email, 0) >= self._limits.concurrent_packages:
-            raise _too_many_packages()
+            raise _too_many_packages(self._limits.concurrent_packages)
         self._running[actor.email] = self._running.get(actor.email, 0) + 1
-        renewal: asyncio.Task[None] | None = None
-        key, owner = "", secrets.token_hex(8)
+        slot: Slot | None = None
         try:
             try:
-                key = await self._take_slot(actor.email, owner)
-                renewal = asyncio.create_task(self._renew(key, owner))
+                slot = await self._slots.take(self._limits.concurrent_packages, "slot", actor.email)
             except StoreUnavailable:
                 pass  # 3: the count of this process is what remains
+            else:
+                if slot is None:
+                    raise _too_many_packages(self._limits.concurrent_packages)
             yield
         finally:
             self._leave(actor.email)
-            if renewal is not None:
-                renewal.cancel()
-                with contextlib.suppress(StoreUnavailable):
-                    await asyncio.shield(self._store.release(key, owner))
-
-    async def _take_slot(self, email: str, owner: str) -> str:
-        for number in range(self._limits.concurrent_packages):
-            key = key_of("slot", email, str(number))
-            if await self._store.acquire(key, owner, _SLOT_SECONDS):
-                return key
-        raise _too_many_packages()
-
-    async def _renew(self, key: str, owner: str) -> None:
-        while True:
-            await asyncio.sleep(_SLOT_SECONDS / 3)
-            with contextlib.suppress(StoreUnavailable):
-                await self._store.acquire(key, owner, _SLOT_SECONDS)
+            if slot is not None:
+                await self._slots.give_back(slot)
 
     def _leave(self, email: str) -> None:
         left = self._running[email] - 1
@@ -143,7 +136,7 @@ class Limits:
         try:
             return await self._store.allow(key, limit=limit, period_seconds=period_seconds)
         except StoreUnavailable:
-            share = max(limit // self._instances, 1)  # 3
+            share = max(limit // max(self._instances(), 1), 1)  # 3
             return self._local.allow(f"lost:{key}", limit=share, period_seconds=period_seconds)
 
 
@@ -156,6 +149,15 @@ def rate_headers(decision: RateDecision) -> dict[str, str]:
     }
 
 
+def refused_headers(error: RateLimited) -> dict[str, str]:
+    """The same headers of a request that a quota refused."""
+    return {
+        "X-RateLimit-Limit": str(error.limit),
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": str(max(error.retry_after_seconds or 1, 1)),
+    }
+
+
 def _require(decision: RateDecision, quota: str) -> RateDecision:
     if decision.allowed:
         return decision
@@ -165,15 +167,17 @@ def _require(decision: RateDecision, quota: str) -> RateDecision:
         resource=quota,
         suggestions=[f"Try again in {seconds} seconds."],
         retry_after_seconds=seconds,
+        limit=decision.limit,
     )
 
 
-def _too_many_packages() -> RateLimited:
+def _too_many_packages(limit: int) -> RateLimited:
     return RateLimited(
         "Too many of your packages are being built at once.",
         resource="concurrent_packages",
         suggestions=["Wait for one of them to finish."],
         retry_after_seconds=_SLOT_RETRY_SECONDS,
+        limit=limit,
     )
 
 

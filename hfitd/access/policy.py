@@ -15,22 +15,25 @@ The argument that no raw value leaves ungranted:
    the owner said ``unclassified = "allow"``.
 7. Row filters of the roles go into the relation, so that every read is fenced by them.
 8. A generated column that may show a column that is not granted shows NULL, unless it has a class of its own.
+9. A view over fenced or denied tables is not granted by wildcards (``viewing``).
+10. What a table's statistics say of its size is said only to who may see every row.
+11. A column that the database role may not read is shown only as a constant.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from hfitd.access.classification import looks_personal
-from hfitd.access.globs import compile_glob, escape, table_object
-from hfitd.access.grants import Decision, Grant, decide, decide_below, grants_on_loan, parse_grant
-from hfitd.access.masking import Classes, MaskGlobs, classify_columns, compile_masks, may_compute_from
-from hfitd.access.rowfilters import RowFilter, Rows, compile_row_filters, row_condition, rows_of_roles, within
+from hfitd.access.compiled import compile_policy, policy_version
+from hfitd.access.globs import compile_glob, escape
+from hfitd.access.grants import Decision, Grant, decide, decide_below, decide_raw_file, grants_on_loan
+from hfitd.access.masking import Classes, classify_columns, may_compute_from
+from hfitd.access.rowfilters import Rows, row_condition, rows_of_roles, within
+from hfitd.access.viewing import kin_paths, roles_that_mean_it
 from hfitd.config.model import PolicyConfig, RoleConfig
 from hfitd.errors import ColumnUnclassified, Internal, NotFound
 from hfitd.masks.derive import derive_key, digest
@@ -88,50 +91,49 @@ class _Sight:
     rows: Mapping[str, Rows]  # per visible column
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """The policy's texts, ready to match."""
-
-    grants: Mapping[str, tuple[Grant, ...]]
-    masks: MaskGlobs
-    row_filters: tuple[RowFilter, ...]
-
-
 class Policy:
     """The policy of the configuration, pure and immutable; a reload makes a new one.
 
-    ``mask_key`` is the secret under which keyed masks work. Internal when the configuration has mistakes; ask
+    ``mask_key`` is the secret under which keyed masks work, ``file_rules`` names the mask rules of all volumes, which
+    are part of the policy's version. Internal when the configuration has mistakes; ask
     ``policy_mistakes`` first to report them all.
     """
 
-    def __init__(self, config: PolicyConfig, roles: Mapping[str, RoleConfig], mask_key: bytes) -> None:
+    def __init__(
+        self, config: PolicyConfig, roles: Mapping[str, RoleConfig], mask_key: bytes, *, file_rules: str = ""
+    ) -> None:
         self._config = config
-        self._compiled, mistakes = _compile(config, roles)
+        self.residual_scan = config.residual_scan
+        self.compiled, mistakes = compile_policy(config, roles)
         if mistakes:
             raise Internal("the policy is not valid") from ValueError("; ".join(mistakes))
         self._mask_key = mask_key
         self._classes: OrderedDict[tuple[str, int], tuple[Catalog, Classes]] = OrderedDict()
         self._lock = threading.Lock()  # plans are made in threads
-        self.version = _version(config, roles)
+        self.version = policy_version(config, roles, file_rules)
         self.mask_key_id = digest(derive_key(mask_key, "key-id"), b"").hex()[:16]
 
     def decide(self, actor: Actor, permission: Permission) -> Decision:
         """Whether the actor may, and why; pure, default deny, a denial wins."""
-        return decide(self._grants_of(actor), permission)
+        return decide(self.grants_of(actor), permission)
 
     def may(self, actor: Actor, action: Action, object_: str) -> bool:
         """Whether the actor may do this to that object."""
         return self.decide(actor, Permission(action, object_)).allowed
 
+    def may_raw_file(self, actor: Actor, volume: str, path: str) -> bool:
+        """Whether the actor may have a file of a volume without the masks of its rules."""
+        return decide_raw_file(self.grants_of(actor), f"{volume}/{path}")
+
     def may_below(self, actor: Actor, action: Action, top: str) -> Callable[[str], bool]:
         """``may`` for many objects ``top/PATH`` of one volume, prepared once: PATH -> whether."""
-        return decide_below(self._grants_of(actor), action, top)
+        return decide_below(self.grants_of(actor), action, top)
 
     def may_enter(self, actor: Actor, action: Action, *path: str) -> bool:
         """Whether some grant of this action reaches into a provider, a volume, or a schema of a provider."""
         words = [escape(name) for name in path]
         return any(
-            grant.action is action and not grant.deny and _reaches(grant, words) for grant in self._grants_of(actor)
+            grant.action is action and not grant.deny and _reaches(grant, words) for grant in self.grants_of(actor)
         )
 
     def visible_tables(
@@ -160,6 +162,10 @@ class Policy:
         if sight is None:
             raise NotFound(resource=str(name))
         return sight.views
+
+    def sees(self, actor: Actor, provider: str, catalog: Catalog, name: TableName, action: Action) -> bool:
+        """Whether something of the table is granted for this action."""
+        return self._sight(actor, provider, catalog, name, action) is not None
 
     def relation(
         self,
@@ -197,8 +203,11 @@ class Policy:
             condition = row_condition(sight.rows.values())
         return Relation(
             provider,
-            sight.table,
-            tuple(MaskedColumn(view.column, None if view.raw else view.rule) for view in visible),  # 4
+            sight.table if condition is None else replace(sight.table, estimated_rows=None, estimated_bytes=None),  # 10
+            tuple(
+                MaskedColumn(view.column, None if view.raw else view.rule, view.raw and view.rule is not None)  # 4
+                for view in visible
+            ),
             condition,
         )
 
@@ -208,13 +217,15 @@ class Policy:
             raise Internal("a column without a rule has no mask")
         name = column.column.name
         unique = any(name in key.columns for key in relation.table.keys)
-        return bind_mask(column.rule, column.column, self._mask_key, unique=unique)
+        return bind_mask(column.rule, column.column, self._mask_key, unique=unique, table=relation.table)
 
-    def _grants_of(self, actor: Actor) -> list[Grant]:
+    def grants_of(self, actor: Actor) -> list[Grant]:
+        """Every line of the actor's roles."""
         roles = dict.fromkeys(actor.roles)
-        return [grant for role in roles for grant in self._compiled.grants.get(role) or grants_on_loan(role)]
+        return [grant for role in roles for grant in self.compiled.grants.get(role) or grants_on_loan(role)]
 
-    def _classes_of(self, provider: str, catalog: Catalog) -> Classes:
+    def classes(self, provider: str, catalog: Catalog) -> Classes:
+        """Which rule, clearance or neither each column of the catalogue has."""
         key = (provider, id(catalog))
         with self._lock:
             return self._kept_classes(key, provider, catalog)
@@ -224,7 +235,7 @@ class Policy:
         if kept is not None and kept[0] is catalog:  # the catalogue is held, so its id cannot be given away
             self._classes.move_to_end(key)
             return kept[1]
-        classes = classify_columns(self._compiled.masks, provider, catalog)
+        classes = classify_columns(self.compiled.masks, provider, catalog)
         self._classes[key] = (catalog, classes)
         if len(self._classes) > _KEPT_CATALOGS:
             self._classes.popitem(last=False)
@@ -234,17 +245,18 @@ class Policy:
         table = catalog.tables.get(name)
         if table is None:
             return None
-        classes = self._classes_of(provider, catalog)
-        kin = [*_with_roots(catalog, table), *_partitions_below(classes, name)]
-        paths = tuple(table_object(provider, item) for item in kin)
-        grants = self._grants_of(actor)
+        classes = self.classes(provider, catalog)
+        paths = kin_paths(provider, catalog, name, _partitions_below(classes, name))
+        grants = self.grants_of(actor)
         actions = (Action.ROWS, Action.QUERY) if action is Action.QUERY else (action,)
-        filters = self._compiled.row_filters
-        widest = rows_of_roles(filters, paths, (role for role in actor.roles if role in self._compiled.grants))
+        filters = self.compiled.row_filters
+        widest = rows_of_roles(filters, paths, (role for role in actor.roles if role in self.compiled.grants))
+        meant = self._roles_of_view(actor, provider, catalog, table, classes) if action is not Action.DDL else None
         views: list[ColumnView] = []
         rows: dict[str, Rows] = {}
         for column in table.columns:
             granting = _granting_roles(grants, actions[0], paths, column.name)
+            granting = granting if meant is None else granting & meant  # 9
             if not granting or not all(_granting_roles(grants, item, paths, column.name) for item in actions[1:]):
                 continue  # 1
             seen = rows_of_roles(filters, paths, granting)
@@ -260,13 +272,29 @@ class Policy:
         views = _hide_computed(views, table, classes)
         return _Sight(table, paths, tuple(views), rows) if views else None
 
+    def _roles_of_view(
+        self, actor: Actor, provider: str, catalog: Catalog, table: Table, classes: Classes
+    ) -> set[str] | None:
+        """9: the roles whose grants of a view count; None for a table."""
+        sources = classes.sources.get(table.name)
+        if sources is None:
+            return None
+        paths = {
+            name: kin_paths(provider, catalog, name, _partitions_below(classes, name))
+            for name in (table.name, *sources)
+        }
+        grants, filters = self.grants_of(actor), self.compiled.row_filters
+        return roles_that_mean_it(set(actor.roles), table, grants, filters, sources=sources, paths_of=paths)
+
     def _view(self, classes: Classes, table: Table, column: Column, raw: bool) -> ColumnView | None:
         place = (table.name, column.name)
         rule = classes.rules.get(place)
         if rule is not None:
-            if rule.mask == "drop" and not raw:
-                return None  # 3
-            return ColumnView(column, rule, raw)
+            if (rule.mask == "drop" and not raw) or not (column.readable or rule.mask in {"null", "const"}):
+                return None  # 3, 11
+            return ColumnView(column, rule, raw and column.readable)
+        if not column.readable:
+            return None  # 11
         if raw or place in classes.clear or self._config.unclassified == "allow":
             return ColumnView(column)
         reason = looks_personal(table.name.name, column)
@@ -281,36 +309,6 @@ class Policy:
         return ColumnView(column, unclassified=reason)
 
 
-def policy_mistakes(config: PolicyConfig, roles: Mapping[str, RoleConfig]) -> list[str]:
-    """Everything wrong with the policy and the roles, for ``hfitd check``; empty when they can be used."""
-    return _compile(config, roles)[1]
-
-
-def _compile(config: PolicyConfig, roles: Mapping[str, RoleConfig]) -> tuple[_Compiled, list[str]]:
-    mistakes: list[str] = []
-    compiled = _Compiled(
-        _compile_roles(roles, mistakes),
-        compile_masks(config.mask, config.clear, mistakes),
-        compile_row_filters(config.row_filter, roles.keys(), mistakes),
-    )
-    if config.unclassified not in ("deny", "mask", "allow"):
-        mistakes.append(f'policy.unclassified: {config.unclassified!r} is not "deny", "mask" or "allow"')
-    return compiled, mistakes
-
-
-def _compile_roles(roles: Mapping[str, RoleConfig], mistakes: list[str]) -> dict[str, tuple[Grant, ...]]:
-    compiled: dict[str, tuple[Grant, ...]] = {}
-    for role in roles.values():
-        grants = []
-        for line in role.grants:
-            try:
-                grants.append(parse_grant(role.name, line))
-            except ValueError as mistake:
-                mistakes.append(str(mistake))
-        compiled[role.name] = tuple(grants)
-    return compiled
-
-
 def _granting_roles(grants: Iterable[Grant], action: Action, paths: tuple[str, ...], column: str) -> set[str]:
     """The roles that grant the column, or none when any role denies it on the table, a root or a partition of it."""
     word, roles = escape(column), set()
@@ -323,16 +321,6 @@ def _granting_roles(grants: Iterable[Grant], action: Action, paths: tuple[str, .
         elif grant.glob.covers(paths[0], word):
             roles.add(grant.role)
     return roles
-
-
-def _with_roots(catalog: Catalog, table: Table) -> list[TableName]:
-    names, waiting = [table.name], list(table.parents)
-    while waiting:
-        name = waiting.pop()
-        if name not in names:
-            names.append(name)
-            waiting.extend(catalog.tables[name].parents if name in catalog.tables else ())
-    return names
 
 
 def _partitions_below(classes: Classes, name: TableName) -> list[TableName]:
@@ -371,17 +359,3 @@ def _reaches(grant: Grant, names: list[str]) -> bool:
 
 def _blank(column: Column) -> MaskRule:
     return MaskRule("null") if column.nullable else MaskRule("const", {"value": _BLANKS[column.kind]})
-
-
-def _version(config: PolicyConfig, roles: Mapping[str, RoleConfig]) -> str:
-    """SHA-256 over the canonical text of policy and roles, without the mask key."""
-    shape = {
-        "unclassified": config.unclassified,
-        "unclassified_all": config.unclassified_all,
-        "mask": [[list(item.columns), item.mask, dict(item.options), item.filterable] for item in config.mask],
-        "clear": list(config.clear),
-        "row_filter": [[item.table, list(item.roles), item.where] for item in config.row_filter],
-        "roles": {name: [list(role.grants), role.require_approved] for name, role in roles.items()},
-    }
-    text = json.dumps(shape, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()

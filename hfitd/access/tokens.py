@@ -10,6 +10,7 @@ The argument of ``verify``:
 4. When the store is lost, what it last said holds for 60 s, then StoreUnavailable. A token that was never checked
    against the store is not accepted on memory alone.
 5. The roles are those the store gives the user now, never something in the token.
+6. A role on loan counts until its end by this server's clock, also while 2 or 4 let something older stand.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from hfitd.access.token_keys import TokenKeys
 from hfitd.access.token_text import LEEWAY_SECONDS, Claims, is_current, read_token, write_token
 from hfitd.errors import BadRequest, StoreUnavailable, TokenInvalid
 from hfitd.model import Actor
+from hfitd.store.access import AccessRequests
 from hfitd.store.interface import Store
 from hfitd.store.keys import key_of
 from hfitd.store.users import User, Users
@@ -68,6 +70,7 @@ class Tokens:
     ) -> None:
         self._keys = keys
         self._users = users
+        self._requests = AccessRequests(store)
         self._store = store
         self._origin = origin
         self._ttl_seconds = int(ttl_seconds)
@@ -103,7 +106,26 @@ class Tokens:
         self._remember(name, seen)
         if seen.actor is None:
             raise TokenInvalid()
-        return seen.actor
+        return lend(seen.actor, self._clock())
+
+    def claims_of(self, text: str) -> Claims:
+        """What a token says that was verified a moment ago, for ``still_holds``; TokenInvalid for any other."""
+        seen = self._seen.get(_digest(text))
+        if seen is None:
+            raise TokenInvalid()
+        return seen.claims
+
+    async def still_holds(self, claims: Claims, actor: Actor) -> bool:
+        """Whether who began something long may go on: not revoked since, and with every role they began with.
+
+        The end of the token itself does not matter, and neither does a store that does not answer (R8).
+        """
+        now = self._clock()
+        try:
+            found = await self._actor_now(claims)
+        except StoreUnavailable:
+            return all(loan.ends > now for loan in actor.loans)
+        return found is not None and set(actor.roles) <= set(lend(found, now).roles)
 
     def expires_in(self, text: str) -> int:
         """Whole seconds that a verified token still lives; TokenInvalid for any other."""
@@ -116,6 +138,10 @@ class Tokens:
         """End every session of a user, here at once and elsewhere within 5 s. NotFound."""
         user = await self._users.end_sessions(email)
         self._forget(lambda seen: seen.claims.subject == user.email)
+
+    def refresh(self, email: str) -> None:
+        """Ask the store anew about this person at the next request; elsewhere that takes up to 5 s."""
+        self._forget(lambda seen: seen.claims.subject == email)
 
     async def logout(self, actor: Actor) -> None:
         """End the session of this one token, here at once and elsewhere within 5 s."""
@@ -152,7 +178,8 @@ class Tokens:
             return None
         if await self._store.read(key_of("denied", claims.token_id)) is not None:  # 3
             return None
-        return Actor(user.email, user.roles, claims.key_fingerprint, claims.token_id)  # 5
+        loans = await self._requests.loans(user.email)
+        return Actor(user.email, user.roles, claims.key_fingerprint, claims.token_id, loans=loans)  # 5
 
     def _remember(self, name: bytes, seen: _Seen) -> None:
         self._seen[name] = seen
@@ -163,6 +190,14 @@ class Tokens:
     def _forget(self, which: Callable[[_Seen], bool]) -> None:
         for name in [name for name, seen in self._seen.items() if which(seen)]:
             del self._seen[name]
+
+
+def lend(actor: Actor, now: float) -> Actor:
+    """The actor with the roles that are on loan at this moment (6)."""
+    if not actor.loans:
+        return actor
+    loans = tuple(loan for loan in actor.loans if loan.ends > now)
+    return replace(actor, roles=tuple(dict.fromkeys([*actor.roles, *(loan.role for loan in loans)])), loans=loans)
 
 
 def _digest(text: str) -> bytes:

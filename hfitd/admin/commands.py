@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from marshmallow import RAISE, Schema, ValidationError, fields
-
 from hfitd.access.keys import parse_public_key
+from hfitd.admin.arguments import need_text, read_arguments, text_of, texts_of
+from hfitd.admin.audit_verbs import search_page, tail_audit
+from hfitd.admin.policy_desk import PolicyDesk
+from hfitd.admin.review_verbs import ReviewVerbs, Verb
 from hfitd.audit.record import AuditRecord
-from hfitd.audit.search import search_audit
 from hfitd.errors import BadRequest, HfitError, Internal, NotFound
 from hfitd.gateway.core import Gateway
-from hfitd.model import Action, Actor, Json, Permission
+from hfitd.model import Json
 from hfitd.observe.events import ErrorRaised
 from hfitd.store.users import StoredKey, User
 
-Verb = Callable[[Mapping[str, Json]], Awaitable[Json]]
-
-
-class _Arguments(Schema):
-    class Meta:
-        unknown = RAISE
-
-    email = fields.String()
-    key = fields.String()
-    fingerprint = fields.String()
-    roles = fields.List(fields.String())
-    kind = fields.String()
-    object = fields.String()
-    action = fields.String()
-    limit = fields.Integer(strict=True)
+_TARGETS = ("email", "kind", "object", "name", "id", "provider")
 
 
 class AdminDesk:
@@ -40,6 +27,7 @@ class AdminDesk:
 
     def __init__(self, door: Gateway) -> None:
         self._door = door
+        self._review = ReviewVerbs(door)
         self._verbs: Mapping[str, Verb] = {
             "user.add": self._user_add,
             "user.list": self._user_list,
@@ -53,10 +41,11 @@ class AdminDesk:
             "key.show": self._key_show,
             "key.rotate": self._key_rotate,
             "session.revoke": self._session_revoke,
-            "template.list": self._template_list,
-            "policy.explain": self._policy_explain,
-            "audit.tail": self._audit_tail,
+            "audit.tail": lambda arguments: tail_audit(door.audit.folder, arguments),
+            "audit.search": lambda arguments: search_page(door.audit.folder, arguments),
             "status": self._status,
+            **self._review.verbs,
+            **PolicyDesk(door).verbs,
         }
 
     async def run(self, command: str, arguments: Mapping[str, Json], uid: int) -> Json:
@@ -64,13 +53,15 @@ class AdminDesk:
         verb = self._verbs.get(command)
         if verb is None:
             raise BadRequest("There is no such admin command.", resource=command)
-        try:
-            checked = _Arguments().load(dict(arguments))
-        except ValidationError as error:
-            wrong = ", ".join(sorted(map(str, error.messages_dict)))
-            raise BadRequest(f"These arguments are wrong: {wrong}.") from error
-        target = str(checked.get("email") or checked.get("kind") or "")
-        record = AuditRecord(f"admin.{command}", objects=(target,) if target else (), os_uid=uid)
+        checked = read_arguments(arguments, uid)
+        target = next((text_of(checked, name) for name in _TARGETS if checked.get(name)), "")
+        record = AuditRecord(
+            f"admin.{command}",
+            email=text_of(checked, "as_email"),
+            objects=(target,) if target else (),
+            reason=text_of(checked, "reason"),
+            os_uid=uid,
+        )
         token = await self._door.audit.begin(record)
         try:
             result = await verb(checked)
@@ -88,9 +79,10 @@ class AdminDesk:
         self._door.observer.event(ErrorRaised(Internal().code, error))
 
     async def _user_add(self, arguments: Mapping[str, Json]) -> Json:
-        roles = _texts(arguments, "roles")
+        roles = texts_of(arguments, "roles")
         self._check_roles(roles)
-        user = await self._door.users.create(_text(arguments, "email"), [_new_key(_text(arguments, "key"))], roles)
+        email, key = need_text(arguments, "email"), _new_key(need_text(arguments, "key"))
+        user = await self._door.users.create(email, [key], roles)
         return _user_document(user)
 
     async def _user_list(self, arguments: Mapping[str, Json]) -> Json:
@@ -112,18 +104,18 @@ class AdminDesk:
         return {"removed": user.email}
 
     async def _user_set_roles(self, arguments: Mapping[str, Json]) -> Json:
-        roles = _texts(arguments, "roles")
+        roles = texts_of(arguments, "roles")
         self._check_roles(roles)
         return _user_document(await self._door.users.save(replace(await self._user(arguments), roles=roles)))
 
     async def _user_add_key(self, arguments: Mapping[str, Json]) -> Json:
-        user, key = await self._user(arguments), _new_key(_text(arguments, "key"))
+        user, key = await self._user(arguments), _new_key(need_text(arguments, "key"))
         if any(held.fingerprint == key.fingerprint for held in user.keys):
             raise BadRequest("The user has this key already.", resource=key.fingerprint)
         return _user_document(await self._door.users.save(replace(user, keys=(*user.keys, key))))
 
     async def _user_remove_key(self, arguments: Mapping[str, Json]) -> Json:
-        user, fingerprint = await self._user(arguments), _text(arguments, "fingerprint")
+        user, fingerprint = await self._user(arguments), need_text(arguments, "fingerprint")
         kept = tuple(key for key in user.keys if key.fingerprint != fingerprint)
         if len(kept) == len(user.keys):
             raise NotFound("The user has no key of this fingerprint.", resource=fingerprint)
@@ -133,7 +125,7 @@ class AdminDesk:
         return self._door.package_keys.public()
 
     async def _key_rotate(self, arguments: Mapping[str, Json]) -> Json:
-        kind = _text(arguments, "kind")
+        kind = need_text(arguments, "kind")
         if kind == "token":
             return {"kind": kind, "key": await asyncio.to_thread(self._door.token_keys.rotate)}
         if kind == "package":
@@ -145,32 +137,6 @@ class AdminDesk:
         user = await self._user(arguments)
         await self._door.tokens.revoke(user.email)
         return {"revoked": user.email}
-
-    async def _template_list(self, arguments: Mapping[str, Json]) -> Json:
-        return [
-            {"name": t.name, "owner": t.owner, "state": t.state, "digest": t.digest}
-            for t in await self._door.library.templates.every()
-        ]
-
-    async def _policy_explain(self, arguments: Mapping[str, Json]) -> Json:
-        user, target = await self._user(arguments), _text(arguments, "object")
-        actor = Actor(user.email, user.roles)
-        wanted = str(arguments.get("action") or "")
-        actions = [action for action in Action if wanted in {"", action.value}]
-        if not actions:
-            raise BadRequest("There is no such action.", resource=wanted)
-        policy = self._door.sources().policy
-        decisions = [(action, policy.decide(actor, Permission(action, target))) for action in actions]
-        return [{"action": a.value, "allowed": d.allowed, "reason": d.reason} for a, d in decisions]
-
-    async def _audit_tail(self, arguments: Mapping[str, Json]) -> Json:
-        limit = arguments.get("limit", 20)
-        assert isinstance(limit, int)
-        folder = self._door.config.server.data_dir / "audit"
-        records = await asyncio.to_thread(
-            lambda: search_audit(folder, email=str(arguments.get("email") or ""), limit=min(max(limit, 1), 100))
-        )
-        return [{name: str(value) for name, value in record.items()} for record in records]
 
     async def _status(self, arguments: Mapping[str, Json]) -> Json:
         store, providers = await self._door.readiness.ask(self._door.store, self._door.sources())
@@ -184,10 +150,15 @@ class AdminDesk:
             "jobs": self._door.downloads.running,
             "extractions": self._door.downloads.extractions,
             "policy_version": self._door.sources().policy.version,
+            **await self._review.alarms(),
+            "instance": self._door.audit.instance,
+            "instances": self._door.fleet.size,
+            "connections": {name: dict(numbers) for name, numbers in self._door.places.report().items()},
+            "audit_lag": self._door.audit.lag,
         }
 
     async def _user(self, arguments: Mapping[str, Json]) -> User:
-        email = _text(arguments, "email")
+        email = need_text(arguments, "email")
         user = await self._door.users.get(email)
         if user is None:
             raise NotFound("There is no such user.", resource=email)
@@ -200,19 +171,6 @@ class AdminDesk:
                 raise BadRequest(
                     f"There is no role `{role}` in the configuration.", suggestions=tuple(f"Known: {n}" for n in known)
                 )
-
-
-def _text(arguments: Mapping[str, Json], name: str) -> str:
-    value = arguments.get(name)
-    if not isinstance(value, str) or not value:
-        raise BadRequest(f"The argument `{name}` is missing.", resource=name)
-    return value
-
-
-def _texts(arguments: Mapping[str, Json], name: str) -> tuple[str, ...]:
-    value = arguments.get(name) or []
-    assert isinstance(value, list)
-    return tuple(str(item) for item in value)
 
 
 def _new_key(line: str) -> StoredKey:

@@ -5,8 +5,8 @@
 3. A volume neither holds the daemon's own files nor lies within them: keys would be downloads.
 4. A mask, a cleared column or a row filter for a provider that does not exist would protect nothing: refused.
 5. A row filter is one expression; it cannot end the fence it is put into.
-6. What this version cannot keep is refused, never ignored: templates cannot be approved yet, so nothing can require
-   it; packages are kept in a folder.
+6. What this version cannot keep is refused, never ignored: packages are kept in a folder.
+7. A role that can be asked for has somebody who may answer, and only such a role has rules for that.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def find_mistakes(config: Config, raw: Mapping[str, Any]) -> list[Mistake]:
     ]
     for provider in config.providers.values():
         found.extend(check_provider(provider))
-    found.extend(check_approvals(config))
+    found.extend(check_loans(config))
     for volume in config.volumes.values():
         found.extend(check_volume(volume, config.server))
     for role in config.roles.values():
@@ -57,13 +57,15 @@ def find_mistakes(config: Config, raw: Mapping[str, Any]) -> list[Mistake]:
     return found
 
 
-def check_approvals(config: Config) -> Iterator[Mistake]:
-    """6. Nothing may rely on approvals before there are any."""
-    switches = [(f"providers.{item.name}", item.require_approved) for item in config.providers.values()]
-    switches += [(f"roles.{item.name}", item.require_approved) for item in config.roles.values()]
-    for key, wanted in switches:
-        if wanted:
-            yield Mistake(f"{key}.require_approved", "this version has no approvals; leave it false")
+def check_loans(config: Config) -> Iterator[Mistake]:
+    """7. What may be asked for, of whom, for how long."""
+    for role in config.roles.values():
+        key = f"roles.{role.name}"
+        for name in role.approvers:
+            if name not in config.roles:
+                yield Mistake(f"{key}.approvers", f"{name} is no role{did_you_mean(name, tuple(config.roles))}")
+        if not role.requestable and (role.approvers or role.break_glass):
+            yield Mistake(f"{key}.requestable", "must be true for approvers or break_glass to mean anything")
 
 
 def check_server(server: ServerConfig) -> Iterator[Mistake]:

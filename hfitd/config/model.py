@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hfitd.model import Json
+from hfitd.model import Json, MaskRule
 
 
 class Secret:
@@ -44,6 +44,7 @@ class ServerConfig:
     origin: str = "http://127.0.0.1:8765"  # without default port; part of every signed login
     data_dir: Path = Path("/var/lib/hfitd")
     keys_dir: Path | None = None  # default <data_dir>/keys
+    instance: str = ""  # default: a name made once, in <data_dir>/instance
     admin_socket: Path | None = None  # default <data_dir>/admin.sock
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -90,6 +91,15 @@ class LimitsConfig:
     package_bytes: int = 1024**3
     job_timeout_seconds: float = 600.0
     orphan_grace_seconds: float = 30.0
+    queue_length: int = 20  # who may wait for a connection of one provider
+    queue_timeout_seconds: float = 30.0
+    packages_per_day: int = 0  # 0: no quota
+    rows_per_day: int = 0
+    bytes_per_day: int = 0
+    tables_per_hour: int = 0  # distinct ones; beyond that an alarm
+    package_lifetime_seconds: float = 0.0  # what stands as "expires" in the manifest; 0: packages do not expire
+    request_lifetime_seconds: float = 7 * 86400.0  # access requests that nobody answers
+    requests_per_hour: int = 30  # access requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +107,7 @@ class AuditConfig:
     """``[audit]``: sinks besides which the local chain always exists."""
 
     sinks: tuple[str, ...] = ("file:",)
+    folder: Path | None = None  # default <data_dir>/audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,7 @@ class ProviderConfig:
     max_connections: int = 4
     statement_timeout_seconds: float = 30.0
     max_cost: float | None = None
+    max_rows: int | None = None  # of one result, by the planner's estimate
     max_lag_seconds: float | None = None
     require_approved: bool = False
 
@@ -136,9 +148,11 @@ class VolumeMask:
 
     files: tuple[str, ...]
     format: str  # "csv" | "ndjson" | "json" | "log"
-    columns: Mapping[str, str] = field(default_factory=dict)  # csv column, ndjson key or named group -> mask
-    paths: Mapping[str, str] = field(default_factory=dict)  # JSON path -> mask
+    columns: Mapping[str, MaskRule] = field(default_factory=dict)  # csv column, key of a document or named group
+    paths: Mapping[str, MaskRule] = field(default_factory=dict)  # JSON path
     pattern: str = ""  # log: a regular expression with named groups
+    delimiter: str = ","  # csv
+    unmatched: str = "drop"  # log: lines that the pattern does not fit; "drop" | "refuse" | "keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +197,7 @@ class PolicyConfig:
     mask: tuple[MaskPolicy, ...] = ()
     clear: tuple[str, ...] = ()  # globs of [[policy.clear]]
     row_filter: tuple[RowFilterPolicy, ...] = ()
+    residual_scan: str = "alarm"  # "alarm" | "refuse" | "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +207,10 @@ class RoleConfig:
     name: str
     grants: tuple[str, ...]
     require_approved: bool = False
+    requestable: bool = False  # may be asked for, for a while
+    approvers: tuple[str, ...] = ()  # roles whose people may answer; empty: those who have this role themselves
+    max_duration_seconds: float = 8 * 3600.0  # of a loan
+    break_glass: bool = False  # may be taken without an answer, to be reviewed afterwards
 
 
 @dataclass(frozen=True, slots=True)

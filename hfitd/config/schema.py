@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_load, validates_schema
+from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from hfitd.config.fields import (
     Duration,
     Extensions,
     FilePath,
     Insecure,
+    MaskTable,
     Positive,
     SecretText,
     Size,
@@ -22,7 +23,6 @@ from hfitd.config.fields import (
     TextList,
     Whole,
     Words,
-    WordTable,
     choice,
     is_json,
     options_of,
@@ -48,6 +48,7 @@ class ServerSchema(Strict):
     origin = Words()
     data_dir = FilePath()
     keys_dir = FilePath()
+    instance = Words(validate=validate.Regexp(r"[A-Za-z0-9_.-]{1,64}\Z", error="must be letters, digits, . _ and -"))
     admin_socket = FilePath()
     tls_certificate = FilePath()
     tls_key = FilePath()
@@ -90,12 +91,22 @@ class LimitsSchema(Strict):
     package_bytes = Size()
     job_timeout = Duration(attribute="job_timeout_seconds")
     orphan_grace = Duration(zero=True, attribute="orphan_grace_seconds")
+    queue_length = Whole(0, 100_000)
+    queue_timeout = Duration(zero=True, attribute="queue_timeout_seconds")
+    packages_per_day = Whole(0, BIG)
+    rows_per_day = Whole(0, BIG)
+    bytes_per_day = Size(zero=True)
+    tables_per_hour = Whole(0, BIG)
+    package_lifetime = Duration(zero=True, attribute="package_lifetime_seconds")
+    request_lifetime = Duration(attribute="request_lifetime_seconds")
+    requests_per_hour = Whole(1, 1_000_000)
 
 
 class AuditSchema(Strict):
     """``[audit]``."""
 
     sinks = TextList()
+    folder = FilePath()
 
 
 class LogSchema(Strict):
@@ -121,6 +132,7 @@ class ProviderSchema(Strict):
     max_connections = Whole(1, 1000)
     statement_timeout = Duration(attribute="statement_timeout_seconds")
     max_cost = Positive()
+    max_rows = Whole(1, BIG)
     max_lag = Duration(attribute="max_lag_seconds")
     require_approved = Switch()
 
@@ -130,16 +142,20 @@ class VolumeMaskSchema(Strict):
 
     files = TextList(single=True, required=True)
     format = Words(required=True, validate=choice("csv", "ndjson", "json", "log"))
-    columns = WordTable()
-    paths = WordTable()
+    columns = MaskTable()
+    paths = MaskTable()
     pattern = Words()
+    delimiter = fields.String()
+    unmatched = Words(validate=choice("drop", "refuse", "keep"))
 
     @validates_schema
     def check_shape(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Each format has one way to say what is masked."""
-        needed = {"csv": "columns", "ndjson": "paths", "json": "paths", "log": "pattern"}[data["format"]]
-        if needed not in data and not (needed == "paths" and "columns" in data):
-            raise ValidationError("is missing", needed)
+        """Each format has its keys; whether their values make sense the format itself says."""
+        extra = {"csv": ("columns", "delimiter"), "log": ("columns", "pattern", "unmatched")}
+        known = ("files", "format", *extra.get(data["format"], ("columns", "paths")))
+        for key in data:
+            if key not in known:
+                raise ValidationError(f"has no meaning for the format {data['format']}", key)
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> VolumeMask:
@@ -208,6 +224,7 @@ class PolicySchema(Strict):
     mask = fields.List(fields.Nested(MaskSchema))
     clear = fields.List(fields.Nested(ClearSchema))
     row_filter = fields.List(fields.Nested(RowFilterSchema))
+    residual_scan = Words(validate=choice("alarm", "refuse", "off"))
 
 
 class RoleSchema(Strict):
@@ -215,6 +232,10 @@ class RoleSchema(Strict):
 
     grants = TextList(required=True)
     require_approved = Switch()
+    requestable = Switch()
+    approvers = TextList()
+    max_duration = Duration(attribute="max_duration_seconds")
+    break_glass = Switch()
 
 
 SECTIONS: Mapping[str, type[Schema]] = {

@@ -21,7 +21,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hfitd.errors import NotFound
+from hfitd.errors import Conflict, NotFound
+from hfitd.export.contents import Contents, read_contents
 from hfitd.export.package.codec import CODECS
 from hfitd.export.package.manifest import canonical_json
 from hfitd.model import Actor, Json
@@ -48,9 +49,10 @@ class Artifact:
     sha256: str
     rows: int
     effective: str  # digest of the policy and roles it was made under
-    objects: tuple[str, ...]  # PROVIDER/SCHEMA/TABLE of every table read
+    contents: Contents
     created: float
     expires: float
+    approval: Mapping[str, str] | None = None  # the one it was made under, see ``Approval.document``
 
 
 def effective_policy(version: str, actor: Actor) -> str:
@@ -104,7 +106,8 @@ class Artifacts:
 
     async def grant(self, package_id: str, actor: Actor) -> None:
         """(2) Remember that this principal's own request obtained the package."""
-        await self._store.write(_grant_key(package_id, actor), b"1", ttl_seconds=self.ttl_seconds)
+        key = _grant_key(package_id, actor)
+        await self._store.write(key, actor.email.encode(), ttl_seconds=self.ttl_seconds)
 
     async def granted(self, package_id: str, actor: Actor) -> bool:
         """(2) Whether it was this principal's own request."""
@@ -114,10 +117,39 @@ class Artifacts:
         """(2) The package, for who may still have it; NotFound for everybody else."""
         artifact = await self._load(f"package:{package_id}")
         if artifact is None or not await self.granted(package_id, actor):
-            raise NotFound("There is no such package, or it has expired.", resource=package_id)
+            raise no_package(package_id)
         if artifact.effective != effective_policy(version, actor) or not await self._usable(artifact):
-            raise NotFound("There is no such package, or it has expired.", resource=package_id)
+            raise no_package(package_id)
         return artifact
+
+    async def holders(self) -> list[tuple[Artifact, list[str]]]:
+        """Every package that can still be fetched, the newest first, with the people who may fetch it."""
+        found: list[tuple[Artifact, list[str]]] = []
+        for key in await self._store.keys("package:"):
+            artifact = await self._load(key)
+            if artifact is not None and artifact.expires > time.time():
+                grants = [await self._store.read(grant) for grant in await self._store.keys(f"grant:{artifact.id}:")]
+                found.append((artifact, sorted(grant.value.decode() for grant in grants if grant is not None)))
+        return sorted(found, key=lambda item: item[0].created, reverse=True)
+
+    async def revoke(self, package_id: str) -> Artifact:
+        """Take a package back: nobody may fetch it again, here or at any instance. NotFound."""
+        known = [key for key in await self._store.keys("package:") if key == f"package:{package_id}"]
+        artifact = await self._load(known[0]) if known else None
+        if artifact is None:
+            raise no_package(package_id)
+        for key in await self._store.keys(f"grant:{artifact.id}:"):
+            await self._store.delete(key)
+        await self._store.delete(f"package:{artifact.id}")
+        current = await self._load(f"artifact:{artifact.cache_key}")
+        if current is not None and current.id == artifact.id:
+            await self._store.delete(f"artifact:{artifact.cache_key}")
+        await asyncio.to_thread(self.path(artifact).unlink, missing_ok=True)
+        return artifact
+
+    async def remove_expired(self) -> None:
+        """Remove files whose package has expired; what stands in the store ends there by itself."""
+        await asyncio.to_thread(self._make_room, "")
 
     def path(self, artifact: Artifact) -> Path:
         """Where its file lies."""
@@ -128,7 +160,7 @@ class Artifacts:
         if record is None:
             return None
         document = json.loads(record.value)
-        return Artifact(**{**document, "objects": tuple(document["objects"])})
+        return Artifact(**{**document, "contents": read_contents(document["contents"])})
 
     async def _usable(self, artifact: Artifact) -> bool:
         if artifact.expires < time.time():
@@ -162,6 +194,11 @@ class Artifacts:
                 with contextlib.suppress(FileNotFoundError):
                     stat = path.stat()
                     yield stat.st_mtime, stat.st_size, path
+
+
+def no_package(package_id: str) -> NotFound:
+    """The one answer for a package that is not there, has expired, or is another's."""
+    return NotFound("There is no such package, or it has expired.", resource=package_id)
 
 
 def _grant_key(package_id: str, actor: Actor) -> str:

@@ -14,52 +14,45 @@ The order of a request (contract, ruling 13):
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from hfitd.audit.log import AuditToken
-from hfitd.errors import HfitError, NotFound, QueryTimeout, ShuttingDown, StoreUnavailable
-from hfitd.export.artifacts import Artifact, effective_policy
+from hfitd.audit.record import AuditRecord
+from hfitd.errors import HfitError, QueryTimeout, ShuttingDown, StoreUnavailable
+from hfitd.export.artifacts import Artifact, effective_policy, no_package
+from hfitd.export.contents import Contents, planned_contents
 from hfitd.export.cycles import find_postponed
 from hfitd.export.dangling import find_dangling
-from hfitd.export.items.interface import Member, PlanScope, RunScope, Step, TablePlan
+from hfitd.export.delivery import Delivery, close_delivery
+from hfitd.export.items.interface import Member, RunScope
 from hfitd.export.job import Job
 from hfitd.export.package.build import Finished, PackageBuild
 from hfitd.export.package.codec import CODECS
 from hfitd.export.package.context import PackageContext, SourceEntry
 from hfitd.export.package.graph import graph_members
 from hfitd.export.package.part import Budget
-from hfitd.export.plan import Plan, describe_plan, make_plan, needed_sources
+from hfitd.export.package.residue import Residue
+from hfitd.export.package.watched import watch_sources
+from hfitd.export.plan import Plan, describe_plan, needed_sources
 from hfitd.export.prepare import Variable, parameter_json, resolve_variables
-from hfitd.export.record import describe_failure, is_unexpected, package_record, reopen_record, table_objects
+from hfitd.export.preview import expect_tables, shown_name, shown_variables
+from hfitd.export.record import describe_failure, is_unexpected, package_record, reopen_record
 from hfitd.export.requests import PackageRequest
+from hfitd.export.residual import tell_residue
+from hfitd.export.review.gate import describe_gate, plan_run, require_approval
 from hfitd.export.sources import OpenSource, SourceKey, Sources, open_sources
-from hfitd.export.template.variables import find_variables
 from hfitd.export.workshop import Workshop
 from hfitd.model import Actor, Json
 from hfitd.observe.events import CacheAsked, ExtractionStarted
+from hfitd.store.approvals import Approval
 
 COMPRESSION_THREADS = 2
 RENDERER_VERSION = 1  # raise it when the same rows would be written as other bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A package on its way: a finished file, or a job that is still writing it."""
-
-    job: Job
-    package_id: str
-    audit: AuditToken
-    cached: bool
-
-    @property
-    def etag(self) -> str:
-        """``"<package id>"`` (ruling 12)."""
-        return f'"{self.package_id}"'
 
 
 class Downloads:
@@ -71,16 +64,17 @@ class Downloads:
         self._by_key: dict[str, Job] = {}
         self._by_id: dict[str, Job] = {}
         self.extractions = 0
+        self.artifacts = workshop.artifacts
 
     async def plan(self, request: PackageRequest, *, prepare: bool) -> Json:
         """What a download would do, without reading a data row."""
         sources = self._shop.sources()
-        async with open_sources(sources, needed_sources(request.template, sources)) as opened:
-            plan = await _make_plan(request, sources, opened)
+        async with open_sources(sources, needed_sources(request.template, sources), request.actor.email) as opened:
+            request, plan = await plan_run(request, sources, opened, only_plan=not prepare)
             variables = request.known_variables()
             run = self._run_scope(request.actor, sources, opened, variables)
             if prepare:
-                token = await self._shop.audit.begin(package_record(request, plan, "plan"))
+                token = await self._shop.audit.begin(self._record(request, "plan", plan))
                 outcome = "failed"
                 try:
                     variables = await resolve_variables(plan, request.parameters, run)
@@ -88,12 +82,16 @@ class Downloads:
                 finally:
                     await asyncio.shield(self._shop.audit.end(token, outcome))
                 run = self._run_scope(request.actor, sources, opened, variables)
-            tables = {step.export.key: await _expect(step, run, variables) for step in plan.steps}
-        return describe_plan(plan, tables, _shown(request, variables), _shown_name(request, variables))
+            tables = {step.export.key: await expect_tables(step, run, variables) for step in plan.steps}
+        document = describe_plan(plan, tables, shown_variables(request, variables), shown_name(request, variables))
+        return document | {"approval": describe_gate(request, sources)}
 
     async def start(self, request: PackageRequest) -> Delivery:
         """Get a delivery for the request; returns when nothing can be refused any more (steps 2 to 6)."""
         sources = self._shop.sources()
+        require_approval(request, sources)
+        await self._shop.quotas.check(request.actor)
+        await self._shop.quotas.count_package(request.actor)
         key = self._cache_key(request, sources, request.known_variables())
         job = await self._find_job(key, request, sources)
         joined = job is not None
@@ -105,9 +103,12 @@ class Downloads:
                 await job.wait()
             package_id = job.artifact.id if job.artifact else job.id
             await self._shop.artifacts.grant(package_id, request.actor)
-            audit = await self._shop.audit.begin(package_record(request, job.plan, "package", job.artifact))
+            record = self._record(request, "package", job.plan, job.artifact)
+            await self._shop.quotas.count_tables(request.actor, record.objects)
+            await self._check_quota(request.actor, job)
+            audit = await self._shop.audit.begin(record)
         self._shop.observer.event(CacheAsked(joined or job.cached))
-        return Delivery(job, package_id, audit, joined or job.cached)
+        return Delivery(job, package_id, audit, joined or job.cached, request.actor)
 
     async def reopen(self, package_id: str, actor: Actor) -> Delivery:
         """A package the actor obtained before, still being written or finished; NotFound for everybody else."""
@@ -117,11 +118,30 @@ class Downloads:
             artifact = await self._shop.artifacts.open_for(package_id, actor, version)
             job = self._finished_job(artifact)
         elif job.effective != effective_policy(version, actor) or not await self._shop.artifacts.granted(job.id, actor):
-            raise NotFound("There is no such package, or it has expired.", resource=package_id)
+            raise no_package(package_id)
         else:
             await job.checked()
+        await self._check_approval(job, package_id)
+        await self._check_quota(actor, job)
         audit = await self._shop.audit.begin(reopen_record(actor, package_id, job.artifact))
-        return Delivery(job, package_id, audit, cached=True)
+        return Delivery(job, package_id, audit, True, actor)
+
+    async def _check_quota(self, actor: Actor, job: Job) -> None:
+        artifact = job.artifact
+        await self._shop.quotas.check(actor, rows=artifact.rows if artifact else 0, size=job.size if artifact else 0)
+
+    def _record(
+        self, request: PackageRequest, action: str, plan: Plan | None, artifact: Artifact | None = None
+    ) -> AuditRecord:
+        contents = artifact.contents if artifact else planned_contents(plan) if plan else Contents()
+        served = {"package": artifact.id, "package_digest": artifact.package_digest} if artifact else {}
+        return package_record(request, contents, action, self._shop.audit.value_digest, plan, **served)
+
+    async def _check_approval(self, job: Job, package_id: str) -> None:
+        """A package made under an approval is given again while that approval stands."""
+        named = job.artifact.approval if job.artifact else job.approval.document() if job.approval else None
+        if named is not None and not await self._shop.approvals.stands(named, time.time()):
+            raise no_package(package_id)
 
     async def close(self) -> None:
         """Cancel what still runs."""
@@ -137,17 +157,8 @@ class Downloads:
         return len(self._by_id)
 
     async def delivered(self, delivery: Delivery, outcome: str, sent: int) -> None:
-        """Close the audit record of a delivery."""
-        artifact = delivery.job.artifact
-        await asyncio.shield(
-            self._shop.audit.end(
-                delivery.audit,
-                outcome,
-                rows=artifact.rows if artifact else 0,
-                size=sent,
-                package_digest=artifact.package_digest if artifact else "",
-            )
-        )
+        """Close the audit record of a delivery and count it."""
+        await close_delivery(self._shop, delivery, outcome, sent)
 
     async def drain(self, grace_seconds: float) -> None:
         """Let running jobs finish for a while."""
@@ -203,9 +214,13 @@ class Downloads:
             await asyncio.shield(self._shop.spool.remove(folder))
 
     async def _run(self, job: Job, request: PackageRequest, sources: Sources, folder: Path) -> None:
-        async with open_sources(sources, needed_sources(request.template, sources)) as opened:
-            job.plan = plan = await _make_plan(request, sources, opened)
-            audit = await self._shop.audit.begin(package_record(request, plan, "package.build"))
+        async with open_sources(sources, needed_sources(request.template, sources), request.actor.email) as held:
+            request, plan = await plan_run(request, sources, held)
+            job.plan, job.approval = plan, request.approval
+            job.residue = Residue(sources.policy.residual_scan)
+            opened = watch_sources(held, job.residue)
+            await self._shop.quotas.count_tables(request.actor, planned_contents(plan).objects)
+            audit = await self._shop.audit.begin(self._record(request, "package.build", plan))
             outcome = "failed"
             try:
                 run = self._run_scope(request.actor, sources, opened, request.known_variables())
@@ -221,7 +236,10 @@ class Downloads:
                     for source, o in opened.items()
                 }
                 context = self._context(request, plan, variables, entries)
-                finished = await self._build(job, members, context, folder)
+                try:
+                    finished = await self._build(job, members, context, folder, request.approval)
+                finally:
+                    await tell_residue(self._shop, job, request)
                 outcome = "done"
             finally:
                 await asyncio.shield(self._shop.audit.end(audit, outcome))
@@ -240,23 +258,25 @@ class Downloads:
         return True
 
     async def _build(
-        self, job: Job, members: Sequence[Member], context: PackageContext, folder: Path
+        self, job: Job, members: Sequence[Member], context: PackageContext, folder: Path, approval: Approval | None
     ) -> Finished:
-        limits = self._shop.limits
+        budget = Budget(self._shop.limits.package_bytes, self._shop.limits.package_rows, approval)
         build = PackageBuild(
             folder,
             job.codec,
             executor=self._executor,
-            budget=Budget(limits.package_bytes, limits.package_rows),
+            budget=budget,
             grown=job.grow,
             member_done=job.add_member,
+            residue=job.residue,
         )
         job.path = folder / "archive"
         job.package_name = context.package_name
         self.extractions += 1
         self._shop.observer.event(ExtractionStarted(context.template_name))
         with self._shop.spool.open_file(job.path) as file:
-            job.mark_checked()
+            if not budget.approved and not job.residue.refuses:  # else the head waits: it may still be refused
+                job.mark_checked()
             finished = await build.run(members, context, file)
             await asyncio.to_thread(os.fsync, file.fileno())
         return finished
@@ -277,9 +297,10 @@ class Downloads:
             sha256=finished.sha256,
             rows=sum(member.rows or 0 for member in finished.members),
             effective=job.effective,
-            objects=tuple(table_objects(plan)),
+            contents=planned_contents(plan).with_counts(finished.members, plan.tables),
             created=now,
-            expires=now + self._shop.artifacts.ttl_seconds,
+            expires=now + min(self._shop.artifacts.ttl_seconds, self._lifetime(request) or math.inf),
+            approval=None if request.approval is None else request.approval.document(),
         )
         await asyncio.to_thread(self._shop.artifacts.publish, folder / "archive", artifact)
         job.path = self._shop.artifacts.path(artifact)  # the spool's name of the file is still there, too
@@ -303,13 +324,20 @@ class Downloads:
             template_digest=request.template.digest,
             description=request.template.description,
             parameters={parameter.name: parameter_json(parameter) for parameter in request.parameters},
-            variables={name: variables[name].document() for name in _shown(request, variables)},
+            variables={name: variables[name].document() for name in shown_variables(request, variables)},
             sources=entries,
             policy_version=plan.policy_version,
             plan_digest=plan.digest,
+            approval=None if request.approval is None else request.approval.document(),
+            lifetime_seconds=self._lifetime(request),
             origin=self._shop.origin,
             sign=self._shop.sign,
         )
+
+    def _lifetime(self, request: PackageRequest) -> float | None:
+        """Seconds until a package of the request expires: the shorter of the server's and the template's."""
+        wanted = [self._shop.limits.package_lifetime_seconds, request.template.lifetime_seconds]
+        return min((seconds for seconds in wanted if seconds), default=None)
 
     def _run_scope(
         self,
@@ -319,7 +347,7 @@ class Downloads:
         variables: Mapping[str, Variable],
     ) -> RunScope:
         values = {name: variable.value for name, variable in variables.items()}
-        return RunScope(actor, sources, opened, values, self._shop.max_costs(), max_rows=self._shop.limits.package_rows)
+        return RunScope(actor, sources, opened, values, max_rows=self._shop.limits.package_rows)
 
     def _cache_key(self, request: PackageRequest, sources: Sources, variables: Mapping[str, Variable]) -> str:
         """Everything that decides the bytes (ruling 18). The signer is part of it, times are not."""
@@ -329,7 +357,8 @@ class Downloads:
                 "format": request.codec.name,
                 "template": request.template.digest,
                 "owner": request.stored.owner,
-                "state": request.stored.state,
+                "approval": request.approval.digest if request.approval else None,
+                "lifetime": self._lifetime(request),
                 "policy": sources.policy.version,
                 "roles": sorted(request.actor.roles),
                 "sources": sources.identity,
@@ -337,24 +366,6 @@ class Downloads:
                 "origin": self._shop.origin,
             }
         )
-
-
-async def _make_plan(request: PackageRequest, sources: Sources, opened: Mapping[SourceKey, OpenSource]) -> Plan:
-    """In a thread: parsing the longest free queries takes longer than the loop may wait (R15)."""
-    return await asyncio.to_thread(
-        make_plan, request.template, request.stored.owner, _scope(request, sources, opened)
-    )
-
-
-def _scope(request: PackageRequest, sources: Sources, opened: Mapping[SourceKey, OpenSource]) -> PlanScope:
-    catalogs = {key: source.catalog for key, source in opened.items()}
-    return PlanScope(request.actor, sources, catalogs, request.approved)
-
-
-async def _expect(step: Step, run: RunScope, variables: Mapping[str, Variable]) -> tuple[TablePlan, ...]:
-    if step.variables() <= variables.keys():
-        return (await step.check(replace(run, walk=False))).tables
-    return step.tables
 
 
 async def _check_members(plan: Plan, run: RunScope) -> list[Member]:
@@ -370,18 +381,6 @@ async def _check_members(plan: Plan, run: RunScope) -> list[Member]:
         else member
         for member in members
     ]
-
-
-def _shown(request: PackageRequest, variables: Mapping[str, Variable]) -> dict[str, str | None]:
-    names = [step.variable for step in request.template.prepare]
-    declared = request.template.parameters is not None
-    shown = [name for name in variables if not (declared and name.isdigit())]
-    return {name: variables[name].value if name in variables else "unknown" for name in [*shown, *names]}
-
-
-def _shown_name(request: PackageRequest, variables: Mapping[str, Variable]) -> str:
-    known = set(find_variables(request.template.package_name)) <= variables.keys()
-    return request.package_name(variables) if known else request.template.package_name
 
 
 def _caused(error: HfitError, cause: BaseException) -> HfitError:

@@ -17,10 +17,13 @@ from pathlib import Path
 from hfitd.audit.log import AuditToken
 from hfitd.errors import HfitError, Internal
 from hfitd.export.artifacts import Artifact
+from hfitd.export.contents import Contents
 from hfitd.export.package.codec import Codec
 from hfitd.export.package.manifest import MemberEntry
+from hfitd.export.package.residue import Residue
 from hfitd.export.plan import Plan
 from hfitd.model import Json
+from hfitd.store.approvals import Approval
 
 READ_SIZE = 256 * 1024
 
@@ -34,14 +37,17 @@ class Job:
         self.codec = codec
         self.package_name = ""
         self.plan: Plan | None = None
+        self.approval: Approval | None = None
         self.effective = ""
         self.artifact: Artifact | None = None
+        self.residue = Residue("off")
         self.cached = False  # the check found a finished package
         self.error: BaseException | None = None
         self.path: Path | None = None
         self.size = 0
         self.rows = 0
         self.audit: AuditToken | None = None  # of a stream, until its reader has left
+        self.contents = Contents()  # of a stream
         self.events: list[tuple[str, Json]] = []
         self.task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -64,6 +70,12 @@ class Job:
         """More of the archive can be read."""
         self.size = size
         self._notify()
+
+    @property
+    def rows_done(self) -> int:
+        """Rows of the members that are complete."""
+        rows = (data.get("rows") for kind, data in self.events if kind == "member" and isinstance(data, dict))
+        return sum(number for number in rows if isinstance(number, int))
 
     def add_member(self, entry: MemberEntry) -> None:
         """Tell whoever watches that a member is complete."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from hfitd.export.items.rows import format_of
 from hfitd.export.items.table import ITEMS
 from hfitd.export.query.filters import parse_filter
 from hfitd.export.query.free import parse_query
+from hfitd.export.requests import Shelf
+from hfitd.export.review.validity import describe_approval, judge
 from hfitd.export.sources import Sources
 from hfitd.export.template.bundle import read_bundle
 from hfitd.export.template.model import (
@@ -32,7 +35,8 @@ from hfitd.export.template.model import (
 )
 from hfitd.export.template.parse import parse_template
 from hfitd.model import Action, Actor, Json
-from hfitd.store.templates import NewTemplate, StoredTemplate, Templates
+from hfitd.store.approvals import Approval
+from hfitd.store.templates import NewTemplate, StoredTemplate
 
 _MAX_ALIGNED = 4_000_000  # pairs of lines
 _REMEMBERED = 1000  # summaries
@@ -41,8 +45,9 @@ _REMEMBERED = 1000  # summaries
 class Library:
     """Templates with the rights that guard them."""
 
-    def __init__(self, templates: Templates, sources: Callable[[], Sources]) -> None:
-        self.templates = templates
+    def __init__(self, shelf: Shelf, sources: Callable[[], Sources]) -> None:
+        self.shelf = shelf
+        self.templates = shelf.templates
         self._sources = sources
         self._parameters: OrderedDict[str, list[Json]] = OrderedDict()  # by digest, the least used first
 
@@ -50,7 +55,16 @@ class Library:
         """Templates the actor may run or edit."""
         stored = await self.templates.visible(actor.email)
         shown = [item for item in stored if self._visible(actor, item.name)]
-        return [{**describe_stored(item), "parameters": await self._parameters_of(item)} for item in shown]
+        described = await asyncio.gather(*(self.describe(item) for item in shown))
+        return [
+            {**document, "parameters": await self._parameters_of(item)}
+            for document, item in zip(described, shown, strict=True)
+        ]
+
+    async def describe(self, stored: StoredTemplate) -> dict[str, Json]:
+        """A template with its approval; its state is ``approved`` while that covers its text and the policy."""
+        approval = await self.shelf.approvals.get(stored.owner, stored.name)
+        return describe_reviewed(stored, approval, self._sources().policy.version)
 
     async def _parameters_of(self, stored: StoredTemplate) -> list[Json]:
         found = self._parameters.get(stored.digest)
@@ -131,7 +145,8 @@ class Library:
 
     def _visible(self, actor: Actor, name: str) -> bool:
         policy = self._sources().policy
-        return policy.may(actor, Action.TEMPLATE_RUN, name) or policy.may(actor, Action.TEMPLATE_EDIT, name)
+        actions = (Action.TEMPLATE_RUN, Action.TEMPLATE_EDIT, Action.TEMPLATE_APPROVE)
+        return any(policy.may(actor, action, name) for action in actions)
 
     def _require(self, actor: Actor, action: Action, name: str) -> None:
         if not self._sources().policy.may(actor, action, name):
@@ -229,6 +244,16 @@ def _described_parameters(stored: StoredTemplate) -> list[Json]:
         }
         for spec in parse_template(stored.text).parameters or ()
     ]
+
+
+def describe_reviewed(stored: StoredTemplate, approval: Approval | None, policy_version: str) -> dict[str, Json]:
+    """A kept template with its latest approval, if there ever was one, and why that does not hold."""
+    document = describe_stored(stored)
+    if approval is None:
+        return {**document, "approval": None}
+    problem = judge(approval, stored.digest, policy_version, time.time())
+    shown = {**describe_approval(approval), "problem": problem or None}
+    return {**document, "state": document["state"] if problem else "approved", "approval": shown}
 
 
 def describe_stored(stored: StoredTemplate) -> dict[str, Json]:

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hfitd.errors import ExportRefused, TemplateInvalid
+from hfitd.errors import ExportRefused, HfitError, TemplateInvalid
 from hfitd.export.items.interface import PlanScope, Step, TablePlan
 from hfitd.export.items.query import GrantedQuery, grant_query
 from hfitd.export.items.table import ITEMS
@@ -52,7 +52,9 @@ class Plan:
     @property
     def tables(self) -> tuple[tuple[SourceKey, TablePlan], ...]:
         """Every table that rows are read from, with its source."""
-        return tuple((step.source, table) for step in self.steps if step.source for table in step.tables)
+        return tuple(
+            (table.source or step.source, table) for step in self.steps if step.source for table in step.tables
+        )
 
 
 def needed_sources(template: Template, sources: Sources) -> frozenset[SourceKey]:
@@ -80,6 +82,23 @@ def make_plan(template: Template, owner: str, scope: PlanScope) -> Plan:
     return Plan(template, owner, version, prepare, steps, _digest(template, version, prepare, steps, scope))
 
 
+def plan_problems(template: Template, scope: PlanScope) -> tuple[list[tuple[str, HfitError]], list[Step]]:
+    """Every part that planning would refuse, by its label, and the steps of those it would not."""
+    problems: list[tuple[str, HfitError]] = []
+    steps: list[Step] = []
+    for prepared in template.prepare:
+        try:
+            _plan_prepare(prepared, scope)
+        except HfitError as error:
+            problems.append((f"prepare.{prepared.variable}", error))
+    for export in template.exports:
+        try:
+            steps.append(ITEMS[export.type].plan(export, scope))
+        except HfitError as error:
+            problems.append((export.key, error))
+    return problems, steps
+
+
 def _plan_prepare(step: PrepareStep, scope: PlanScope) -> PlannedPrepare:
     label = f"prepare.{step.variable}"
     if isinstance(step, QueryStep):
@@ -103,21 +122,25 @@ def _digest(
     shapes: list[Json] = []
     for step in steps:
         if step.source is not None:
-            shapes.append([step.export.key, _tables(step.tables, scope.catalogs[step.source])])
+            shapes.append([step.export.key, _tables(step.tables, step.source, scope)])
     for planned in prepare:
         if planned.query is not None:
             catalog = scope.catalogs[planned.query.source]
             names = sorted(str(name) for name in planned.query.query.relations)
-            shapes.append([planned.step.variable, [_shape(name, catalog) for name in names]])
+            shapes.append([planned.step.variable, [table_shape(name, catalog) for name in names]])
     document: Json = {"template": template.digest, "policy": version, "shapes": shapes}
     return hashlib.sha256(canonical_json(document)).hexdigest()
 
 
-def _tables(tables: tuple[TablePlan, ...], catalog: Catalog) -> list[Json]:
-    return [[_shape(t.table, catalog), list(t.columns), dict(t.masks), list(t.path)] for t in tables]
+def _tables(tables: tuple[TablePlan, ...], source: SourceKey, scope: PlanScope) -> list[Json]:
+    return [
+        [table_shape(t.table, scope.catalogs[t.source or source]), list(t.columns), dict(t.masks), list(t.path)]
+        for t in tables
+    ]
 
 
-def _shape(name: str, catalog: Catalog) -> Json:
+def table_shape(name: str, catalog: Catalog) -> Json:
+    """Columns, types and keys of a table, for digests."""
     for table_name, table in catalog.tables.items():
         if str(table_name) == name:
             columns: list[Json] = [[c.name, c.type_name, c.nullable] for c in table.columns]
@@ -125,9 +148,16 @@ def _shape(name: str, catalog: Catalog) -> Json:
     return [name]
 
 
+def _elsewhere(table: TablePlan, step: Step) -> dict[str, Json]:
+    """Where a table is that lies in another database than the export's."""
+    if table.source is None or table.source == step.source:
+        return {}
+    return {"provider": table.source.provider, "database": table.source.database}
+
+
 def describe_plan(
     plan: Plan, tables: Mapping[str, tuple[TablePlan, ...]], variables: Mapping[str, str | None], package_name: str
-) -> Json:
+) -> dict[str, Json]:
     """The plan as ``POST /packplan`` shows it; ``tables`` holds the estimates by export key."""
     exports: list[Json] = []
     for step in plan.steps:
@@ -139,6 +169,7 @@ def describe_plan(
                 "estimated_rows": table.estimated_rows,
                 "estimated_bytes": table.estimated_bytes,
                 "masks": dict(table.masks),
+                **_elsewhere(table, step),
             }
             for table in tables.get(step.export.key, step.tables)
         ]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from hfitd.access.globs import table_object
 from hfitd.audit.record import AuditRecord
-from hfitd.errors import HfitError, Internal, ShuttingDown
+from hfitd.errors import HfitError, Internal, ShuttingDown, ValidationFailed
 from hfitd.export.artifacts import Artifact
-from hfitd.export.items.interface import Step, TablePlan
+from hfitd.export.contents import Contents
+from hfitd.export.files import OpenedFile
 from hfitd.export.plan import Plan
+from hfitd.export.query.lexer import read_tokens
 from hfitd.export.requests import PackageRequest
-from hfitd.export.sources import SourceKey
 from hfitd.model import Action, Actor
 from hfitd.observe.events import ErrorRaised
+
+Digest = Callable[[str], str]
 
 
 def actor_record(action: str, actor: Actor, objects: tuple[str, ...] = (), **rest: str) -> AuditRecord:
@@ -25,62 +28,79 @@ def actor_record(action: str, actor: Actor, objects: tuple[str, ...] = (), **res
         token_id=actor.token_id,
         address=actor.address,
         objects=objects,
-        details=rest,
+        details=rest | on_loan(actor),
     )
+
+
+def file_record(actor: Actor, volume: str, path: str, opened: OpenedFile) -> AuditRecord:
+    """One file for an actor, with the masks of its parts, or that they were lifted."""
+    name = f"{volume}/{path}"
+    masks = {f"{name}:{part}": mask for part, mask in opened.masks.items()}
+    record = actor_record(Action.FILES_READ.value, actor, (name,))
+    return replace(record, masks=masks, raw=(name,) if opened.raw else ())
+
+
+def on_loan(actor: Actor) -> dict[str, str]:
+    """Which roles the actor has for a while only, with the requests they come from; nothing when there are none."""
+    if not actor.loans:
+        return {}
+    words = [f"{loan.role} by {loan.request}{' (break-glass)' * loan.break_glass}" for loan in actor.loans]
+    return {"on_loan": ", ".join(words)}
 
 
 def package_record(
-    request: PackageRequest, plan: Plan | None, action: str, artifact: Artifact | None = None
+    request: PackageRequest, contents: Contents, action: str, digest: Digest, plan: Plan | None = None, **details: str
 ) -> AuditRecord:
-    """A package for an actor: named by plan when it is built, by the finished package when it is served again."""
-    actor = request.actor
-    objects = tuple(table_objects(plan)) if plan else artifact.objects if artifact else ()
-    details = {"template": request.stored.name, "owner": request.stored.owner}
+    """A package for an actor: what it holds, by which template and parameters. ``digest`` hides the values."""
+    given = {"template": request.stored.name, "owner": request.stored.owner, **details}
+    given |= on_loan(request.actor)
+    if request.approval is not None:
+        given |= {"approval": request.approval.digest, "approver": request.approval.approver}
     if plan is not None:
-        details["plan_digest"] = plan.digest
-    if artifact is not None:
-        details |= {"package": artifact.id, "package_digest": artifact.package_digest}
-    return AuditRecord(
-        action=action,
-        email=actor.email,
-        key_fingerprint=actor.key_fingerprint,
-        token_id=actor.token_id,
-        address=actor.address,
-        objects=objects,
-        columns=tuple(_columns(plan.tables)) if plan else (),
-        masks=dict(_masks(plan.tables)) if plan else {},
+        given["plan_digest"] = plan.digest
+    return replace(
+        _contents_record(action, request.actor, contents),
         policy_version=plan.policy_version if plan else "",
         template_digest=request.template.digest,
-        details=details,
+        parameters={p.name: "" if p.value is None else digest(p.value) for p in request.parameters},
+        details=given,
     )
 
 
-def rows_record(actor: Actor, step: Step, policy_version: str) -> AuditRecord:
-    """Rows of one table for an actor."""
-    assert step.source is not None
-    tables = tuple((step.source, table) for table in step.tables)
-    return AuditRecord(
-        action=Action.ROWS.value,
-        email=actor.email,
-        key_fingerprint=actor.key_fingerprint,
-        token_id=actor.token_id,
-        address=actor.address,
-        objects=tuple(_object(source, table) for source, table in tables),
-        columns=tuple(_columns(tables)),
-        masks=dict(_masks(tables)),
-        policy_version=policy_version,
-    )
+def rows_record(
+    actor: Actor, contents: Contents, policy_version: str, statement: Sequence[str], digest: Digest
+) -> AuditRecord:
+    """Rows of one table for an actor; ``statement`` are the filter and the order as the caller wrote them."""
+    words = " ORDER BY ".join(fingerprint(text, digest) for text in statement if text.strip())
+    record = _contents_record(Action.ROWS.value, actor, contents)
+    return replace(record, policy_version=policy_version, statement=words)
 
 
 def reopen_record(actor: Actor, package_id: str, artifact: Artifact | None) -> AuditRecord:
     """The same package once more."""
-    objects = artifact.objects if artifact else ()
-    return actor_record("package.again", actor, objects, package=package_id)
+    contents = artifact.contents if artifact else Contents()
+    details = {"package": package_id, **on_loan(actor)} | ({"template": artifact.template} if artifact else {})
+    return replace(_contents_record("package.again", actor, contents), details=details)
 
 
-def table_objects(plan: Plan) -> Iterator[str]:
-    """``PROVIDER/SCHEMA/TABLE`` of every table that a plan reads."""
-    yield from dict.fromkeys(_object(source, table) for source, table in plan.tables)
+def fingerprint(text: str, digest: Digest) -> str:
+    """A filter with every literal replaced by its digest; of what cannot be read only the digest."""
+    try:
+        tokens = read_tokens(text)
+    except ValidationFailed:
+        return digest(text)
+    return " ".join(
+        digest(token.text) if token.kind in {"string", "number"} else token.text for token in tokens if token.text
+    )
+
+
+def _contents_record(action: str, actor: Actor, contents: Contents) -> AuditRecord:
+    return replace(
+        actor_record(action, actor, contents.objects),
+        columns=contents.columns,
+        masks=contents.masks,
+        raw=contents.raw,
+    )
 
 
 def describe_failure(error: BaseException | None) -> ErrorRaised:
@@ -94,17 +114,3 @@ def is_unexpected(error: BaseException) -> bool:
     if isinstance(error, ShuttingDown):
         return False
     return not isinstance(error, HfitError) or error.status >= 500
-
-
-def _object(source: SourceKey, table: TablePlan) -> str:
-    return table_object(source.provider, table.name)
-
-
-def _columns(tables: tuple[tuple[SourceKey, TablePlan], ...]) -> Iterator[str]:
-    for source, table in tables:
-        yield from (f"{_object(source, table)}.{column}" for column in table.columns)
-
-
-def _masks(tables: tuple[tuple[SourceKey, TablePlan], ...]) -> Iterator[tuple[str, str]]:
-    for source, table in tables:
-        yield from ((f"{_object(source, table)}.{column}", mask) for column, mask in table.masks.items())

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hfitd.errors import BadRequest, NotFound
 from hfitd.export.package.codec import CODECS, Codec
 from hfitd.export.prepare import Variable, input_variables, parameter_variables
+from hfitd.export.review.validity import judge, judge_parameters
 from hfitd.export.sources import Sources
 from hfitd.export.template.model import QueryStep, Template, VolumeStep
 from hfitd.export.template.parameters import Parameter, bind_parameters
 from hfitd.export.template.parse import parse_template
 from hfitd.export.template.variables import expand_package_name
 from hfitd.model import Action, Actor, Json
+from hfitd.store.approvals import Approval, Approvals
 from hfitd.store.templates import StoredTemplate, Templates
 
 Given = Mapping[str, Json] | Sequence[Json]
@@ -31,11 +35,9 @@ class PackageRequest:
     codec: Codec
     refresh: bool = False
     known_digest: str = ""
-
-    @property
-    def approved(self) -> bool:
-        """Whether somebody else has reviewed this very text."""
-        return self.stored.state == "approved"
+    approval: Approval | None = None  # one that holds for this text, policy and parameters
+    unapproved: str = ""  # why there is none, in words
+    approved_digest: str = ""  # of another text of this template that an approval still names
 
     @property
     def asks_sources(self) -> bool:
@@ -52,8 +54,16 @@ class PackageRequest:
         return expand_package_name(self.template.package_name, {name: v.value for name, v in variables.items()})
 
 
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where templates and their approvals are kept."""
+
+    templates: Templates
+    approvals: Approvals
+
+
 async def read_request(
-    templates: Templates,
+    shelf: Shelf,
     sources: Sources,
     actor: Actor,
     name: str,
@@ -63,12 +73,45 @@ async def read_request(
     refresh: bool = False,
     known_digest: str = "",
 ) -> PackageRequest:
-    """Find the template and bind the parameters; NotFound alike when it is missing or may not be run."""
+    """Find the template and bind the parameters; NotFound alike when it is missing or may not be run.
+
+    ``NAME@DIGEST`` is a version: the current text, or the one that the latest approval names.
+    """
     if compression not in CODECS:
         raise BadRequest("compression is one of gzip, zstd, none.", resource=compression)
-    stored = await templates.get(name, actor.email)
+    plain, wanted = split_version(name)
+    stored = await shelf.templates.get(plain, actor.email)
     if not sources.policy.may(actor, Action.TEMPLATE_RUN, stored.name):
         raise NotFound("There is no such template.", resource=name)
+    approval = await shelf.approvals.get(stored.owner, stored.name)
+    if wanted and wanted != stored.digest:
+        stored = await _approved_version(shelf, stored, approval, wanted)
     template = await asyncio.to_thread(parse_template, stored.text)
     parameters = bind_parameters(template, given)
-    return PackageRequest(actor, stored, template, parameters, CODECS[compression], refresh, known_digest)
+    request = PackageRequest(actor, stored, template, parameters, CODECS[compression], refresh, known_digest)
+    now, version = time.time(), sources.policy.version
+    problem = judge(approval, stored.digest, version, now)
+    if approval is not None and not problem:
+        problem = await asyncio.to_thread(judge_parameters, approval, template, parameters)
+    if problem or approval is None:
+        other = approval.template_digest if approval else ""
+        still = approval if other != stored.digest and not judge(approval, other, version, now) else None
+        return replace(request, unapproved=problem, approved_digest=other if still else "")
+    return replace(request, approval=approval)
+
+
+def split_version(name: str) -> tuple[str, str]:
+    """``[owner:]NAME[@DIGEST]`` as what names the template and the digest; '' when none is named."""
+    match = re.fullmatch(r"(.+)@([0-9a-f]{64})", name, re.S)
+    return (match[1], match[2]) if match else (name, "")
+
+
+async def _approved_version(
+    shelf: Shelf, stored: StoredTemplate, approval: Approval | None, digest: str
+) -> StoredTemplate:
+    """The earlier text that the latest approval names; nobody may run any other."""
+    named = approval is not None and approval.template_digest == digest
+    text = await shelf.templates.version(digest) if named else None
+    if text is None:
+        raise NotFound("There is no such version of this template.", resource=f"{stored.name}@{digest}")
+    return replace(stored, text=text, digest=digest)

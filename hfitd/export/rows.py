@@ -10,9 +10,11 @@ import asyncio
 import json
 from dataclasses import dataclass
 
+from hfitd.audit.record import TableCount
 from hfitd.engines.interface import Format
 from hfitd.errors import HfitError, NotFound, PermissionDenied, QueryTimeout, ShuttingDown
 from hfitd.export.browse import list_databases
+from hfitd.export.contents import table_contents
 from hfitd.export.items.interface import PlanScope, RunScope
 from hfitd.export.items.rows import RowsItem
 from hfitd.export.job import Job
@@ -54,8 +56,10 @@ class RowStreams:
     async def start(self, actor: Actor, request: RowsRequest) -> Job:
         """A job whose bytes are the rows; returns when nothing can be refused any more."""
         sources = self._shop.sources()
+        await self._shop.quotas.check(actor)
         if request.database not in await list_databases(sources, actor, request.provider):
             raise NotFound("There is no such database.", resource=request.database)
+        sources.rules.refuse_direct(actor, (request.provider,))
         job = Job("", CODECS["none"], 0.0)
         job.task = asyncio.create_task(self._drive(job, actor, request, sources), name=f"rows {job.id}")
         try:
@@ -96,11 +100,15 @@ class RowStreams:
     async def _run(self, job: Job, actor: Actor, request: RowsRequest, sources: Sources) -> None:
         export = request.export()
         keys = ITEM.sources(export, sources)
-        async with open_sources(sources, keys) as opened:
+        async with open_sources(sources, keys, actor.email) as opened:
             catalogs = {key: source.catalog for key, source in opened.items()}
             step = ITEM.plan(export, PlanScope(actor, sources, catalogs))
-            job.audit = await self._shop.audit.begin(rows_record(actor, step, sources.policy.version))
-            checked = await step.check(RunScope(actor, sources, opened, {}, self._shop.max_costs()))
+            job.contents = table_contents(tuple((step.source, table) for table in step.tables))
+            await self._shop.quotas.count_tables(actor, job.contents.objects)
+            wrote, digest = (request.filter, request.order), self._shop.audit.value_digest
+            record = rows_record(actor, job.contents, sources.policy.version, wrote, digest)
+            job.audit = await self._shop.audit.begin(record)
+            checked = await step.check(RunScope(actor, sources, opened, {}))
             job.path = self._shop.spool.folder / job.id / "rows"
             with self._shop.spool.open_file(job.path) as file:
                 sink = SpoolSink(file, self._shop.limits.package_bytes, job.grow)
@@ -116,4 +124,9 @@ class RowStreams:
         """Close the audit record of a stream, once."""
         token, job.audit = job.audit, None
         if token is not None:
-            await asyncio.shield(self._shop.audit.end(token, outcome, rows=job.rows, size=sent))
+            counts = [TableCount(name, job.rows, sent) for name in job.contents.objects]
+            await asyncio.shield(self._shop.audit.end(token, outcome, rows=job.rows, size=sent, tables=counts))
+
+    async def count(self, actor: Actor, job: Job) -> None:
+        """Count a stream that has begun to leave against its reader's quotas."""
+        await asyncio.shield(self._shop.quotas.count(actor, rows=job.rows, size=job.size))

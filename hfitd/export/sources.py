@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from hfitd.access.policy import Policy
 from hfitd.engines.interface import Dialect, Engine, Snapshot
 from hfitd.errors import ExportRefused
+from hfitd.export.review.rules import ReviewRules
 from hfitd.model import Catalog
 from hfitd.volumes.interface import Volume
 
@@ -31,6 +32,7 @@ class Sources:
     volumes: Mapping[str, Volume]
     policy: Policy
     identity: str = ""  # digest of what the providers and volumes point to
+    rules: ReviewRules = field(default_factory=ReviewRules)
 
     @property
     def version(self) -> str:
@@ -58,12 +60,14 @@ class OpenSource:
 
 
 @asynccontextmanager
-async def open_sources(sources: Sources, keys: Iterable[SourceKey]) -> AsyncIterator[Mapping[SourceKey, OpenSource]]:
-    """Open one snapshot per source, in a fixed order so that two requests cannot wait for each other."""
+async def open_sources(
+    sources: Sources, keys: Iterable[SourceKey], user: str = ""
+) -> AsyncIterator[Mapping[SourceKey, OpenSource]]:
+    """Open one snapshot per source for a user, in a fixed order so that two requests cannot wait for each other."""
     async with AsyncExitStack() as stack:
         opened: dict[SourceKey, OpenSource] = {}
         for key in sorted(set(keys)):
-            snapshot = await stack.enter_async_context(sources.engines[key.provider].snapshot(key.database))
+            snapshot = await stack.enter_async_context(sources.engines[key.provider].snapshot(key.database, user))
             moment = datetime.now(UTC)
             opened[key] = OpenSource(snapshot, await snapshot.catalog(), moment)
         yield opened

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from hfitd.access.quotas import Quotas
 from hfitd.audit.log import AuditLog
 from hfitd.config.model import LimitsConfig
 from hfitd.export.artifacts import Artifacts
@@ -13,19 +14,21 @@ from hfitd.export.sources import Sources
 from hfitd.export.spool import Spool
 from hfitd.model import Actor
 from hfitd.observe.observer import Observer
+from hfitd.store.approvals import Approvals
 
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """Sources and cost ceilings are asked anew by each job, so that a reload reaches the next one."""
+    """Sources are asked anew by each job, so that a reload reaches the next one."""
 
     sources: Callable[[], Sources]
-    max_costs: Callable[[], Mapping[str, float | None]]
     artifacts: Artifacts
+    approvals: Approvals
     spool: Spool
     audit: AuditLog
     observer: Observer
     limits: LimitsConfig
+    quotas: Quotas
     slot: Callable[[Actor], AbstractAsyncContextManager[None]]  # one of the actor's places for packages
     origin: str
     sign: Callable[[bytes], str]

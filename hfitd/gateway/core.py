@@ -8,17 +8,23 @@ from dataclasses import dataclass, field
 from hfitd.access.challenge import Challenges
 from hfitd.access.limits import Limits
 from hfitd.access.package_keys import PackageKeys
+from hfitd.access.quotas import Quotas
 from hfitd.access.token_keys import TokenKeys
 from hfitd.access.tokens import Tokens
 from hfitd.audit.log import AuditLog
 from hfitd.config.model import Config
+from hfitd.engines.places import AllPlaces
 from hfitd.export.downloads import Downloads
 from hfitd.export.library import Library
+from hfitd.export.masked_files import MaskedFiles
+from hfitd.export.review.desk import Reviews
 from hfitd.export.rows import RowStreams
 from hfitd.export.sources import Sources
 from hfitd.gateway.digests import FileDigests
+from hfitd.gateway.loans import LoanDesk
 from hfitd.gateway.readiness import Readiness
 from hfitd.observe.observer import Observer
+from hfitd.store.fleet import Fleet
 from hfitd.store.interface import Store
 from hfitd.store.users import Users
 
@@ -36,13 +42,19 @@ class Gateway:
     token_keys: TokenKeys
     package_keys: PackageKeys
     limits: Limits
+    quotas: Quotas
+    places: AllPlaces
+    fleet: Fleet
     audit: AuditLog
     observer: Observer
     sources: Callable[[], Sources]
     library: Library
+    reviews: Reviews
+    loans: LoanDesk
     downloads: Downloads
     row_streams: RowStreams
     readiness: Readiness
     file_digests: FileDigests
+    masked_files: MaskedFiles
     draining: bool = False
     document: bytes = field(default=b"")

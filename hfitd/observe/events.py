@@ -130,8 +130,40 @@ class QueueChanged(_Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceTaken(_Event):
+    """Somebody got a place of ``name`` after this long."""
+
+    level: ClassVar[int] = logging.DEBUG
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRefused(_Event):
+    """A request was refused because ``quota`` is used up."""
+
+    quota: str
+
+
+@dataclass(frozen=True, slots=True)
+class TablesCarriedOff(_Event):
+    """Somebody asked for more distinct tables in an hour than ``limits.tables_per_hour``."""
+
+    level: ClassVar[int] = logging.CRITICAL
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLag(_Event):
+    """How many audit records the slowest sink has not taken yet, now."""
+
+    level: ClassVar[int] = logging.DEBUG
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionsChanged(_Event):
-    """How many connections to a provider are open, now."""
+    """How many connections to a provider are in use, now."""
 
     level: ClassVar[int] = logging.DEBUG
     provider: str
@@ -193,12 +225,41 @@ class StoreTampered(_Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AccessDecided(_Event):
+    """An access request has a new ``outcome``: pending, granted, denied, cancelled, revoked or reviewed."""
+
+    outcome: str
+    role: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class GlassBroken(_Event):
+    """Somebody took a role without an answer; another person has to review it."""
+
+    level: ClassVar[int] = logging.CRITICAL
+    email: str
+    role: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderSilent(_Event):
     """A provider could not be asked at start; ``problem`` is the message of one of our own errors."""
 
     level: ClassVar[int] = logging.WARNING
     provider: str
     problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResidueSeen(_Event):
+    """A package held something of this kind that its masks should have covered; ``kind`` is one of a few words."""
+
+    level: ClassVar[int] = logging.WARNING
+    template: str
+    kind: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +283,10 @@ Event = (
     | ExtractionStarted
     | ExtractionJoined
     | QueueChanged
+    | PlaceTaken
+    | QuotaRefused
+    | TablesCarriedOff
+    | AuditLag
     | ConnectionsChanged
     | DatabaseTime
     | LoopLag
@@ -229,6 +294,9 @@ Event = (
     | AuditState
     | SinkDropped
     | StoreTampered
+    | AccessDecided
+    | GlassBroken
     | ProviderSilent
+    | ResidueSeen
     | StoreFailed
 )

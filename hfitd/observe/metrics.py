@@ -11,6 +11,7 @@ METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PACKAGE_BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0)
+_QUEUE_BUCKETS = (0.001, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -32,7 +33,10 @@ class Metrics:
         self.joined = self._counter("extractions_joined", "Askers that joined a running job")
         self.waiting = self._gauge("queue_waiting", "Waiting for a place", "queue")
         self.running = self._gauge("queue_running", "Holding a place", "queue")
-        self.connections = self._gauge("provider_connections", "Open connections to a provider", "provider")
+        self.queue_seconds = self._histogram("queue_seconds", "Time to get a place", _QUEUE_BUCKETS, "queue")
+        self.quota_refusals = self._counter("quota_refusals", "Requests refused by a quota or rate limit", "quota")
+        self.tables_alarms = self._counter("tables_alarms", "Times somebody asked for too many distinct tables")
+        self.connections = self._gauge("provider_connections", "Connections to a provider in use", "provider")
         self.database_seconds = self._counter(
             "database_seconds", "Time providers worked for us", "provider", "operation"
         )
@@ -41,6 +45,9 @@ class Metrics:
         self.audit_lag = self._gauge("audit_lag_records", "Audit records that sinks have not taken yet")
         self.audit_dropped = self._counter("audit_sink_dropped", "Audit records a sink did not take", "sink")
         self.store_tampered = self._counter("store_tampered", "Records of the store that somebody else wrote")
+        self.access_requests = self._counter("access_requests", "Access requests that came to an outcome", "outcome")
+        self.break_glass = self._counter("break_glass", "Roles that somebody took without an answer")
+        self.residue = self._counter("residue", "Findings of the residual scan of packages, by kind", "kind")
         self.store_failures = self._counter("store_failures", "Times the store did not answer")
 
     def text(self) -> bytes:

@@ -46,10 +46,23 @@ class Observer:
                 self._count_work(event)
             case (
                 events.QueueChanged()
+                | events.PlaceTaken()
                 | events.ConnectionsChanged()
-                | events.DatabaseTime()
+                | events.QuotaRefused()
+                | events.TablesCarriedOff()
+            ):
+                self._count_guards(event)
+            case events.AccessDecided():
+                self._metrics.access_requests.labels(event.outcome).inc()
+            case events.GlassBroken():
+                self._metrics.break_glass.inc()
+            case events.ResidueSeen():
+                self._metrics.residue.labels(event.kind).inc(event.count)
+            case (
+                events.DatabaseTime()
                 | events.LoopLag()
                 | events.AuditState()
+                | events.AuditLag()
                 | events.SinkDropped()
                 | events.StoreTampered()
                 | events.StoreFailed()
@@ -109,24 +122,42 @@ class Observer:
             case _:
                 assert_never(event)
 
-    def _count_machine(
+    def _count_guards(
         self,
         event: events.QueueChanged
+        | events.PlaceTaken
         | events.ConnectionsChanged
-        | events.DatabaseTime
-        | events.LoopLag
-        | events.AuditState
-        | events.SinkDropped
-        | events.StoreTampered
-        | events.StoreFailed,
+        | events.QuotaRefused
+        | events.TablesCarriedOff,
     ) -> None:
         metrics = self._metrics
         match event:
             case events.QueueChanged():
                 metrics.waiting.labels(event.name).set(event.waiting)
                 metrics.running.labels(event.name).set(event.running)
+            case events.PlaceTaken():
+                metrics.queue_seconds.labels(event.name).observe(event.seconds)
             case events.ConnectionsChanged():
                 metrics.connections.labels(event.provider).set(event.open)
+            case events.QuotaRefused():
+                metrics.quota_refusals.labels(event.quota).inc()
+            case events.TablesCarriedOff():
+                metrics.tables_alarms.inc()
+            case _:
+                assert_never(event)
+
+    def _count_machine(
+        self,
+        event: events.DatabaseTime
+        | events.LoopLag
+        | events.AuditState
+        | events.AuditLag
+        | events.SinkDropped
+        | events.StoreTampered
+        | events.StoreFailed,
+    ) -> None:
+        metrics = self._metrics
+        match event:
             case events.DatabaseTime():
                 metrics.database_seconds.labels(event.provider, event.operation).inc(event.seconds)
             case events.LoopLag():
@@ -134,6 +165,8 @@ class Observer:
             case events.AuditState():
                 metrics.audit_ready.set(int(event.ready))
                 metrics.audit_lag.set(event.lag)
+            case events.AuditLag():
+                metrics.audit_lag.set(event.records)
             case events.SinkDropped():
                 metrics.audit_dropped.labels(event.sink).inc(event.records)
             case events.StoreTampered():

@@ -39,6 +39,11 @@ def timestamp_now() -> str:
     return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
+def timestamp_of(seconds: float) -> str:
+    """A moment in seconds since 1970 as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=0).isoformat()
+
+
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value = dict(pairs)
     if len(value) != len(pairs):

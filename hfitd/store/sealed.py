@@ -7,7 +7,8 @@
 3. The version is under the MAC and has to be the store's own: an old copy put over a newer version fails, unless the
    version is set back with it. That remaining case, a whole older record restored, needs a trusted counter outside
    the store; it can bring back what was once true, never something new.
-4. What fails is treated as absent and reported. Default is deny: no record, no user, no template.
+4. What fails is treated as absent and reported. Default is deny: no record, no user, no template, no package.
+5. Who holds a lease is named with a MAC over key and name, so that nobody else can hold one, or hold it for ever.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from hfitd.errors import Conflict, StoreUnavailable
 from hfitd.store.interface import RateDecision, Record, Store
 from hfitd.store.keys import kind_of
 
-SEALED_KINDS = frozenset({"user", "template", "template-version", "policy", "approval"})
+SEALED_KINDS = frozenset({
+    "user", "template", "template-version", "policy", "approval", "artifact", "package", "grant",
+    "access-request", "access-loan",
+})  # fmt: skip
 _MAGIC = b"s1"
 _HEAD = struct.Struct(">2sQ32s")
 _ATTEMPTS = 20
@@ -109,12 +113,25 @@ class SealedStore:
         return await self._inner.allow(key, limit=limit, period_seconds=period_seconds)
 
     async def acquire(self, key: str, owner: str, ttl_seconds: float) -> bool:
-        """See Store."""
-        return await self._inner.acquire(key, owner, ttl_seconds)
+        """See Store; a holder that this installation did not name holds nothing and is reported (5)."""
+        named = self._name(key, owner)
+        if await self._inner.acquire(key, named, ttl_seconds):
+            return True
+        holder = await self._inner.holder(key)
+        if holder is None or self._owner(key, holder) is not None:
+            return False
+        self._on_tampered(key)
+        await self._inner.release(key, holder)
+        return await self._inner.acquire(key, named, ttl_seconds)
 
     async def release(self, key: str, owner: str) -> None:
         """See Store."""
-        await self._inner.release(key, owner)
+        await self._inner.release(key, self._name(key, owner))
+
+    async def holder(self, key: str) -> str | None:
+        """See Store; None for a holder that this installation did not name (5)."""
+        named = await self._inner.holder(key)
+        return None if named is None else self._owner(key, named)
 
     async def ping(self) -> None:
         """See Store."""
@@ -165,6 +182,14 @@ class SealedStore:
         if version is not None and version != inner_version:  # 3
             return None
         return value
+
+    def _name(self, key: str, owner: str) -> str:
+        return f"{owner}~{self._mac(key, owner.encode(), 0).hex()[:32]}"
+
+    def _owner(self, key: str, named: str) -> str | None:
+        owner = named.rpartition("~")[0]
+        given = self._name(key, owner).encode() if owner.isascii() else b""
+        return owner if hmac.compare_digest(given, named.encode("utf-8", "replace")) else None
 
     def _mac(self, key: str, value: bytes, version: int) -> bytes:
         name = key.encode("ascii", "backslashreplace")

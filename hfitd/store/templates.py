@@ -20,7 +20,7 @@ from hfitd.store.keys import check_key, key_of, parts_of
 
 _KIND = "template"
 _VERSION_KIND = "template-version"
-_STATES = ("draft", "shared", "approved")
+_STATES = ("draft", "shared")
 _SHAPE = dict.fromkeys(("name", "owner", "digest", "state", "project", "description", "created", "updated"), str)
 
 
@@ -36,7 +36,10 @@ class NewTemplate:
 
 @dataclass(frozen=True, slots=True)
 class StoredTemplate:
-    """A kept template. ``state`` is "draft" (its owner's only), "shared" or "approved" (everybody's to see)."""
+    """A kept template. ``state`` is "draft" (its owner's only) or "shared" (everybody's to see).
+
+    Whether it is approved is said by its latest approval alone, see ``approvals``.
+    """
 
     name: str
     owner: str
@@ -60,7 +63,7 @@ class Templates:
 
     1. Another owner's draft is NotFound, exactly like a name that nobody has (T13).
     2. Names and owners are encoded in the key: ``:`` or ``_`` in a name reach nobody else's template (T13).
-    3. A changed text loses its approval: what was approved was a digest (T13).
+    3. A version is addressed by the digest of its text and never changes: what was approved stays what it was (T13).
     """
 
     def __init__(self, store: Store) -> None:
@@ -78,7 +81,7 @@ class Templates:
         return await self._with_text(head.template)
 
     async def version(self, digest: str) -> str | None:
-        """The text of a version that is or was some template's, or None."""
+        """The text of a version that is or was some template's, or None (3)."""
         record = await self._store.read(key_of(_VERSION_KIND, digest))
         if record is None:
             return None
@@ -211,7 +214,7 @@ def text_digest(text: str) -> str:
 
 
 def _is_open(head: _Head) -> bool:
-    return head.template.state in ("shared", "approved")
+    return head.template.state == "shared"
 
 
 def _key(owner: str, name: str) -> str:
@@ -229,12 +232,10 @@ def _first(owner: str, new: NewTemplate) -> StoredTemplate:
 
 def _next(old: StoredTemplate, new: NewTemplate) -> StoredTemplate:
     digest = text_digest(new.text)
-    state = "shared" if old.state == "approved" and digest != old.digest else old.state  # 3
     return replace(
         old,
         text=new.text,
         digest=digest,
-        state=state,
         project=new.project,
         description=new.description,
         updated=timestamp_now(),

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 from hfitd.errors import Conflict, NotFound, StoreUnavailable
+from hfitd.store.access import AccessRequests
 from hfitd.store.emails import normalise_email
 from hfitd.store.fields import check_fields, dump_fields, load_fields, timestamp_now
 from hfitd.store.interface import Record, Store
@@ -91,8 +92,10 @@ class Users:
         return await self.save(user)
 
     async def remove(self, email: str) -> bool:
-        """Remove the user; says whether there was one."""
-        return await self._store.delete(key_of(_KIND, normalise_email(email)))
+        """Remove the user and what they have on loan; says whether there was one."""
+        address = normalise_email(email)
+        await AccessRequests(self._store).forget(address)
+        return await self._store.delete(key_of(_KIND, address))
 
     async def _write(self, user: User) -> User:
         fields = asdict(user)

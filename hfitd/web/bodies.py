@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
+from hfitd.config.fields import Duration, Size
 from hfitd.errors import BadRequest, TooLarge, UnsupportedMedia
 
 MAX_DEPTH = 16
@@ -54,6 +55,56 @@ class DownloadBody(Body):
     parameters = fields.Raw(load_default=dict)
     compression = fields.String(load_default="gzip", validate=validate.OneOf(["gzip", "zstd", "none"]))
     refresh = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+
+
+class ApproveBody(Body):
+    """``POST /packtmpl/{name}/approve``; without a body everything as it is now, for thirty days."""
+
+    template_digest = fields.String(validate=validate.Length(max=64))
+    plan_digest = fields.String(validate=validate.Length(max=64))
+    allow = fields.List(fields.String(validate=validate.Length(max=2000)), validate=validate.Length(max=100))
+    max_rows = fields.Integer(strict=True, validate=validate.Range(min=1, max=2**53))
+    max_bytes = Size()
+    duration = Duration()
+    roles = fields.List(fields.String(validate=validate.Length(max=64)), validate=validate.Length(max=100))
+    reason = fields.String(validate=validate.Length(max=1000))
+
+
+class ReasonBody(Body):
+    """Why something is decided."""
+
+    reason = fields.String(load_default="", validate=validate.Length(max=1000))
+
+
+class AccessBody(Body):
+    """``POST /requests``."""
+
+    name = fields.String(required=True, validate=validate.Length(min=1, max=100))
+    reason = fields.String(required=True, validate=validate.Length(max=1000))
+    duration = Duration()
+    ticket = fields.String(load_default="", validate=validate.Length(max=1000))
+    break_glass = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+
+
+class GrantBody(Body):
+    """``POST /requests/{id}/approve``."""
+
+    reason = fields.String(load_default="", validate=validate.Length(max=1000))
+    duration = Duration()
+
+
+class ReviewBody(Body):
+    """``POST /requests/{id}/review``."""
+
+    note = fields.String(required=True, validate=validate.Length(max=1000))
+
+
+async def read_optional(request: web.Request, schema: type[Schema], max_bytes: int) -> dict[str, Any]:
+    """As ``read_json``, but no body at all is an empty object."""
+    if not request.can_read_body:
+        empty: dict[str, Any] = schema().load({})
+        return empty
+    return await read_json(request, schema, max_bytes)
 
 
 async def read_json(request: web.Request, schema: type[Schema], max_bytes: int) -> dict[str, Any]:

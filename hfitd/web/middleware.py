@@ -5,6 +5,7 @@
 3. ``refuse_oddities``: foreign hosts, content encodings, unexpected bodies, new work while draining.
 4. ``authenticate``: default deny; only routes marked public pass without a token.
 5. Whatever a token does is on the audit record: by the handler where it can say more, else here; refusals always.
+6. Who loses a right while an answer is being sent loses the connection within a minute.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 from aiohttp.typedefs import Handler as Next
 
-from hfitd.access.limits import rate_headers
+from hfitd.access.limits import rate_headers, refused_headers
 from hfitd.errors import (
     BadRequest,
     HfitError,
@@ -27,6 +28,7 @@ from hfitd.errors import (
     MethodNotAllowed,
     NotFound,
     RangeInvalid,
+    RateLimited,
     ShuttingDown,
     StoreUnavailable,
     TokenInvalid,
@@ -35,10 +37,11 @@ from hfitd.errors import (
     ValidationFailed,
 )
 from hfitd.export.record import actor_record
-from hfitd.observe.events import ErrorRaised, RequestDone, StoreFailed
+from hfitd.observe.events import ErrorRaised, QuotaRefused, RequestDone, StoreFailed
 from hfitd.observe.logs import request_context
-from hfitd.web.context import ACTOR, BEGAN, ERROR_CODE, REQUEST_ID, SENT, TOKEN, gateway
+from hfitd.web.context import ACTOR, BEGAN, ERROR_CODE, RATE, REQUEST_ID, SENT, TOKEN, gateway
 from hfitd.web.ranges import client_address
+from hfitd.web.standing import watched
 from hfitd.web.table import Guard, Route
 
 ROUTE = web.AppKey("route_table", dict[web.AbstractRoute, Route])
@@ -115,6 +118,9 @@ async def answer_errors(request: web.Request, handler: Next) -> web.StreamRespon
             request.transport.abort()
         raise ConnectionResetError("the response had begun")
     request[ERROR_CODE] = known.code
+    if isinstance(known, RateLimited):
+        request[RATE] = refused_headers(known)
+        observer.event(QuotaRefused(known.resource or "unknown"))
     return error_response(known, request[REQUEST_ID])
 
 
@@ -151,11 +157,9 @@ async def authenticate(request: web.Request, handler: Next) -> web.StreamRespons
         request[TOKEN] = match[1]
         person = await door.tokens.verify(match[1])
         request[ACTOR] = replace(person, address=client_address(request))
-        decision = await door.limits.check_request(request[ACTOR])
-        response = await _on_record(request, route, handler)
-        if not response.prepared:
-            response.headers.update(rate_headers(decision))
-        return response
+        request[RATE] = rate_headers(await door.limits.check_request(request[ACTOR]))
+        async with watched(request, door.tokens.claims_of(match[1])):  # 6
+            return await _on_record(request, route, handler)
     return await handler(request)
 
 

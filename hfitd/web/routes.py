@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from hfitd.web.bodies import ChallengeBody, DownloadBody, LoginBody, PlanBody
-from hfitd.web.handlers import auth, db, files, packages, system, templates
+from hfitd.web.bodies import (
+    AccessBody,
+    ApproveBody,
+    ChallengeBody,
+    DownloadBody,
+    GrantBody,
+    LoginBody,
+    PlanBody,
+    ReasonBody,
+    ReviewBody,
+)
+from hfitd.web.handlers import access, audit, auth, db, files, packages, reviews, system, templates
 from hfitd.web.table import Guard, Route
 
 API = "/api/v1"
@@ -19,6 +29,17 @@ FILES_QUERY = {
     "size": "Bytes such as >10MB or <1000",
     "sort": "mtime, size, name or path, then :asc or :desc",
     "folder": "Only below this folder",
+}
+AUDIT_QUERY = {
+    "object": "Glob on PROVIDER/SCHEMA/TABLE, SCHEMA.TABLE, TABLE or VOLUME/PATH",
+    "email": "Only of this person",
+    "action": "Glob on the action, such as package or rows",
+    "since": "2026-01-31, 2026-01-31T12:00 (UTC) or 30d, 12h, 90m ago",
+    "until": "Before this time",
+    "raw": "1: only where columns were given without their mask",
+    "package": "An id or a digest of a package",
+    "limit": "At most this many entries",
+    "after": "The cursor of an entry: what follows it",
 }
 DRY_RUN = {"dry_run": "1 checks and changes nothing"}
 PUBLIC, METRICS = Guard.PUBLIC, Guard.METRICS
@@ -58,6 +79,16 @@ ROUTES: tuple[Route, ...] = (
         audits_itself=True,
     ),
     api("HEAD", "/db/{provider}/{db}/{table}/rows", db.rows_exist, "Whether there is such a table", tag="databases"),
+    api(
+        "GET",
+        "/audit",
+        audit.search,
+        "Who got what: entries of the audit log, with audit.read",
+        tag="audit",
+        response=NDJSON,
+        query=AUDIT_QUERY,
+        audits_itself=True,
+    ),
     api("GET", "/volumes", files.volumes, "Volumes", tag="volumes"),
     api(
         "GET",
@@ -114,6 +145,56 @@ ROUTES: tuple[Route, ...] = (
     ),
     api("DELETE", "/packtmpl/{name}", templates.delete_template, "Remove it", tag="templates", status=204),
     api("POST", "/packtmpl/{name}/share", templates.share_template, "Let others run it", tag="templates"),
+    api(
+        "GET",
+        "/packtmpl/{name}/review",
+        reviews.review_template,
+        "What a reviewer reads: text, plan, changes",
+        tag="review",
+        query={"role": "Read it in the hands of this role; may be repeated"},
+    ),
+    api(
+        "POST",
+        "/packtmpl/{name}/approve",
+        reviews.approve_template,
+        "Approve what was read",
+        tag="review",
+        request=ApproveBody,
+        max_body=reviews.MAX_BODY,
+        audits_itself=True,
+    ),
+    api(
+        "POST",
+        "/packtmpl/{name}/unapprove",
+        reviews.unapprove_template,
+        "Withdraw the approval",
+        tag="review",
+        request=ReasonBody,
+        max_body=8192,
+        audits_itself=True,
+    ),
+    *(
+        api(method, path, handler, words, tag="access", request=body, max_body=8192 * bool(body), audits_itself=audited)
+        for method, path, handler, words, body, audited in (
+            ("GET", "/requests", access.list_requests, "Your access requests and those you may answer", None, False),
+            ("GET", "/requests/{id}", access.show_request, "One access request", None, False),
+            ("POST", "/requests/{id}/approve", access.approve_request, "Lend what was asked for", GrantBody, True),
+            ("POST", "/requests/{id}/deny", access.deny_request, "Say no", ReasonBody, True),
+            ("POST", "/requests/{id}/revoke", access.revoke_request, "Take back or end it", ReasonBody, True),
+            ("POST", "/requests/{id}/review", access.review_request, "Look at broken glass", ReviewBody, True),
+        )
+    ),
+    api(
+        "POST",
+        "/requests",
+        access.request_access,
+        "Ask for a role or a template",
+        tag="access",
+        request=AccessBody,
+        max_body=8192,
+        audits_itself=True,
+        status=201,
+    ),
     api(
         "POST",
         "/packtmpl-bundle",

@@ -14,6 +14,7 @@ from typing import Protocol
 from hfitd.engines.interface import Dialect
 from hfitd.export.package.manifest import TableEntry
 from hfitd.export.sources import OpenSource, SourceKey, Sources
+from hfitd.export.spool import Scratch
 from hfitd.export.template.model import Export
 from hfitd.model import Actor, Catalog, Json, Sink, TableName
 
@@ -40,10 +41,10 @@ class RunScope:
     sources: Sources
     opened: Mapping[SourceKey, OpenSource]
     values: Mapping[str, str | None]
-    max_costs: Mapping[str, float | None] = field(default_factory=dict)  # by provider
     postponed: Mapping[SourceKey, frozenset[tuple[TableName, str]]] = field(default_factory=dict)  # see ``cycles``
     max_rows: int | None = None  # of the whole package
     walk: bool = True  # False: only estimate, read no row
+    scratch: Scratch = field(default_factory=Scratch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,9 @@ class TablePlan:
     path: tuple[str, ...] = ()
     estimated_rows: int | None = None
     estimated_bytes: int | None = None
+    row_filter: str = ""  # digest of the policy's row filter; empty: every row
+    raw: tuple[str, ...] = ()  # columns that only a grant gives without their mask
+    source: SourceKey | None = None  # None: the step's
 
     @property
     def table(self) -> str:
@@ -71,6 +75,7 @@ class Built:
     tables: tuple[TableEntry, ...] = ()
     modtime: float | None = None
     details: Mapping[str, Json] = field(default_factory=dict)
+    masks: Mapping[str, str] = field(default_factory=dict)  # of a file; tables say it beforehand
 
 
 @dataclass(frozen=True, slots=True)

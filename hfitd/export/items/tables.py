@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 
 from hfitd.engines.interface import Dialect, Estimate, Select
@@ -61,7 +62,13 @@ def plan_table(relation: Relation, path: tuple[str, ...] = ()) -> TablePlan:
         path or (str(table.name),),
         table.estimated_rows,
         table.estimated_bytes,
+        _filter_digest(relation),
+        tuple(item.column.name for item in relation.columns if item.raw),
     )
+
+
+def _filter_digest(relation: Relation) -> str:
+    return "" if relation.row_filter is None else hashlib.sha256(repr(relation.row_filter).encode()).hexdigest()
 
 
 def target_name(dialect: Dialect, catalog: Catalog, table: Table) -> str:
@@ -72,16 +79,10 @@ def target_name(dialect: Dialect, catalog: Catalog, table: Table) -> str:
 
 
 async def check_select(scope: RunScope, key: SourceKey, select: Select, export: str) -> Estimate:
-    """Describe and estimate; CostRefused when the provider's ``max_cost`` is passed."""
+    """Describe and estimate; CostRefused names the export when the provider's ceiling is passed."""
     snapshot = scope.opened[key].snapshot
     await snapshot.describe(select)
-    estimate = await snapshot.estimate(select)
-    ceiling = scope.max_costs.get(key.provider)
-    cost = estimate.rows if estimate.cost is None else estimate.cost  # on MySQL the rows that all steps read (14)
-    if ceiling is not None and cost is not None and cost > ceiling:
-        raise CostRefused(
-            f"The export is expected to cost {cost:.0f} of at most {ceiling:.0f}.",
-            resource=export,
-            suggestions=("Filter by an indexed column.",),
-        )
-    return estimate
+    try:
+        return await snapshot.estimate(select)
+    except CostRefused as error:
+        raise CostRefused(error.message, resource=export, suggestions=error.suggestions) from error

@@ -12,12 +12,12 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from hfitd.errors import TemplateInvalid
+from hfitd.errors import ResidueFound, TemplateInvalid
 from hfitd.export.items.interface import Built, Member
 from hfitd.export.package.archive import ArchiveWriter
 from hfitd.export.package.codec import Codec
@@ -25,6 +25,7 @@ from hfitd.export.package.context import PackageContext
 from hfitd.export.package.manifest import MANIFEST, SIGNATURE, TIMESTAMPS, MemberEntry, canonical_json, package_digest
 from hfitd.export.package.part import Budget, PartWriter
 from hfitd.export.package.readme import write_readme
+from hfitd.export.package.residue import Residue, finish_tap
 from hfitd.export.sources import SourceKey
 from hfitd.export.subset.order import load_groups
 from hfitd.model import Json, TableName
@@ -60,6 +61,7 @@ class PackageBuild:
         budget: Budget,
         grown: Callable[[int], None],
         member_done: Callable[[MemberEntry], None],
+        residue: Residue | None = None,
     ) -> None:
         self._directory = directory
         self._codec = codec
@@ -67,6 +69,7 @@ class PackageBuild:
         self._budget = budget
         self._grown = grown
         self._member_done = member_done
+        self._residue = residue or Residue("off")
         self._writers: list[PartWriter] = []
 
     async def run(self, members: Sequence[Member], context: PackageContext, file: BinaryIO) -> Finished:
@@ -92,7 +95,9 @@ class PackageBuild:
             path = self._directory / hashlib.sha256(member.path.encode()).hexdigest()
             writer = PartWriter(path, self._codec, self._executor, self._budget)
             self._writers.append(writer)
-            built = await member.build(writer)
+            sink = self._residue.tap(member.path, member.table or "", writer)
+            built = await member.build(sink)
+            finish_tap(sink)
             self._budget.take_rows(built.rows or 0)
             await writer.close()
             futures[member.path].set_result(_Part(writer, built))
@@ -140,13 +145,18 @@ class PackageBuild:
     async def _close(
         self, archive: ArchiveWriter, entries: list[MemberEntry], times: Mapping[str, Json], context: PackageContext
     ) -> None:
-        created = _timestamp(datetime.now(UTC))
+        now = datetime.now(UTC)
+        created = _timestamp(now)
         snapshots: dict[str, Json] = {
             f"{key.provider}/{key.database}": _timestamp(source.opened) for key, source in context.sources.items()
         }
         stamps = canonical_json({"created": created, "snapshots": snapshots, "files": dict(times)})
         self._tell(entries, await self._add_text(archive, TIMESTAMPS, stamps), archive)
-        manifest = canonical_json(_manifest(entries, created, context))
+        alarms = self._residue.alarms()
+        if alarms and self._residue.refuses:
+            raise ResidueFound(resource=alarms[0].member)
+        document = _manifest(entries, now, context) | {"alarms": [alarm.document() for alarm in alarms]}
+        manifest = canonical_json(document)
         signature = context.sign(manifest).encode()
         await self._in_thread(lambda: archive.add_bytes(MANIFEST, manifest))
         await self._in_thread(lambda: archive.add_bytes(SIGNATURE, signature))
@@ -155,8 +165,9 @@ class PackageBuild:
         return await asyncio.get_running_loop().run_in_executor(self._executor, step)
 
 
-def _manifest(entries: Sequence[MemberEntry], created: str, context: PackageContext) -> Json:
+def _manifest(entries: Sequence[MemberEntry], created: datetime, context: PackageContext) -> dict[str, Json]:
     opened = [source.opened for source in context.sources.values()]
+    lifetime = context.lifetime_seconds
     skew = (max(opened) - min(opened)).total_seconds() if opened else 0.0
     return {
         "format": 1,
@@ -169,9 +180,9 @@ def _manifest(entries: Sequence[MemberEntry], created: str, context: PackageCont
         "snapshot_skew_seconds": skew,
         "policy": {"version": context.policy_version},
         "server": context.origin,
-        "created": created,
-        "expires": None,
-        "alarms": [],
+        "created": _timestamp(created),
+        "expires": None if lifetime is None else _timestamp(created + timedelta(seconds=lifetime)),
+        "approval": None if context.approval is None else dict(context.approval),
         "members": [entry.document() for entry in entries],
     }
 
@@ -188,7 +199,7 @@ def _entry(member: Member, part: _Part, context: PackageContext, orders: Mapping
         engine=source.engine if source else None,
         table=member.table,
         load_order=orders.get(member.path),
-        masks=member.masks,
+        masks={**member.masks, **part.built.masks},
         tables=part.built.tables,
         details={**member.details, **part.built.details},
     )

@@ -47,3 +47,5 @@ class PackageContext:
     plan_digest: str
     origin: str
     sign: Callable[[bytes], str]
+    approval: Mapping[str, str] | None = None  # the one it was made under
+    lifetime_seconds: float | None = None  # None: it does not expire

@@ -8,38 +8,56 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 
-from hfitd.errors import LimitExceeded
+from hfitd.errors import ApprovalRequired, LimitExceeded
 from hfitd.export.package.codec import Codec
+from hfitd.store.approvals import Approval
 
 BLOCK_SIZE = 256 * 1024  # measured best for two threads, see the performance notes in docs
 
 
 class Budget:
-    """What a whole package may still take; shared by its parts."""
+    """What a whole package may take; shared by its parts. ``approval`` may allow less than the server's limits."""
 
-    def __init__(self, max_bytes: int, max_rows: int) -> None:
-        self._bytes_left = max_bytes
-        self._rows_left = max_rows
+    def __init__(self, max_bytes: int, max_rows: int, approval: Approval | None = None) -> None:
+        self._bytes = 0
+        self._rows = 0
         self._max_bytes = max_bytes
         self._max_rows = max_rows
+        self._approved_bytes = approval.max_bytes if approval else 0
+        self._approved_rows = approval.max_rows if approval else 0
+
+    @property
+    def approved(self) -> bool:
+        """Whether a reviewer has set a budget."""
+        return bool(self._approved_bytes or self._approved_rows)
 
     def take_bytes(self, count: int) -> None:
-        """Count uncompressed bytes; LimitExceeded when the package grows too large."""
-        self._bytes_left -= count
-        if self._bytes_left < 0:
+        """Count uncompressed bytes; LimitExceeded or ApprovalRequired when the package grows too large."""
+        self._bytes += count
+        _refuse_unapproved(self._bytes, self._approved_bytes, "bytes")
+        if self._bytes > self._max_bytes:
             raise LimitExceeded(
                 f"The package is larger than the {self._max_bytes} bytes that limits.package_bytes allows.",
                 suggestions=("Narrow the filters of the template.",),
             )
 
     def take_rows(self, count: int) -> None:
-        """Count rows; LimitExceeded when the package has too many."""
-        self._rows_left -= count
-        if self._rows_left < 0:
+        """Count rows; LimitExceeded or ApprovalRequired when the package has too many."""
+        self._rows += count
+        _refuse_unapproved(self._rows, self._approved_rows, "rows")
+        if self._rows > self._max_rows:
             raise LimitExceeded(
                 f"The package has more than the {self._max_rows} rows that limits.package_rows allows.",
                 suggestions=("Narrow the filters of the template.",),
             )
+
+
+def _refuse_unapproved(taken: int, approved: int, unit: str) -> None:
+    if approved and taken > approved:
+        raise ApprovalRequired(
+            f"The package has more than the {approved} {unit} that were approved.",
+            suggestions=("Narrow it by its parameters, or ask a reviewer for a larger budget.",),
+        )
 
 
 class PartWriter:

@@ -162,3 +162,4 @@ class Template:
     project: str = ""
     parameters: tuple[ParameterSpec, ...] | None = None  # None: positional $1, $2 as text
     prepare: tuple[PrepareStep, ...] = ()
+    lifetime_seconds: float | None = None  # ``expires``: how long its packages may be used

@@ -112,6 +112,7 @@ class Reader:
             project=top.get("project", ""),
             parameters=parameters if "parameters" in sections else None,
             prepare=prepare,
+            lifetime_seconds=top.get("expires"),
         )
 
     def parameters(self, section: object) -> tuple[ParameterSpec, ...]:

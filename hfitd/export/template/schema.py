@@ -10,7 +10,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
 
-from hfitd.config.fields import Switch, TextList, Whole, choice
+from hfitd.config.fields import Duration, Switch, TextList, Whole, choice
 from hfitd.export.template.parameters import TYPES
 from hfitd.export.template.variables import NAME
 
@@ -113,6 +113,7 @@ class TopSchema(Strict):
     description = PlainText()
     project = PlainText(data_key="projectName")
     package_name = PlainText(data_key="packageName")
+    expires = Duration()
     parameters = fields.Dict(keys=Name())
     prepare = fields.List(fields.Raw())
     exports = fields.Dict(

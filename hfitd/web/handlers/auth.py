@@ -7,6 +7,7 @@ from aiohttp import web
 from hfitd.audit.record import AuditRecord
 from hfitd.errors import AuthFailed
 from hfitd.observe.events import LoginDone
+from hfitd.store.fields import timestamp_of
 from hfitd.web.bodies import ChallengeBody, LoginBody, read_json
 from hfitd.web.context import TOKEN, actor, gateway
 from hfitd.web.ranges import client_address
@@ -64,6 +65,9 @@ async def whoami(request: web.Request) -> web.Response:
         {
             "email": person.email,
             "roles": list(person.roles),
+            "loans": [
+                {"role": loan.role, "ends": timestamp_of(loan.ends), "request": loan.request} for loan in person.loans
+            ],
             "key_fingerprint": person.key_fingerprint,
             "expires_in": gateway(request).tokens.expires_in(request[TOKEN]),
         }

@@ -11,14 +11,16 @@ from json.encoder import encode_basestring as _text
 from aiohttp import web
 
 from hfitd.errors import BadRequest, NotFound
-from hfitd.export.files import find_best, list_files, list_volumes, require_volume
-from hfitd.export.record import actor_record
+from hfitd.audit.record import AuditRecord
+from hfitd.export.files import OpenedFile, find_best, list_files, list_volumes, open_file, require_volume
+from hfitd.export.masked_files import Served, etag_of
+from hfitd.export.record import actor_record, file_record
 from hfitd.model import Action
-from hfitd.volumes.interface import FileEntry, ListingQuery
+from hfitd.volumes.interface import FileEntry, ListingQuery, OpenFile
 from hfitd.volumes.listing import parse_listing_query
 from hfitd.web.context import SENT, actor, gateway
 from hfitd.web.ranges import wanted_span
-from hfitd.web.streams import attachment, head_response, send_chunks, send_span
+from hfitd.web.streams import attachment, bytes_left, head_response, send_chunks, send_span
 
 NDJSON = {"Content-Type": "application/x-ndjson; charset=utf-8", "Cache-Control": "no-store"}
 
@@ -60,32 +62,51 @@ async def download_file(request: web.Request) -> web.StreamResponse:
         path = await find_best(door.sources(), actor(request), volume, _query(request))
     if not door.sources().policy.may(actor(request), Action.FILES_READ, f"{volume}/{path}"):
         raise NotFound("There is no such file in this volume.", resource=volume)
-    async with door.sources().volumes[volume].open(path) as file:
-        etag = f'"{file.etag}"'
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Disposition": attachment(file.entry.name),
-            "ETag": etag,
-            "X-Hfit-Path": json.dumps(file.entry.path),
-            "Last-Modified": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(file.entry.modtime)),
-        }
-        if "Want-Repr-Digest" in request.headers:
-            headers["Repr-Digest"] = await gateway(request).file_digests.header(file)
+    if request.method != "HEAD":
+        door.sources().rules.refuse_direct(actor(request))
+        await door.quotas.check(actor(request))
+    async with open_file(door.sources(), actor(request), volume, path) as opened:
+        etag = f'"{etag_of(opened)}"'
         if request.headers.get("If-None-Match") == etag:
-            return head_response(headers, status=304)
-        if request.method == "HEAD":
-            return head_response({**headers, "Accept-Ranges": "bytes"}, file.entry.size)
-        span = wanted_span(request, file.entry.size, etag)
-        token = await door.audit.begin(actor_record(Action.FILES_READ.value, actor(request), (f"{volume}/{path}",)))
-        outcome = "aborted_by_client"
-        try:
-            response = await send_span(request, file.fileno(), span, headers)
-            outcome = "done"
-        finally:
-            await asyncio.shield(
-                door.audit.end(token, "done" if SENT in request else outcome, size=span.stop - span.start)
-            )
-        return response
+            return head_response({"ETag": etag}, status=304)
+        async with door.masked_files.open(opened, actor(request), volume, path) as served:
+            headers = await _headers(request, opened, served, etag)
+            if request.method == "HEAD":
+                return head_response({**headers, "Accept-Ranges": "bytes"}, served.file.entry.size)
+            return await _send(request, file_record(actor(request), volume, path, opened), served.file, headers)
+
+
+async def _headers(request: web.Request, opened: OpenedFile, served: Served, etag: str) -> dict[str, str]:
+    """The head of a download. ``X-Hfit-Masked`` says which parts are masked, and how many lines are left out."""
+    entry = served.file.entry
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Disposition": attachment(entry.name),
+        "ETag": etag,
+        "X-Hfit-Path": json.dumps(entry.path),
+        "Last-Modified": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(entry.modtime)),
+    }
+    if opened.masking is not None:
+        headers["X-Hfit-Masked"] = json.dumps({"masks": dict(opened.masks), "dropped_lines": served.dropped})
+    if "Want-Repr-Digest" in request.headers:
+        headers["Repr-Digest"] = await gateway(request).file_digests.header(served.file)
+    return headers
+
+
+async def _send(
+    request: web.Request, record: AuditRecord, file: OpenFile, headers: dict[str, str]
+) -> web.StreamResponse:
+    """The file or the range that is asked for, on record."""
+    door = gateway(request)
+    span = wanted_span(request, file.entry.size, headers["ETag"])
+    token = await door.audit.begin(record)
+    outcome = "aborted_by_client"
+    try:
+        response = await send_span(request, file.fileno(), span, headers)
+        outcome = "done"
+    finally:
+        await asyncio.shield(door.audit.end(token, "done" if SENT in request else outcome, size=span.stop - span.start))
+    return response
 
 
 async def file_head(request: web.Request) -> web.StreamResponse:

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from hfitd.errors import BadRequest
-from hfitd.export.downloads import Delivery
+from hfitd.export.delivery import Delivery
 from hfitd.export.requests import Given, PackageRequest, read_request
 from hfitd.web.bodies import DownloadBody, PlanBody, read_json
 from hfitd.web.context import SENT, actor, gateway
 from hfitd.web.ranges import wanted_span
-from hfitd.web.streams import attachment, begin, finish, head_response, send_chunks, send_span
+from hfitd.web.streams import attachment, begin, bytes_left, finish, head_response, send_chunks, send_span
 
 MAX_BODY = 1024 * 1024
 
@@ -74,7 +74,7 @@ async def _request(
 ) -> PackageRequest:
     door = gateway(request)
     return await read_request(
-        door.library.templates,
+        door.library.shelf,
         door.sources(),
         actor(request),
         name,
@@ -88,16 +88,16 @@ async def _request(
 async def _deliver(request: web.Request, delivery: Delivery, known_digest: str) -> web.StreamResponse:
     """Send it, and close its audit record with what became of it."""
     downloads = gateway(request).downloads
-    outcome, sent = "aborted_by_client", 0
+    outcome = "aborted_by_client"
     try:
         response = await _send(request, delivery, known_digest)
-        outcome, sent = "done", response.body_length
+        outcome = "done"
         return response
     finally:
         failed = delivery.job.error is not None
         if SENT in request:  # the client may have left the moment it had everything
-            outcome, sent = "done", request[SENT][1]
-        await downloads.delivered(delivery, "failed" if failed else outcome, sent)
+            outcome = "done"
+        await downloads.delivered(delivery, "failed" if failed else outcome, bytes_left(request))
 
 
 async def _send(request: web.Request, delivery: Delivery, known_digest: str) -> web.StreamResponse:

@@ -277,9 +277,22 @@ def test_artifacts_and_sinks_have_their_forms(load) -> None:
 
 
 def test_what_this_version_cannot_keep_is_refused(load) -> None:
+    assert set(mistakes_of(load, '[artifacts]\nurl="s3://bucket/prefix"')) == {"artifacts.url"}
+
+
+def test_review_may_be_required_of_providers_and_roles(load) -> None:
     text = '[providers.a]\ntype="sqlite"\npath="x"\nrequire_approved=true\n[roles.r]\ngrants=[]\nrequire_approved=true'
-    found = mistakes_of(load, text + '\n[artifacts]\nurl="s3://bucket/prefix"')
-    assert set(found) == {"artifacts.url", "providers.a.require_approved", "roles.r.require_approved"}
+    config = load(text)
+    assert config.providers["a"].require_approved
+    assert config.roles["r"].require_approved
+
+
+def test_a_role_that_can_be_asked_for_says_of_whom_and_for_how_long(load) -> None:
+    text = '[roles.boss]\ngrants=[]\n[roles.r]\ngrants=[]\nrequestable=true\napprovers=["boss"]\nmax_duration="2h"'
+    role = load(text + "\nbreak_glass=true").roles["r"]
+    assert (role.approvers, role.max_duration_seconds, role.break_glass) == (("boss",), 7200.0, True)
+    wrong = mistakes_of(load, '[roles.r]\ngrants=[]\napprovers=["bos"]\n[roles.s]\ngrants=[]\nbreak_glass=true')
+    assert set(wrong) == {"roles.r.approvers", "roles.r.requestable", "roles.s.requestable"}
 
 
 def test_engines_need_what_they_need(load) -> None:
