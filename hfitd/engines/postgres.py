@@ -54,6 +54,10 @@ WHERE datallowconn AND NOT datistemplate AND pg_catalog.has_database_privilege(o
 _SMALL_BYTES = 64 * 1024
 _NAP_AFTER_BYTES = 512 * 1024
 _NAP_SECONDS = 0.001
+PRINTED_BY_CAST = frozenset((
+    "smallint", "integer", "bigint", "numeric", "uuid", "text", "character varying", "date",
+    "timestamp without time zone", "timestamp with time zone",
+))  # fmt: skip
 
 
 class PostgresEngine:
@@ -241,7 +245,7 @@ class PostgresSnapshot:
                 left -= clock() - started
             if not records:
                 return
-            yield text_rows(shape, _raw_rows(records, shape))
+            yield _text_rows(records, shape)
 
     @asynccontextmanager
     async def _deadline(self, seconds: float | None = None) -> AsyncIterator[None]:
@@ -278,16 +282,27 @@ class _Feed:
 def _as_text(prepared: Prepared) -> str:
     """The statement with every output as the server prints it, NULL as NULL.
 
-    ``format`` calls the type's output function; a cast to text would not be the same (``bpchar``, ``inet``), and
-    ``num_nulls`` tells a NULL from a row of NULLs.
+    ``format`` calls the type's output function; a cast to text would not be the same for some types (``bpchar``,
+    ``bool``, ``inet``), and ``num_nulls`` tells a NULL from a row of NULLs. For those of ``PRINTED_BY_CAST`` it is the
+    same, and takes half the time.
     """
     names = [f"c{number}" for number in range(len(prepared.types))]
     if not names:
         return f"SELECT FROM ({prepared.text}) AS q"
     cells = ", ".join(
-        f"CASE pg_catalog.num_nulls(q.{name}) WHEN 0 THEN pg_catalog.format('%s', q.{name}) END" for name in names
+        f"CAST(q.{name} AS pg_catalog.text)"
+        if output.type_name in PRINTED_BY_CAST
+        else f"CASE pg_catalog.num_nulls(q.{name}) WHEN 0 THEN pg_catalog.format('%s', q.{name}) END"
+        for name, output in zip(names, prepared.types, strict=True)
     )
     return f"SELECT {cells} FROM ({prepared.text}) AS q ({', '.join(names)})"  # noqa: S608 - cells and names are ours, the text is composed
+
+
+def _text_rows(records: Sequence[Any], shape: Shape) -> list[Row]:
+    """Records of text as rows, masks applied and bytes as base64."""
+    if Kind.BYTES in shape.kinds or any(shape.masks):
+        return text_rows(shape, _raw_rows(records, shape))
+    return list(map(tuple, records))
 
 
 def _raw_rows(records: Sequence[Any], shape: Shape) -> list[RawRow]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import base64
 import re
 from collections.abc import Sequence
 
 from hfitd.engines.interface import Match, Row, Wanted
+from hfitd.engines.postgres_twins import spell_twin
+from hfitd.masks.interface import RedactTwin, Twin
 from hfitd.model import Column, Kind, Relation, Table
 from hfitd.sql import Sql, bind, join, text
 
@@ -44,6 +46,11 @@ class PostgresDialect:
         if value is not None and column.kind is Kind.BYTES:
             return f"CAST(pg_catalog.decode('{value.encode().hex()}', 'hex') AS {column.type_name})"
         return f"CAST({self.literal(value)} AS {column.type_name})"
+
+    def twin(self, column: Column, twin: Twin) -> Sql | None:
+        """What the server can compute; see ``postgres_twins``."""
+        mark = self.literal(twin.mark) if isinstance(twin, RedactTwin) else ""
+        return spell_twin(self.identifier(column.name), column, twin, mark)
 
     def fold(self, word: str) -> str:
         """Lower case of A to Z only, as a UTF-8 server folds."""
@@ -95,31 +102,29 @@ class PostgresDialect:
         )
 
     def keys_compare(self, columns: Sequence[Column]) -> bool:
-        """Not when a type of an extension has its equality outside ``pg_catalog``."""
-        return all(column.kind is not Kind.OTHER or "." not in column.type_name for column in columns)
+        """Not when a type has its equality outside ``pg_catalog`` and it is not known where."""
+        return all(c.operators or c.kind is not Kind.OTHER or "." not in c.type_name for c in columns)
 
     def match_limit(self, width: int) -> int:
-        """One bound JSON document carries them."""
+        """Bound arrays carry them."""
         return 200_000
 
     def match(self, wanted: Sequence[Wanted], rows: Sequence[Row], alias: str) -> Match:
-        """A join with the rows of one bound JSON array, each value cast from text to its type."""
-        values = (f"{_read_item(number, item)} AS {alias}{number}" for number, item in enumerate(wanted))
-        source = text(f", (SELECT given.place - 1 AS {alias}n, {', '.join(values)} FROM ") + _json_rows(rows)  # noqa: S608 - numbers and types
-        equal = (
-            item.target + text(f" {_equals(item)} {alias}v.{alias}{number}") for number, item in enumerate(wanted)
-        )
-        return Match(source + text(f") AS {alias}v"), join(" AND ", equal), text(f"{alias}v.{alias}n"), complete=True)
+        """A join with bound arrays, one for each target."""
+        names = [f"{alias}{number}" for number in range(len(wanted))]
+        source = text(", ") + _given(wanted, rows, f"{alias}v", [*names, f"{alias}n"], " WITH ORDINALITY")
+        condition = _all_equal(wanted, f"{alias}v", names)
+        return Match(source, condition, text(f"{alias}v.{alias}n - 1"), complete=True)
 
     def among_limit(self, width: int) -> int:
-        """One bound JSON document carries them."""
+        """Bound arrays carry them."""
         return 1_000_000
 
     def among(self, wanted: Sequence[Wanted], rows: Sequence[Row]) -> Sql:
-        """A semi-join with the rows of one bound JSON array."""
-        targets = join(", ", (item.target for item in wanted))
-        values = ", ".join(_read_item(number, item) for number, item in enumerate(wanted))
-        return text("(") + targets + text(f") IN (SELECT {values} FROM ") + _json_rows(rows) + text(")")  # noqa: S608 - numbers and types
+        """A semi-join with bound arrays. Not IN, which would take the operators of ``pg_catalog`` for every type."""
+        names = [f"hfit_g{number}" for number in range(len(wanted))]
+        given, equal = _given(wanted, rows, "hfit_given", names), _all_equal(wanted, "hfit_given", names)
+        return text("EXISTS (SELECT FROM ") + given + text(" WHERE ") + equal + text(")")
 
     def as_text(self, expression: Sql) -> Sql:
         """A cast, compared by bytes."""
@@ -140,16 +145,47 @@ class PostgresDialect:
         return f'CAST({self.identifier(column.name)} AS pg_catalog.text) COLLATE pg_catalog."C" NULLS FIRST'
 
 
-def _json_rows(rows: Sequence[Row]) -> Sql:
-    packed = bind(json.dumps(rows, ensure_ascii=False, separators=(",", ":")), "json")
-    return text("pg_catalog.json_array_elements(") + packed + text(") WITH ORDINALITY AS given (item, place)")
+def _given(
+    wanted: Sequence[Wanted], rows: Sequence[Row], table: str, names: Sequence[str], ordinality: str = ""
+) -> Sql:
+    """The rows as a table, a column for each target, read from their text as the types they come from.
+
+    The planner looks into arrays and knows how many rows to expect, which it does not of JSON.
+    """
+    columns = zip(*rows, strict=True)
+    arrays = [_array(item, column) for item, column in zip(wanted, columns, strict=True)]
+    listed = ", ".join(names)
+    return text("ROWS FROM (pg_catalog.unnest(") + join("), pg_catalog.unnest(", arrays) + text(
+        f")){ordinality} AS {table} ({listed})"
+    )
 
 
-def _read_item(number: int, item: Wanted) -> str:
-    value = f"given.item ->> {number}"
+def _array(item: Wanted, cells: Sequence[str | None]) -> Sql:
     if item.kind is Kind.BYTES:
-        value = f"pg_catalog.decode({value}, 'base64')"
-    return f"CAST({value} AS {item.type_name})"
+        spelt = ",".join(_quote_item("\\x" + base64.b64decode(cell or "").hex()) for cell in cells)
+    elif item.kind is Kind.INTEGER or item.kind is Kind.UUID:
+        spelt = ",".join(map(str, cells))
+    else:
+        spelt = ",".join(_quote_item(cell or "") for cell in cells)
+    element = "pg_catalog.text" if _is_array(item) else item.type_name
+    return text("CAST(") + bind("{" + spelt + "}", "text") + text(f" AS {element}[])")
+
+
+def _is_array(item: Wanted) -> bool:
+    """An array of arrays is one array to the server, so these travel as text."""
+    return item.type_name.endswith("[]")
+
+
+def _quote_item(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _all_equal(wanted: Sequence[Wanted], table: str, names: Sequence[str]) -> Sql:
+    equal = []
+    for item, name in zip(wanted, names, strict=True):
+        value = f"CAST({table}.{name} AS {item.type_name})" if _is_array(item) else f"{table}.{name}"
+        equal.append(item.target + text(f" {_equals(item)} {value}"))
+    return join(" AND ", equal)
 
 
 def _equals(item: Wanted) -> str:

@@ -1,10 +1,13 @@
 """Names of tables as people write them, resolved against a catalogue.
 
 Plain words are folded as the engine folds them; a quoted part stands exactly; a dot separates parts (contract,
-section 7). Nothing is guessed: a name that does not match one table exactly is None.
+section 7). Nothing is guessed: a name that does not match one table exactly is None. Where several databases meet (a
+``subset``), ``provider:name`` and ``provider/database:name`` say whose name it is.
 """
 
 from __future__ import annotations
+
+import re
 
 from hfitd.engines.interface import Dialect
 from hfitd.errors import BadRequest
@@ -12,6 +15,13 @@ from hfitd.model import Catalog, TableName
 
 QUOTES = {'"': '"', "`": "`"}
 MAX_NAME_LENGTH = 512
+_PREFIX = re.compile(r"([A-Za-z0-9_-]+)(?:/([^:/]+))?:(?!:)")
+
+
+def split_prefix(written: str) -> tuple[str, str | None, str]:
+    """Provider, database and the rest of a name; the provider is empty where none is named."""
+    found = _PREFIX.match(written)
+    return (found[1], found[2], written[found.end() :]) if found else ("", None, written)
 
 
 def split_name(name: str, dialect: Dialect) -> tuple[str, ...]:

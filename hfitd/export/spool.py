@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 from hfitd.errors import LimitExceeded
 
+SPILL_ROWS = 1_000_000
+
 
 class Spool:
     """The folder. What is in it when a process starts belongs to a process that died."""
@@ -38,6 +40,27 @@ class Spool:
     async def remove(self, path: Path) -> None:
         """Forget a job's folder."""
         await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+
+
+class Scratch:
+    """What a job needs on disk besides its archive. ``close`` ends what was opened there.
+
+    ``folder`` is the job's; None leaves the place to whoever writes. More keys than ``spill_rows`` go to disk.
+    """
+
+    def __init__(self, folder: Path | None = None, spill_rows: int = SPILL_ROWS) -> None:
+        self.folder = folder
+        self.spill_rows = spill_rows
+        self._closing: list[Callable[[], None]] = []
+
+    def close_later(self, close: Callable[[], None]) -> None:
+        """Call this at the end."""
+        self._closing.append(close)
+
+    def close(self) -> None:
+        """The job is over."""
+        while self._closing:
+            self._closing.pop()()
 
 
 class SpoolSink:

@@ -19,6 +19,7 @@ from hfitd.export.items.interface import Built, Checked, PlanScope, RunScope
 from hfitd.export.items.subset import SubsetItem, SubsetStep
 from hfitd.export.package.graph import graph_members
 from hfitd.export.sources import OpenSource, SourceKey, Sources, open_sources
+from hfitd.export.spool import Scratch
 from hfitd.export.template.model import Export, Root, Subset
 from hfitd.model import Actor
 from hfitd.volumes.interface import Volume
@@ -63,11 +64,17 @@ class Result:
     checked: Checked
     step: SubsetStep
     asked: Counter[str] = field(default_factory=Counter)
+    others: dict[str, tuple[bytes, Built]] = field(default_factory=dict)  # files of other databases
 
     @property
     def rows(self) -> dict[str, int]:
         """Rows by table."""
         return {entry.table: entry.rows for entry in self.built.tables}
+
+    @property
+    def rows_elsewhere(self) -> dict[str, dict[str, int]]:
+        """Rows by table of the other databases, by file."""
+        return {path: {e.table: e.rows for e in built.tables} for path, (_, built) in self.others.items()}
 
     @property
     def keys(self) -> dict[str, list[tuple[str, ...]]]:
@@ -81,6 +88,7 @@ class Result:
     def way(self, table: str, key: Sequence[str]) -> list[str]:
         """The tables from a row back to its root."""
         tables = {entry["table"]: entry for entry in self.graph["tables"]}
+        assert len(tables) == len(self.graph["tables"])  # names of several databases must differ here
         number = next(n for n, row in enumerate(tables[table]["rows"]) if row[0] == list(key))
         found = [table]
         for _ in range(10_000):
@@ -102,65 +110,89 @@ class SubsetWorld:
     key: SourceKey
     opened: OpenSource
     schema: str
+    others: dict[SourceKey, OpenSource] = field(default_factory=dict)
 
     async def run(self, *roots: tuple[str, str], walk: bool = True, **options: Any) -> Result:
         """Plan, check and build."""
         step, checked, counting = await self.check(*roots, walk=walk, **options)
-        sink = Bytes()
-        built = await checked.members[0].build(sink)
+        files = {}
+        for member in checked.members[: len(step.members)]:
+            sink = Bytes()
+            built = await member.build(sink)
+            files[member.path] = (sink.data, built)
         assert checked.ways is not None
         (graph,) = graph_members([checked.ways])
         written = Bytes()
         await graph.build(written)
         document = json.loads(written.data)
         assert json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() == written.data
-        return Result(sink.data, built, document["subsets"][0], checked, step, counting.asked)
+        script, built = files.pop("case.sql")
+        return Result(script, built, document["subsets"][0], checked, step, counting.asked, files)
 
     def plan(self, *roots: tuple[str, str], **options: Any) -> SubsetStep:
         """Plan only."""
         given = tuple(Root(table, where) for table, where in roots)
         data = Subset(self.key.provider, given, **({"children": "all"} | options))
-        scope = PlanScope(ACTOR, self.sources, {self.key: self.opened.catalog})
+        catalogs = {self.key: self.opened.catalog} | {key: opened.catalog for key, opened in self.others.items()}
+        scope = PlanScope(ACTOR, self.sources, catalogs)
         return SubsetItem().plan(Export("case.sql", "subset", data), scope)
 
     async def check(
-        self, *roots: tuple[str, str], walk: bool = True, max_rows: int | None = None, **options: Any
+        self,
+        *roots: tuple[str, str],
+        walk: bool = True,
+        max_rows: int | None = None,
+        scratch: Scratch | None = None,
+        **options: Any,
     ) -> tuple[SubsetStep, Checked, Counting]:
         """Plan and check."""
         step = self.plan(*roots, **options)
         counting: Any = Counting(self.opened.snapshot)
         opened = OpenSource(counting, self.opened.catalog, self.opened.opened)
         values: dict[str, str | None] = {}
-        scope = RunScope(ACTOR, self.sources, {self.key: opened}, values, walk=walk, max_rows=max_rows)
+        scope = RunScope(
+            ACTOR,
+            self.sources,
+            {self.key: opened} | self.others,
+            values,
+            walk=walk,
+            max_rows=max_rows,
+            scratch=scratch or Scratch(),
+        )
         return step, await step.check(scope), counting
 
 
 @asynccontextmanager
 async def subset_world(
     provider: ProviderConfig,
-    *,
+    *more: ProviderConfig,
     grants: Sequence[str] = EVERYTHING,
     policy: PolicyConfig = OPEN_POLICY,
     volumes: dict[str, Volume] | None = None,
+    databases: Sequence[str] = (),
 ) -> AsyncIterator[SubsetWorld]:
-    """Open a provider's database."""
-    engine = open_engine(provider)
+    """Open a provider's database, and those of others; ``databases`` are more of the first."""
+    engines = {given.name: open_engine(given) for given in (provider, *more)}
     roles = {"reader": RoleConfig("reader", tuple(grants))}
-    sources = Sources(
-        {"src": engine}, {"src": provider.database}, volumes or {}, Policy(policy, roles, b"k" * 32)
-    )
-    key = SourceKey("src", provider.database)
+    own = {given.name: given.database for given in (provider, *more)}
+    sources = Sources(engines, own, volumes or {}, Policy(policy, roles, b"k" * 32))
+    key, *others = (SourceKey(name, database) for name, database in own.items())
+    others += [SourceKey(provider.name, database) for database in databases]
     try:
-        async with open_sources(sources, [key]) as opened:
-            yield SubsetWorld(sources, key, opened[key], opened[key].catalog.default_schema)
+        async with open_sources(sources, [key, *others]) as opened:
+            elsewhere = {other: opened[other] for other in others}
+            yield SubsetWorld(sources, key, opened[key], opened[key].catalog.default_schema, elsewhere)
     finally:
-        await engine.close()
+        for engine in engines.values():
+            await engine.close()
 
 
-def server_provider(server: Server, database: str, databases: Sequence[str] = ()) -> ProviderConfig:
+def server_provider(
+    server: Server, database: str, databases: Sequence[str] = (), name: str = "src"
+) -> ProviderConfig:
     """A provider of a test server, as its superuser."""
     return ProviderConfig(
-        name="src",
+        name=name,
         type="postgresql" if server.kind == "postgresql" else "mysql",
         host=server.host,
         port=server.port,

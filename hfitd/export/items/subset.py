@@ -1,31 +1,36 @@
-"""``subset``: some root rows with everything that belongs to them, as one file that loads.
+"""``subset``: some root rows with everything that belongs to them, as one file per database that loads.
 
-1. Planning resolves names, rights, masks and keys, and finds the tables that can be reached (``subset.reach``).
+1. Planning resolves names, rights, masks and keys, and finds the tables that can be reached (``subset.reach``), also
+   in other databases, each by the actor's own rights and masks there.
 2. The check compiles the roots and asks what they cost; a download then walks (``subset.walk``), for a limit has to
    refuse while it still can. ``pkg-plan`` does not walk and reads no row.
-3. Building writes what was found.
+3. Building writes what was found: the database of the roots into the export's own file, each other one into a file
+   beside it, ``case-<provider>.sql`` for ``case.sql``, or ``case-<provider>-<database>.sql`` where that is not the
+   provider's own database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hfitd.engines.interface import Dialect
 from hfitd.errors import ExportRefused, NotFound, TemplateInvalid
 from hfitd.export.items.interface import Built, Checked, Member, PlanScope, RunScope, TablePlan
 from hfitd.export.items.tables import bound_masks, check_select, granted_relation, plan_table, target_name
-from hfitd.export.naming import find_table
 from hfitd.export.query.filters import Filter, compile_filter, parse_filter
 from hfitd.export.query.links import select_links
 from hfitd.export.sources import SourceKey, Sources
-from hfitd.export.subset.edges import both, declared_edges, is_walkable, only_of, root_of
+from hfitd.export.subset.ask import Place
+from hfitd.export.subset.edges import Node, both, declared_edges, is_walkable, only_of, root_of
 from hfitd.export.subset.files import FileColumn, Gathered, Reader, gather_files, plan_file_column
-from hfitd.export.subset.found import Key, pack
+from hfitd.export.subset.found import Key, KeyStore, pack
 from hfitd.export.subset.graph import Ways
 from hfitd.export.subset.keys import virtual_edge
 from hfitd.export.subset.limits import Limits
 from hfitd.export.subset.reach import Graph, Wish, expected_rows, reach
+from hfitd.export.subset.realm import Realm, sources_of
 from hfitd.export.subset.script import Masks, Writer, ordered_names
 from hfitd.export.subset.walk import RootRows, Walk
 from hfitd.export.template.model import Export, Subset
@@ -37,14 +42,14 @@ from hfitd.sql import Sql
 class PlannedRoot:
     """Where a subset starts. ``leaf`` is the partition that the template names, if it is one."""
 
-    table: TableName
+    node: Node
     condition: Filter | None
     leaf: TableName | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SubsetStep:
-    """A planned subset."""
+    """A planned subset. ``source`` is the database of the roots; ``members`` are the files by database."""
 
     export: Export
     source: SourceKey
@@ -54,6 +59,7 @@ class SubsetStep:
     masks: Masks
     files: tuple[FileColumn, ...]
     tables: tuple[TablePlan, ...]
+    members: Mapping[SourceKey, str]
 
     def variables(self) -> frozenset[str]:
         """Variables of the roots' conditions."""
@@ -62,81 +68,90 @@ class SubsetStep:
     async def check(self, scope: RunScope) -> Checked:
         """Describe and estimate the roots; then, for a download, walk."""
         dialect = scope.sources.dialect(self.source.provider)
-        roots = [RootRows(root.table, self._where(root, dialect, scope)) for root in self.roots]
-        expected: dict[TableName, int | None] = {}
+        roots = [RootRows(root.node, self._where(root, dialect, scope)) for root in self.roots]
+        expected: dict[Node, int | None] = {}
         for root in roots:
-            identity = [item.target for item in self.graph.identities[root.table].wanted]
-            select = select_links(self.graph.relations[root.table], dialect, identity, where=root.where)
+            identity = [item.target for item in self.graph.identities[root.node].wanted]
+            select = select_links(self.graph.relations[root.node], dialect, identity, where=root.where)
             estimate = await check_select(scope, self.source, select, self.export.key)
-            before = expected.get(root.table, 0)
-            expected[root.table] = None if before is None or estimate.rows is None else before + estimate.rows
+            before = expected.get(root.node, 0)
+            expected[root.node] = None if before is None or estimate.rows is None else before + estimate.rows
         tables = self._estimated(expected_rows(self.graph, expected))
         if not scope.walk:
             return Checked((), tables)
         limits = self.limits if self.limits.max_rows is not None else replace(self.limits, max_rows=scope.max_rows)
-        walk = Walk(self.graph, dialect, scope.opened[self.source].snapshot, limits, self.export.key)
-        await walk.run(roots)
-        return await self._found(walk, tables, scope, dialect)
-
-    async def _found(self, walk: Walk, tables: tuple[TablePlan, ...], scope: RunScope, dialect: Dialect) -> Checked:
-        opened = scope.opened[self.source]
-        reader = Reader(walk, self.graph, dialect, opened.snapshot)
-        files = await gather_files(self.files, reader, scope, self.export.key)
-        into = {
-            table: target_name(dialect, opened.catalog, relation.table)
-            for table, relation in self.graph.relations.items()
+        places = {
+            source: Place(scope.sources.dialect(source.provider), scope.opened[source].snapshot)
+            for source in self.members
         }
-        writer = Writer(self.graph, walk, opened.catalog, dialect, opened.snapshot, self.masks, into)
-        ways = Ways(
-            self.export.key,
-            self.source.provider,
-            self.source.database,
-            self.graph,
-            walk.tables,
-            self.masks,
-            await _positions(writer),
-        )
+        store = KeyStore(scope.scratch.spill_rows, scope.scratch.folder)
+        scope.scratch.close_later(store.close)
+        walk = Walk(self.graph, places, limits, self.export.key, store)
+        await walk.run(roots)
+        return await self._found(walk, tables, scope, places)
 
+    async def _found(
+        self, walk: Walk, tables: tuple[TablePlan, ...], scope: RunScope, places: Mapping[SourceKey, Place]
+    ) -> Checked:
+        files = await gather_files(self.files, Reader(walk, self.graph, places), scope, self.export.key)
+        writers = [self._writer(source, walk, scope, place) for source, place in places.items()]
+        positions: dict[Node, dict[Key, int]] = {}
+        for writer in writers:
+            positions |= await _positions(writer)
+        ways = Ways(self.members, self.graph, walk.tables, self.masks, positions)
+        members = [self._member(writer, files) for writer in writers]
+        return Checked((*members, *files.members), tables, ways)
+
+    def _writer(self, source: SourceKey, walk: Walk, scope: RunScope, place: Place) -> Writer:
+        catalog = scope.opened[source].catalog
+        into = {
+            node.table: target_name(place.dialect, catalog, relation.table)
+            for node, relation in self.graph.relations.items()
+            if node.source == source
+        }
+        return Writer(source, self.graph, walk, catalog, place, self.masks, into)
+
+    def _member(self, writer: Writer, files: Gathered) -> Member:
         async def build(sink: Sink) -> Built:
             entries = await writer.write(sink)
-            return Built(sum(entry.rows for entry in entries), entries, details=self._details(walk, files))
+            return Built(sum(entry.rows for entry in entries), entries, details=self._details(writer, files))
 
-        member = Member(self.export.key, "data", build, self.source)
-        return Checked((member, *files.members), tables, ways)
+        return Member(self.members[writer.source], "data", build, writer.source)
 
     def _where(self, root: PlannedRoot, dialect: Dialect, scope: RunScope) -> Sql | None:
-        relation = self.graph.relations[root.table]
+        relation = self.graph.relations[root.node]
         written = compile_filter(root.condition, relation, dialect, scope.values) if root.condition else None
         return both([written, only_of(dialect, root.leaf) if root.leaf else None])
 
-    def _estimated(self, rows: Mapping[TableName, int | None]) -> tuple[TablePlan, ...]:
+    def _estimated(self, rows: Mapping[Node, int | None]) -> tuple[TablePlan, ...]:
         planned = []
         for table in self.tables:
-            count, total, size = rows[table.name], table.estimated_rows, table.estimated_bytes
+            count = rows[Node(table.source or self.source, table.name)]
+            total, size = table.estimated_rows, table.estimated_bytes
             part = round(size * count / total) if size is not None and count is not None and total else size
             planned.append(replace(table, estimated_rows=count, estimated_bytes=part))
         return tuple(planned)
 
-    def _details(self, walk: Walk, files: Gathered) -> dict[str, Json]:
-        details: dict[str, Json] = {"dangling": walk.dangling()}
-        details["truncated"] = walk.meter.report()
-        details["missing_files"] = list(files.missing)
+    def _details(self, writer: Writer, files: Gathered) -> dict[str, Json]:
+        source, walk = writer.source, writer.walk
+        details: dict[str, Json] = {"dangling": walk.dangling(source), "truncated": walk.meter.report(source)}
+        if source == self.source:
+            details["missing_files"] = list(files.missing)
         return {name: value for name, value in details.items() if value}
 
 
-async def _positions(writer: Writer) -> dict[TableName, dict[Key, int]]:
+async def _positions(writer: Writer) -> dict[Node, dict[Key, int]]:
     """Where the rows of tables without a key stand in the data, from 1; of rows that share a name, the first."""
-    places: dict[TableName, dict[Key, int]] = {}
-    for table, found in writer.walk.tables.items():
-        if writer.graph.identities[table].columns or not len(found):
+    places: dict[Node, dict[Key, int]] = {}
+    for node, found in writer.walk.tables.items():
+        if node.source != writer.source or writer.graph.identities[node].columns or not len(found):
             continue
-        places[table], place = {}, 1
-        names = ordered_names(writer.graph, table, found, writer.dialect, writer.snapshot)
-        async for name in names:
+        places[node], place = {}, 1
+        async for name in ordered_names(writer.graph, node, found, writer.place):
             key = pack([str(value) for value in name])
-            if key not in places[table]:
-                places[table][key] = place
-                number = found.find(key)
+            if key not in places[node]:
+                places[node][key] = place
+                number = found.keys.find([key])[0]
                 place += 1 + found.copies.get(number if number is not None else -1, 0)
     return places
 
@@ -145,28 +160,41 @@ class SubsetItem:
     """The export type ``subset``."""
 
     def sources(self, export: Export, sources: Sources) -> tuple[SourceKey, ...]:
-        """The one database it reads."""
-        data = _data(export)
-        return (sources.key(data.dbms, data.database, export.key),)
+        """The databases it reads, that of the roots first."""
+        return sources_of(_data(export), sources, export.key)
 
     def plan(self, export: Export, scope: PlanScope) -> SubsetStep:
         """Resolve everything that is written, and find the tables that can be reached."""
         data = _data(export)
         if not export.key.lower().endswith(".sql"):
             raise TemplateInvalid("A subset is written as SQL: its name has to end in .sql.", resource=export.key)
-        (key,) = self.sources(export, scope.sources)
-        catalog, dialect = scope.catalogs[key], scope.dialect(key)
-        roots = tuple(_plan_root(root.table, root.where, key, export, scope) for root in data.roots)
-        edges = declared_edges(catalog, dialect)
-        edges += [virtual_edge(entry, catalog, dialect, export.key) for entry in data.virtual_keys]
-        graph = reach(_wish(data, roots, key, export, scope), edges, _Look(key, scope), dialect)
-        masks = {table: bound_masks(scope, relation) for table, relation in graph.relations.items()}
+        keys = self.sources(export, scope.sources)
+        catalogs, dialects = {key: scope.catalogs[key] for key in keys}, {key: scope.dialect(key) for key in keys}
+        realm = Realm(keys[0], catalogs, dialects, scope.sources, export.key)
+        roots = tuple(_plan_root(root.table, root.where, keys[0], export, scope) for root in data.roots)
+        edges = [edge for key in keys for edge in declared_edges(key, catalogs[key], dialects[key])]
+        edges += [virtual_edge(entry, realm) for entry in data.virtual_keys]
+        graph = reach(_wish(data, roots, realm), edges, _Look(scope), dialects)
+        masks = {node: bound_masks(scope, relation) for node, relation in graph.relations.items()}
         files = tuple(
-            plan_file_column((entry["column"], entry["volume"]), graph, scope, key, export.key)
-            for entry in data.files_from
+            plan_file_column((entry["column"], entry["volume"]), graph, scope, realm) for entry in data.files_from
         )
-        tables = tuple(plan_table(relation, graph.paths[table]) for table, relation in graph.relations.items())
-        return SubsetStep(export, key, graph, roots, _limits(data, key, export, scope), masks, files, tables)
+        tables = tuple(
+            replace(plan_table(relation, graph.paths[node]), source=node.source)
+            for node, relation in graph.relations.items()
+        )
+        members = {source: _member_name(source, keys[0], export.key, scope.sources) for source in graph.sources()}
+        return SubsetStep(export, keys[0], graph, roots, _limits(data, realm), masks, files, tables, members)
+
+
+def _member_name(source: SourceKey, home: SourceKey, key: str, sources: Sources) -> str:
+    """The file of one database."""
+    if source == home:
+        return key
+    stem, dot, ending = key.rpartition(".")
+    own = source.database == sources.default_databases[source.provider]
+    place = source.provider if own else f"{source.provider}-{re.sub(r'[^A-Za-z0-9_.-]', '_', source.database)}"
+    return f"{stem}-{place}{dot}{ending}"
 
 
 def _plan_root(written: str, where: str, key: SourceKey, export: Export, scope: PlanScope) -> PlannedRoot:
@@ -175,55 +203,52 @@ def _plan_root(written: str, where: str, key: SourceKey, export: Export, scope: 
     table = root_of(catalog, name)
     if not is_walkable(catalog.tables[table]):
         raise TemplateInvalid("A subset starts at tables; a view has no keys.", resource=export.key)
-    return PlannedRoot(table, parse_filter(where) if where.strip() else None, name if table != name else None)
+    return PlannedRoot(
+        Node(key, table), parse_filter(where) if where.strip() else None, name if table != name else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
     """A table as the actor may see it, or None."""
 
-    key: SourceKey
     scope: PlanScope
 
-    def __call__(self, table: TableName) -> Relation | None:
-        catalog = self.scope.catalogs[self.key]
-        if table not in catalog.tables or not is_walkable(catalog.tables[table]):
+    def __call__(self, node: Node) -> Relation | None:
+        catalog = self.scope.catalogs[node.source]
+        if node.table not in catalog.tables or not is_walkable(catalog.tables[node.table]):
             return None
         try:
-            return self.scope.sources.policy.relation(self.scope.actor, self.key.provider, catalog, table)
+            return self.scope.sources.policy.relation(self.scope.actor, node.source.provider, catalog, node.table)
         except NotFound:
             return None
 
 
-def _wish(
-    data: Subset, roots: tuple[PlannedRoot, ...], key: SourceKey, export: Export, scope: PlanScope
-) -> Wish:
+def _wish(data: Subset, roots: Sequence[PlannedRoot], realm: Realm) -> Wish:
     """``exclude`` may name what is not there or not granted, all alike; a list of children may not."""
-    catalog, dialect = scope.catalogs[key], scope.dialect(key)
-    children: frozenset[TableName] | None = None if data.children == "all" else frozenset()
+    children: frozenset[Node] | None = None if data.children == "all" else frozenset()
     if not isinstance(data.children, str):
-        named = [find_table(name, dialect, catalog) for name in data.children]
+        named = [realm.table(name) for name in data.children]
         if None in named:
-            raise ExportRefused(resource=export.key)
-        children = frozenset(root_of(catalog, name) for name in named if name is not None)
-    excluded = (find_table(name, dialect, catalog) for name in data.exclude)
+            raise ExportRefused(resource=realm.export)
+        children = frozenset(node for node in named if node is not None)
+    excluded = (realm.table(name) for name in data.exclude)
     return Wish(
-        tuple(root.table for root in roots),
+        tuple(root.node for root in roots),
         children,
-        frozenset(root_of(catalog, name) for name in excluded if name is not None),
-        export.key,
+        frozenset(node for node in excluded if node is not None),
+        realm.export,
     )
 
 
-def _limits(data: Subset, key: SourceKey, export: Export, scope: PlanScope) -> Limits:
-    catalog, dialect = scope.catalogs[key], scope.dialect(key)
-    per_table: dict[TableName, int] = {}
+def _limits(data: Subset, realm: Realm) -> Limits:
+    per_table: dict[Node, int] = {}
     given = data.limits.get("max_rows_per_table")
     for written, count in (given if isinstance(given, Mapping) else {}).items():
-        name = find_table(written, dialect, catalog)
-        if name is None:
-            raise ExportRefused(resource=export.key)
-        per_table[root_of(catalog, name)] = _whole(count) or 0
+        node = realm.table(written)
+        if node is None:
+            raise ExportRefused(resource=realm.export)
+        per_table[node] = _whole(count) or 0
     return Limits(
         _whole(data.limits.get("max_rows")),
         per_table,

@@ -22,11 +22,12 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class TableEntry:
-    """One table inside a member; ``masks`` maps columns to mask names."""
+    """One table inside a member; ``masks`` maps columns to mask names, ``size`` are its bytes, for the audit log."""
 
     table: str
     rows: int
     masks: Mapping[str, str]
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

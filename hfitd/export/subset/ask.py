@@ -2,133 +2,216 @@
 
 Where the engine joins with given values, one statement says it all. Elsewhere (MySQL) rows are found by a list and
 told apart by their text, which is the same on both sides but for collations and scales; what that leaves open is
-asked again with every value numbered, in small batches, so that the engine's equality always decides.
+asked again with every value numbered, in small batches, so that the engine's equality always decides. Between
+databases no engine can decide: rows are found by a list and told apart by ``across``.
+
+Answers come as columns, a page of rows at a time, for what is done with them is the same for every row.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from hfitd.engines.interface import Dialect, Row, Select, Snapshot
 from hfitd.export.query.links import select_links
-from hfitd.export.subset.edges import Edge, both
-from hfitd.export.subset.found import Key, pack, unpack
+from hfitd.export.sources import SourceKey
+from hfitd.export.subset.across import Across
+from hfitd.export.subset.edges import Edge, Node, Side, both
+from hfitd.export.subset.found import Key, unpack
 from hfitd.export.subset.reach import Graph
-from hfitd.model import TableName
-from hfitd.sql import Sql
+from hfitd.sql import Sql, text
 
-FETCH_ROWS = 2000
+FETCH_ROWS = 4000
+ASK_KEYS = 100_000  # at most so many at once, however many the engine takes
+COUNT = text("count(*)")
+
+Columns = Sequence[Sequence[str | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A row that equals the value at ``place``; ``statement`` tells the statements of one question apart."""
+class Place:
+    """Where one of the databases is read."""
+
+    dialect: Dialect
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows that equal given values: the place of each row's value, and the outputs as columns. ``statement`` tells the
+    statements of one question apart."""
 
     statement: int
-    place: int
-    row: Row
+    places: Sequence[int]
+    columns: Columns
 
 
-def take(row: Row, places: Sequence[int]) -> Key | None:
-    """The values at these places as a key, or None when one is NULL."""
-    values = [row[place] for place in places]
-    given = [value for value in values if value is not None]
-    return pack(given) if len(given) == len(values) else None
+def take_keys(columns: Columns, places: Sequence[int]) -> Sequence[Key | None]:
+    """The values at these places of every row as keys, or None when one is NULL."""
+    if len(places) == 1:
+        return columns[places[0]]
+    rows = zip(*(columns[place] for place in places), strict=True)
+    return [None if None in row else row for row in rows]
 
 
 class Asker:
-    """Asks along the edges of one graph, in one snapshot."""
+    """Asks along the edges of one graph, in one snapshot of each database."""
 
-    def __init__(self, graph: Graph, dialect: Dialect, snapshot: Snapshot) -> None:
+    def __init__(self, graph: Graph, places: Mapping[SourceKey, Place]) -> None:
         self._graph = graph
-        self._dialect = dialect
-        self._snapshot = snapshot
+        self._places = places
 
-    def batches(self, values: list[Key], edge: Edge) -> list[list[Key]]:
-        """The values in portions that one question takes."""
-        width, dialect = len(edge.child.terms), self._dialect
-        size = dialect.match_limit(width) if dialect.joins_values else dialect.among_limit(width)
-        return [values[start : start + size] for start in range(0, len(values), size)]
+    def size(self, edge: Edge, *, upwards: bool) -> int:
+        """How many values one question takes."""
+        target = edge.parent if upwards else edge.child
+        dialect, width = self._places[target.node.source].dialect, len(edge.child.terms)
+        joins = dialect.joins_values and edge.across is None
+        limit = dialect.match_limit(width) if joins else dialect.among_limit(width)
+        return min(limit // (2 if edge.across else 1), ASK_KEYS)
 
-    async def pairs(
+    async def pages(
         self, edge: Edge, outputs: Sequence[Sql], batch: Sequence[Key], *, upwards: bool
-    ) -> AsyncGenerator[Pair, None]:
+    ) -> AsyncGenerator[Page, None]:
         """The outputs of every row that equals a value of the batch. Upwards a value without a row has none; where one
         row equals several values, upwards each of them has it, downwards the first."""
-        if self._dialect.joins_values:
-            async with aclosing(self._numbered(edge, outputs, batch, upwards=upwards)) as found:
-                async for place, row in found:
-                    yield Pair(0, place, row)
-            return
-        places = {values: place for place, values in enumerate(batch)}
+        target = edge.parent if upwards else edge.child
+        if edge.across is not None:
+            pages = self._across(edge.across, edge, outputs, batch, upwards=upwards)
+        elif self._places[target.node.source].dialect.joins_values:
+            pages = self._numbered(0, edge, outputs, batch, upwards=upwards)
+        else:
+            pages = self._told_apart(edge, outputs, batch, upwards=upwards)
+        async with aclosing(pages) as given:
+            async for page in given:
+                yield page
+
+    async def count(self, edge: Edge, batch: Sequence[Key]) -> int:
+        """How many parents equal a value of the batch."""
+        found = 0
+        async with aclosing(self.rows(edge.parent.node, self._listed(edge, [COUNT], batch))) as pages:
+            async for rows in pages:  # to the end, for leaving early costs the connection
+                found += int(rows[0][0] or 0)
+        return found
+
+    async def rows(self, node: Node, select: Select) -> AsyncGenerator[list[Row], None]:
+        """All rows of a statement, a page at a time."""
+        async with self._places[node.source].snapshot.batches(select, FETCH_ROWS) as pages:
+            async for rows in pages:
+                if rows:
+                    yield rows
+
+    async def _told_apart(
+        self, edge: Edge, outputs: Sequence[Sql], batch: Sequence[Key], *, upwards: bool
+    ) -> AsyncGenerator[Page, None]:
+        known = {values: place for place, values in enumerate(batch)}
         met: set[int] = set()
         odd = False
         target = edge.parent if upwards else edge.child
         tail = range(len(outputs), len(outputs) + len(target.terms))
         shown = [*outputs, *(term.sql for term in target.terms)]
-        async with aclosing(self.rows(self._listed(edge, shown, batch, upwards=upwards))) as rows:
-            async for row in rows:
-                values = take(row, tail)
-                known = None if values is None else places.get(values)
-                odd = odd or known is None
-                if known is not None:
-                    met.add(known)
-                    yield Pair(0, known, row)
+        select = self._listed(edge, shown, batch, upwards=upwards)
+        async with aclosing(self.rows(target.node, select)) as found:
+            async for rows in found:
+                keys = take_keys(list(zip(*rows, strict=True)), tail)
+                places = [None if key is None else known.get(key) for key in keys]
+                odd = odd or None in places
+                met.update(place for place in places if place is not None)
+                if (page := _page(0, places, rows)) is not None:
+                    yield page
         rest = range(len(batch)) if odd else [n for n in range(len(batch)) if upwards and n not in met]
-        async with aclosing(self._left_open(edge, shown, batch, rest, upwards=upwards)) as pairs:
-            async for pair in pairs:
-                if upwards or take(pair.row, tail) not in places:
-                    yield pair
+        async with aclosing(self._left_open(edge, shown, batch, rest, upwards=upwards)) as pages:
+            async for page in pages:
+                if upwards:
+                    yield page
+                    continue
+                keys = take_keys(page.columns, tail)
+                new = [place if key not in known else None for place, key in zip(page.places, keys, strict=True)]
+                if (fresh := _page(page.statement, new, list(zip(*page.columns, strict=True)))) is not None:
+                    yield fresh
 
     async def _left_open(
         self, edge: Edge, outputs: Sequence[Sql], batch: Sequence[Key], rest: Sequence[int], *, upwards: bool
-    ) -> AsyncGenerator[Pair, None]:
+    ) -> AsyncGenerator[Page, None]:
         """What text alone does not tell. A statement names the first value that a row equals, so upwards the others
         are asked for again as long as that finds something."""
-        statement, size = 0, self._dialect.match_limit(len(edge.child.terms))
+        target = edge.parent if upwards else edge.child
+        statement, size = 0, self._places[target.node.source].dialect.match_limit(len(edge.child.terms))
         for start in range(0, len(rest), size):
             chunk = list(rest[start : start + size])
             while chunk:
                 statement += 1
                 found: set[int] = set()
                 values = [batch[place] for place in chunk]
-                async with aclosing(self._numbered(edge, outputs, values, upwards=upwards)) as numbered:
-                    async for number, row in numbered:
-                        found.add(chunk[number])
-                        yield Pair(statement, chunk[number], row)
+                async with aclosing(self._numbered(statement, edge, outputs, values, upwards=upwards)) as pages:
+                    async for page in pages:
+                        places = [chunk[number] for number in page.places]
+                        found.update(places)
+                        yield Page(statement, places, page.columns)
                 chunk = [place for place in chunk if place not in found] if upwards and found else []
 
-    def _listed(self, edge: Edge, outputs: Sequence[Sql], batch: Sequence[Key], *, upwards: bool) -> Select:
+    async def _across(
+        self, across: Across, edge: Edge, outputs: Sequence[Sql], batch: Sequence[Key], *, upwards: bool
+    ) -> AsyncGenerator[Page, None]:
+        """The batch holds values in their one spelling. Both sides are single values."""
+        known = {values: place for place, values in enumerate(batch)}
+        target = edge.parent if upwards else edge.child
+        place = self._places[target.node.source]
+        asked = [(spelt,) for key in batch for spelt in across.asks(str(key), child=not upwards)]
+        if not asked:
+            return
+        wanted = across.wanted(target.terms[0].sql, place.dialect, child=not upwards)
+        where = both([place.dialect.among([wanted], asked), target.only])
+        relation, shown = self._graph.relations[target.node], [*outputs, target.terms[0].sql]
+        select = select_links(relation, place.dialect, shown, where=where)
+        async with aclosing(self.rows(target.node, select)) as found:
+            async for rows in found:
+                spelt_rows = (across.spell(str(row[-1]), child=not upwards) for row in rows)
+                page = _page(0, [None if spelt is None else known.get(spelt) for spelt in spelt_rows], rows)
+                if page is not None:
+                    yield page
+
+    def _listed(self, edge: Edge, outputs: Sequence[Sql], batch: Sequence[Key], *, upwards: bool = True) -> Select:
         source, target = (edge.child, edge.parent) if upwards else (edge.parent, edge.child)
-        among = self._dialect.among(edge.wanted(source, target), [unpack(values) for values in batch])
-        where = both([among, target.only])
-        return select_links(self._graph.relations[target.table], self._dialect, outputs, where=where)
+        dialect = self._places[target.node.source].dialect
+        among = dialect.among(edge.wanted(source, target), [unpack(values) for values in batch])
+        where, counts = both([among, target.only]), outputs == [COUNT]
+        return select_links(self._graph.relations[target.node], dialect, outputs, where=where, ordered=not counts)
 
     async def _numbered(
-        self, edge: Edge, outputs: Sequence[Sql], batch: Sequence[Key], *, upwards: bool
-    ) -> AsyncGenerator[tuple[int, Row], None]:
+        self, statement: int, edge: Edge, outputs: Sequence[Sql], batch: Sequence[Key], *, upwards: bool
+    ) -> AsyncGenerator[Page, None]:
         source, target = (edge.child, edge.parent) if upwards else (edge.parent, edge.child)
+        dialect, relation = self._places[target.node.source].dialect, self._graph.relations[target.node]
         given = [unpack(values) for values in batch]
-        match = self._dialect.match(edge.wanted(source, target), given, _alias(self._graph, target.table))
-        relation = self._graph.relations[target.table]
-        select = select_links(relation, self._dialect, outputs, match=match, where=target.only)
-        async with aclosing(self.rows(select)) as rows:
-            async for row in rows:
-                yield int(row[0] or 0), row[1:]
-
-    async def rows(self, select: Select) -> AsyncGenerator[Row, None]:
-        """All rows of a statement."""
-        async with self._snapshot.batches(select, FETCH_ROWS) as batches:
-            async for rows in batches:
-                for row in rows:
-                    yield row
+        match = dialect.match(edge.wanted(source, target), given, _alias(self._graph, target))
+        select = select_links(relation, dialect, outputs, match=match, where=target.only)
+        async with aclosing(self.rows(target.node, select)) as pages:
+            async for rows in pages:
+                numbers, *columns = zip(*rows, strict=True)
+                yield Page(statement, [int(number or 0) for number in numbers], columns)
 
 
-def _alias(graph: Graph, table: TableName) -> str:
+async def read_rows(place: Place, select: Select) -> AsyncIterator[Row]:
+    """All rows of a statement, one by one."""
+    async with place.snapshot.batches(select, FETCH_ROWS) as pages:
+        async for rows in pages:
+            for row in rows:
+                yield row
+
+
+def _page(statement: int, places: Sequence[int | None], rows: Sequence[Row]) -> Page | None:
+    """The rows that have a place; None when none has."""
+    kept = [(place, row) for place, row in zip(places, rows, strict=True) if place is not None]
+    if not kept:
+        return None
+    return Page(statement, [place for place, _ in kept], list(zip(*(row for _, row in kept), strict=True)))
+
+
+def _alias(graph: Graph, target: Side) -> str:
     """A prefix that begins no column's name."""
-    names = [column.name.lower() for column in graph.relations[table].table.columns]
+    names = [column.name.lower() for column in graph.relations[target.node].table.columns]
     alias = "hfit_"
     while any(name.startswith(alias) for name in names):
         alias += "_"

@@ -2,19 +2,33 @@
 
 An edge has a child side, which refers, and a parent side, which is referred to. Each side is a tuple of terms: a
 column, or an expression over one, as the engine compares it. A partition counts under its root: a key that a leaf
-alone has gets a condition that keeps it to the rows of that leaf.
+alone has gets a condition that keeps it to the rows of that leaf. The two sides may lie in different databases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from hfitd.engines.interface import Dialect, Wanted
+from hfitd.export.sources import SourceKey
+from hfitd.export.subset.across import Across
 from hfitd.model import Catalog, Column, ForeignKey, Kind, Relation, Table, TableName
 from hfitd.sql import Sql, join, text
 
 NUMERIC = frozenset((Kind.INTEGER, Kind.NUMBER))
+SPELT_ONCE = frozenset((Kind.INTEGER, Kind.UUID, Kind.DATE))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Node:
+    """A table of one of the databases a walk goes through."""
+
+    source: SourceKey
+    table: TableName
+
+    def __str__(self) -> str:
+        return str(self.table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +46,7 @@ class Term:
 class Side:
     """One end of an edge. ``columns`` are the columns it needs; ``only`` limits the rows it holds for."""
 
-    table: TableName
+    node: Node
     columns: tuple[str, ...]
     terms: tuple[Term, ...]
     only: Sql | None = None
@@ -52,6 +66,7 @@ class Edge:
     ``plain`` says that the parent side is nothing but columns, which then may be the parent's row key. ``whole``
     says that the child's values are text and the parent's whole numbers: they are looked up as numbers.
     ``key`` is the declared foreign key. ``cut``: the parent is excluded, so the edge is only counted.
+    ``across`` is how values of two databases are compared; inside one database the engine does it.
     """
 
     name: str
@@ -61,6 +76,12 @@ class Edge:
     plain: bool = True
     whole: bool = False
     cut: bool = False
+    across: Across | None = None
+
+    @property
+    def crosses(self) -> bool:
+        """Whether its sides lie in different databases."""
+        return self.child.node.source != self.parent.node.source
 
     def wanted(self, source: Side, target: Side) -> tuple[Wanted, ...]:
         """How values of the source side are looked up on the target side."""
@@ -77,12 +98,14 @@ class Edge:
 class Identity:
     """What names a row of a table in a walk: the columns of a key, or, without ``columns``, what the engine offers.
 
-    ``exact`` is False where equal rows share a name.
+    ``exact`` is False where equal rows share a name. ``plain`` is True where a value has one spelling only, so that
+    equal values are the same text.
     """
 
     wanted: tuple[Wanted, ...]
     columns: tuple[str, ...]
     exact: bool = True
+    plain: bool = False
 
 
 def identify(relation: Relation, dialect: Dialect) -> Identity:
@@ -91,48 +114,50 @@ def identify(relation: Relation, dialect: Dialect) -> Identity:
     for key in sorted(relation.table.keys, key=lambda key: not key.primary):
         columns = [visible[name] for name in key.columns if name in visible]
         if not key.nullable and len(columns) == len(key.columns) and dialect.keys_compare(columns):
-            wanted = (Wanted(_name(dialect, c), c.type_name, c.kind, collation=c.collation or "") for c in columns)
-            return Identity(tuple(wanted), key.columns)
+            wanted = (
+                Wanted(_name(dialect, c), c.type_name, c.kind, c.operators, c.collation or "") for c in columns
+            )
+            return Identity(tuple(wanted), key.columns, plain=all(c.kind in SPELT_ONCE for c in columns))
     wanted_row = dialect.row_identity(relation.table, list(visible.values()))
     if relation.table.kind == "table" and dialect.name == "postgresql":
         wanted_row = wanted_row[1:]  # one table, so where the row lies is enough
     return Identity(wanted_row, (), exact=dialect.name != "mysql")
 
 
-def declared_edges(catalog: Catalog, dialect: Dialect) -> list[Edge]:
+def declared_edges(source: SourceKey, catalog: Catalog, dialect: Dialect) -> list[Edge]:
     """The catalogue's foreign keys by table and name, those of partitions as their roots'."""
     found: dict[tuple[object, ...], Edge] = {}
     for key in sorted(catalog.foreign_keys, key=lambda key: (_is_of_leaf(catalog, key), key.table, key.name)):
-        edge = _edge(key, catalog, dialect)
+        edge = _edge(key, source, catalog, dialect)
         if edge is None:
             continue
-        place = (edge.child.table, edge.child.columns, edge.parent.table, edge.parent.columns)
+        place = (edge.child.node, edge.child.columns, edge.parent.node, edge.parent.columns)
         same = found.get(place)
         if same is None:
             found[place] = edge
         elif same.child.only is not None and edge.child.only is not None:  # another leaf has the same key
             both = text("(") + same.child.only + text(" OR ") + edge.child.only + text(")")
             found[place] = replace(same, child=replace(same.child, only=both))
-    return sorted(found.values(), key=lambda edge: (edge.child.table, edge.name))
+    return sorted(found.values(), key=lambda edge: (edge.child.node, edge.name))
 
 
 def _is_of_leaf(catalog: Catalog, key: ForeignKey) -> bool:
     return root_of(catalog, key.table) != key.table
 
 
-def _edge(key: ForeignKey, catalog: Catalog, dialect: Dialect) -> Edge | None:
+def _edge(key: ForeignKey, source: SourceKey, catalog: Catalog, dialect: Dialect) -> Edge | None:
     operators = key.operators or ("",) * len(key.columns)
-    child = _side(catalog, dialect, key.table, key.columns, operators)
-    parent = _side(catalog, dialect, key.target, key.target_columns, operators)
+    child = _side(Node(source, key.table), key.columns, operators, catalog, dialect)
+    parent = _side(Node(source, key.target), key.target_columns, operators, catalog, dialect)
     if child is None or parent is None or len(child.terms) != len(parent.terms) or not child.terms:
         return None
     return Edge(key.name, child, parent, key)
 
 
 def _side(
-    catalog: Catalog, dialect: Dialect, name: TableName, columns: Sequence[str], operators: Sequence[str]
+    node: Node, columns: Sequence[str], operators: Sequence[str], catalog: Catalog, dialect: Dialect
 ) -> Side | None:
-    root = root_of(catalog, name)
+    name, root = node.table, root_of(catalog, node.table)
     table = catalog.tables.get(root)
     found = [table.column(column) for column in columns] if table else []
     if table is None or not all(found):
@@ -142,7 +167,7 @@ def _side(
         for column, operator in zip(found, operators, strict=True)
         if column is not None
     ]
-    return Side(root, tuple(columns), tuple(terms), only_of(dialect, name) if root != name else None)
+    return Side(Node(node.source, root), tuple(columns), tuple(terms), only_of(dialect, name) if root != name else None)
 
 
 def column_term(dialect: Dialect, column: Column, operator: str = "") -> Term:
@@ -178,7 +203,3 @@ def both(conditions: Iterable[Sql | None]) -> Sql | None:
     """All of these conditions at once; None when there is none."""
     given = [text("(") + condition + text(")") for condition in conditions if condition is not None]
     return join(" AND ", given) if given else None
-
-
-Edges = Sequence[Edge]
-Relations = Mapping[TableName, Relation]

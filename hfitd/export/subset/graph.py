@@ -12,6 +12,9 @@ A row is its key and its way: null for a root, else the number of a step and the
 rows of that step's ``from`` table. Following the ways ends at a root. Keys are as the data have them: in the order
 of the key's columns, masked by their column's mask, bytes as base64. A table without a key has ``"key": []`` and rows
 named ``#n``: the n-th row of the table in the member; of equal rows the first.
+
+Where a subset goes through several databases, a table of another one than the subset's own has its ``provider``,
+``database`` and ``member``, and a step ``from_member`` or ``to_member`` for that end.
 """
 
 from __future__ import annotations
@@ -19,89 +22,107 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 
 from hfitd.export.package.manifest import canonical_json
+from hfitd.export.sources import SourceKey
+from hfitd.export.subset.edges import Node
 from hfitd.export.subset.found import NO_STEP, FoundRows, Key, unpack
 from hfitd.export.subset.reach import Graph
 from hfitd.masks.interface import BoundMask
-from hfitd.model import Json, Kind, TableName
+from hfitd.model import Json, Kind
 
-ROWS_PER_PIECE = 1000
+ROWS_PER_PIECE = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """The ways of one subset. ``positions`` number the rows of tables without a key."""
+    """The ways of one subset. ``members`` are the files of its databases, that of the roots first; ``positions``
+    number the rows of tables without a key."""
 
-    member: str
-    provider: str
-    database: str
+    members: Mapping[SourceKey, str]
     graph: Graph
-    tables: Mapping[TableName, FoundRows]
-    masks: Mapping[TableName, Mapping[str, BoundMask]]
-    positions: Mapping[TableName, Mapping[Key, int]]
+    tables: Mapping[Node, FoundRows]
+    masks: Mapping[Node, Mapping[str, BoundMask]]
+    positions: Mapping[Node, Mapping[Key, int]]
 
     def pieces(self) -> Iterator[bytes]:
         """The entry as JSON, in pieces the loop can afford."""
         steps = self._steps()
         numbers = {step: number for number, step in enumerate(steps)}
-        head: dict[str, Json] = {"database": self.database, "member": self.member, "provider": self.provider}
+        home = self._home()
+        head: dict[str, Json] = {"database": home.database, "member": self.members[home], "provider": home.provider}
         head["steps"] = [self._step(step) for step in steps]
         yield canonical_json(head)[:-1] + b',"tables":['
-        for place, table in enumerate(self._reached()):
-            yield (b"," if place else b"") + b'{"key":' + canonical_json(list(self.graph.identities[table].columns))
-            yield b',"rows":['
-            yield from self._rows(table, numbers)
-            yield b'],"table":' + canonical_json(str(table)) + b"}"
+        for place, node in enumerate(self._reached()):
+            own = canonical_json(self._elsewhere(node) | {"key": list(self.graph.identities[node].columns)})
+            yield (b"," if place else b"") + own[:-1] + b',"rows":['
+            yield from self._rows(node, numbers)
+            yield b'],"table":' + canonical_json(str(node)) + b"}"
         yield b"]}"
 
-    def _reached(self) -> list[TableName]:
-        return sorted(table for table, found in self.tables.items() if len(found))
+    def _home(self) -> SourceKey:
+        return next(iter(self.members))
+
+    def _elsewhere(self, node: Node) -> dict[str, Json]:
+        """Where a table is that is not in the subset's own database. Keys sort before ``rows``."""
+        if node.source == self._home():
+            return {}
+        source = node.source
+        return {"database": source.database, "member": self.members[source], "provider": source.provider}
+
+    def _reached(self) -> list[Node]:
+        home = self._home()
+        return sorted((n for n, found in self.tables.items() if len(found)), key=lambda n: (n.source != home, n))
 
     def _steps(self) -> list[int]:
-        return sorted({step for found in self.tables.values() for step in set(found.steps)} - {NO_STEP})
+        return sorted(set[int]().union(*(found.keys.steps() for found in self.tables.values())) - {NO_STEP})
 
     def _step(self, step: int) -> Json:
         edge = self.graph.edges[step // 2]
         here, there = (edge.child, edge.parent) if step % 2 else (edge.parent, edge.child)
-        return {
+        entry: dict[str, Json] = {
             "foreign_key": edge.name,
-            "from": str(here.table),
-            "to": str(there.table),
+            "from": str(here.node),
+            "to": str(there.node),
             "from_columns": list(here.columns),
             "to_columns": list(there.columns),
         }
+        for end, node in (("from_member", here.node), ("to_member", there.node)):
+            if node.source != self._home():
+                entry[end] = self.members[node.source]
+        return entry
 
-    def _rows(self, table: TableName, numbers: Mapping[int, int]) -> Iterator[bytes]:
-        found, piece, separator = self.tables[table], list[Json](), b""
-        for number, key in enumerate(found.keys()):
-            step = found.steps[number]
-            way: Json = None if step == NO_STEP else [numbers[step], found.origins[number]]
-            piece.append([list(self._key(table, key)), way])
-            if len(piece) == ROWS_PER_PIECE:
-                yield separator + canonical_json(piece)[1:-1]
-                piece, separator = [], b","
-        if piece:
-            yield separator + canonical_json(piece)[1:-1]
+    def _rows(self, node: Node, numbers: Mapping[int, int]) -> Iterator[bytes]:
+        separator = ""
+        for keys, steps, origins in self.tables[node].keys.portions(ROWS_PER_PIECE):
+            ways = [
+                "null" if step == NO_STEP else f"[{numbers[step]},{origin}]"
+                for step, origin in zip(steps, origins, strict=True)
+            ]
+            rows = [f"[[{key}],{way}]" for key, way in zip(self._keys(node, keys), ways, strict=True)]
+            yield (separator + ",".join(rows)).encode()
+            separator = ","
 
-    def _key(self, table: TableName, key: Key) -> Sequence[str]:
-        identity = self.graph.identities[table]
+    def _keys(self, node: Node, keys: Sequence[Key]) -> list[str]:
+        """Keys as the values of a JSON list."""
+        identity = self.graph.identities[node]
         if not identity.columns:
-            return (f"#{self.positions[table][key]}",)
-        masks = self.masks[table]
+            return [f'"#{self.positions[node][key]}"' for key in keys]
+        masks = [self.masks[node].get(column) for column in identity.columns]
+        if not any(masks):
+            if len(masks) == 1:
+                return [encode_basestring(str(key)) for key in keys]
+            return [",".join(map(encode_basestring, key)) for key in keys]
         kinds = [item.kind for item in identity.wanted]
-        return [
-            show_value(str(value), kind, masks.get(column))
-            for column, kind, value in zip(identity.columns, kinds, unpack(key), strict=True)
-        ]
+        shown = (map(show_value, map(str, unpack(key)), kinds, masks) for key in keys)
+        return [",".join(map(encode_basestring, values)) for values in shown]
 
 
 def show_value(value: str, kind: Kind, mask: BoundMask | None) -> str:
     """A value as the data show it."""
     if mask is None:
         return value
-    if mask.cell is None:
-        return mask.literal or ""
-    if kind is Kind.BYTES:
-        return base64.b64encode(mask.cell(base64.b64decode(value))).decode("ascii")
-    return mask.cell(value.encode()).decode()
+    raw = base64.b64decode(value) if kind is Kind.BYTES and not mask.constant else value.encode()
+    shown = mask.cover(raw) or b""
+    return base64.b64encode(shown).decode("ascii") if kind is Kind.BYTES and not mask.constant else shown.decode()

@@ -1,9 +1,10 @@
 """Virtual keys: references that a template knows of and the database does not.
 
 ``{from: "schema.table.column", to: "schema.table.column"}``; ``from`` and ``to`` may go on with a JSON path
-(``->'a'->>'b'``, ``->>0``, ``#>>'{a,b}'``). ``when: {column: value}`` limits it to rows of the table in ``from`` whose
-columns have these values, as text: one key per target of a polymorphic reference. Columns of one sort are compared
-as the engine compares them; everything else by its text.
+(``->'a'->>'b'``, ``->>0``, ``#>>'{a,b}'``) and begin with ``provider:`` or ``provider/database:``. ``when: {column:
+value}`` limits it to rows of the table in ``from`` whose columns have these values, as text: one key per target of a
+polymorphic reference. Columns of one sort are compared as the engine compares them, everything else by its text;
+between databases ``across`` says how.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from hfitd.engines.interface import Dialect
 from hfitd.errors import ExportRefused
-from hfitd.export.naming import find_column
-from hfitd.export.subset.edges import NUMERIC, Edge, Side, Term, column_term, root_of
-from hfitd.model import Catalog, Column, Json, Kind, TableName
+from hfitd.export.naming import split_prefix
+from hfitd.export.subset.across import Across
+from hfitd.export.subset.edges import NUMERIC, Edge, Node, Side, Term, column_term
+from hfitd.export.subset.realm import Realm
+from hfitd.model import Column, Json, Kind
 from hfitd.sql import Sql, bind, join, text
 
 _ARROW = re.compile(r"(?:->>?|#>>?)")
@@ -54,11 +58,6 @@ def read_place(written: str) -> Place:
     return Place(column, tuple(path))
 
 
-def crosses_providers(written: str) -> bool:
-    """Whether it begins with ``provider:``; such a key cannot be followed."""
-    return re.match(r"[A-Za-z0-9_-]+:(?!:)", written) is not None
-
-
 def _number(step: str) -> str | int:
     return int(step) if step.isascii() and step.isdigit() else step
 
@@ -75,58 +74,68 @@ def _first_arrow(written: str) -> int:
     return len(written)
 
 
-def virtual_edge(entry: Mapping[str, Json], catalog: Catalog, dialect: Dialect, export: str) -> Edge:
+def virtual_edge(entry: Mapping[str, Json], realm: Realm) -> Edge:
     """The edge of one entry of ``virtual_keys``; ExportRefused when a name in it means nothing here."""
-    source, target = read_place(str(entry["from"])), read_place(str(entry["to"]))
-    child_table, child = _find(source, catalog, dialect, export)
-    parent_table, parent = _find(target, catalog, dialect, export)
+    source, target = (read_place(split_prefix(str(entry[end]))[2]) for end in ("from", "to"))
+    here, child = _find(str(entry["from"]), source, realm)
+    there, parent = _find(str(entry["to"]), target, realm)
+    dialect = realm.dialects[here.source]
+    given = entry.get("when")
+    when = {_own(str(name), here, realm): str(value) for name, value in given.items()} if _is_map(given) else {}
+    limits = [_equals(column, value, dialect) for column, value in when.items()]
+    needed = tuple(dict.fromkeys((child.name, *(column.name for column in when))))
+    only = join(" AND ", limits) if limits else None
+    if here.source != there.source:
+        across = Across(_shown(source, child), _shown(target, parent))
+        one, other = _across_term(source, child, dialect), _across_term(target, parent, realm.dialects[there.source])
+        sides = Side(here, needed, (one,), only), Side(there, (parent.name,), (other,))
+        return Edge(_spell(entry), *sides, plain=not source.path and not target.path, across=across)
     native = not source.path and not target.path and _comparable(child, parent, dialect)
     one = _term(source, child, dialect, native=native)
     other = _term(target, parent, dialect, native=native)
     whole = not native and not target.path and parent.kind is Kind.INTEGER
     if whole:
         other = column_term(dialect, parent)
-    given = entry.get("when")
-    when = {str(name): str(value) for name, value in given.items()} if isinstance(given, Mapping) else {}
-    table = catalog.tables[child_table]
-    limits = [_equals(table.column(_own(name, child_table, catalog, dialect, export)), value, dialect)
-              for name, value in when.items()]  # fmt: skip
-    needed = tuple(dict.fromkeys((child.name, *(_own(name, child_table, catalog, dialect, export) for name in when))))
-    return Edge(
-        _spell(entry),
-        Side(child_table, needed, (one,), join(" AND ", limits) if limits else None),
-        Side(parent_table, (parent.name,), (other,)),
-        plain=not target.path and native,
-        whole=whole,
-    )
+    sides = Side(here, needed, (one,), only), Side(there, (parent.name,), (other,))
+    return Edge(_spell(entry), *sides, plain=not target.path and native, whole=whole)
+
+
+def _is_map(given: Json) -> TypeGuard[Mapping[str, Json]]:
+    return isinstance(given, Mapping)
 
 
 def _spell(entry: Mapping[str, Json]) -> str:
     when = entry.get("when")
-    given = ", ".join(f"{name} = {value}" for name, value in when.items()) if isinstance(when, Mapping) else ""
+    given = ", ".join(f"{name} = {value}" for name, value in when.items()) if _is_map(when) else ""
     return f"{entry['from']} -> {entry['to']}" + (f" when {given}" if given else "")
 
 
-def _find(place: Place, catalog: Catalog, dialect: Dialect, export: str) -> tuple[TableName, Column]:
-    found = find_column(place.column, dialect, catalog)
+def _find(written: str, place: Place, realm: Realm) -> tuple[Node, Column]:
+    prefix = written[: len(written) - len(split_prefix(written)[2])]
+    found = realm.column(prefix + place.column)
     if found is None:
-        raise ExportRefused(resource=export)
-    name, column_name = found
-    root = root_of(catalog, name)
-    column = catalog.tables[root].column(column_name) if root in catalog.tables else None
-    if column is None:
-        raise ExportRefused(resource=export)
-    return root, column
+        raise ExportRefused(resource=realm.export)
+    return found
 
 
-def _own(written: str, table: TableName, catalog: Catalog, dialect: Dialect, export: str) -> str:
+def _own(written: str, node: Node, realm: Realm) -> Column:
     """A column of ``when``: a bare name of the table in ``from``."""
-    columns = catalog.tables[table].columns
-    exact = [column.name for column in columns if column.name == written]
-    same = exact or [column.name for column in columns if column.name == dialect.fold(written)]
+    columns, dialect = realm.catalogs[node.source].tables[node.table].columns, realm.dialects[node.source]
+    exact = [column for column in columns if column.name == written]
+    same = exact or [column for column in columns if column.name == dialect.fold(written)]
     if not same:
-        raise ExportRefused(resource=export)
+        raise ExportRefused(resource=realm.export)
     return same[0]
+
+
+def _shown(place: Place, column: Column) -> Column:
+    return Column(column.name, "", Kind.TEXT) if place.path else column
+
+
+def _across_term(place: Place, column: Column, dialect: Dialect) -> Term:
+    if not place.path:
+        return column_term(dialect, column, column.operators)
+    return Term(dialect.as_text(dialect.json_text(column.name, place.path)), _TEXT, Kind.TEXT)
 
 
 def _comparable(child: Column, parent: Column, dialect: Dialect) -> bool:
@@ -144,8 +153,5 @@ def _term(place: Place, column: Column, dialect: Dialect, *, native: bool) -> Te
     return Term(dialect.as_text(expression), _TEXT, Kind.TEXT)
 
 
-def _equals(column: Column | None, value: str, dialect: Dialect) -> Sql:
-    assert column is not None
+def _equals(column: Column, value: str, dialect: Dialect) -> Sql:
     return dialect.as_text(text(dialect.identifier(column.name))) + text(" = ") + bind(value, _TEXT, column.name)
-
-

@@ -1,4 +1,4 @@
-"""The loadable file of a subset: every table once, parents first, in one transaction where the engine has them.
+"""The loadable file of one database of a subset: every table once, parents first, in one transaction if there are any.
 
 * PostgreSQL: one COPY per table between ``postgres_script.before_data`` and ``after_data``.
 * MySQL and MariaDB: INSERTs with foreign keys unchecked, each table with the settings it needs around it.
@@ -10,34 +10,38 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hfitd.engines.interface import Dialect, Format, Row, Select, Snapshot
+from hfitd.engines.interface import Format, Row, Select
 from hfitd.errors import SchemaChanged
 from hfitd.export.items.tables import mask_names
 from hfitd.export.package.manifest import TableEntry
 from hfitd.export.query.links import select_links
 from hfitd.export.query.select import select_relation
-from hfitd.export.subset.ask import FETCH_ROWS
-from hfitd.export.subset.edges import root_of
-from hfitd.export.subset.found import FoundRows, pack, unpack
+from hfitd.export.sources import SourceKey
+from hfitd.export.subset.ask import Place
+from hfitd.export.subset.edges import Node, root_of
+from hfitd.export.subset.found import FoundRows, Key, pack, unpack
 from hfitd.export.subset.order import load_groups
 from hfitd.export.subset.postgres_script import LoadedKey, after_data, before_data
 from hfitd.export.subset.reach import Graph
 from hfitd.export.subset.walk import Walk
 from hfitd.masks.interface import BoundMask
-from hfitd.model import Catalog, Sink, TableName
+from hfitd.model import Catalog, Kind, Receipt, Sink, TableName
 
-Masks = Mapping[TableName, Mapping[str, BoundMask]]
+Masks = Mapping[Node, Mapping[str, BoundMask]]
+WRITE_KEYS = 250_000  # at most so many in one statement, however many the engine takes
+SORT_KEYS = 1_000_000  # beyond, their order is read from the table rather than made here
+READ_ROWS = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes what a walk has found. ``into`` is how each table is spelt in the file."""
+    """Writes what a walk has found in one database. ``into`` is how each table is spelt in the file."""
 
+    source: SourceKey
     graph: Graph
     walk: Walk
     catalog: Catalog
-    dialect: Dialect
-    snapshot: Snapshot
+    place: Place
     masks: Masks
     into: Mapping[TableName, str]
 
@@ -48,55 +52,75 @@ class Writer:
         await sink.write(self._before(groups))
         entries = []
         for table in tables:
-            rows = await self._write_table(table, sink)
-            entries.append(TableEntry(str(table), rows, mask_names(self.graph.relations[table])))
+            receipt = await self._write_table(table, sink)
+            relation = self.graph.relations[Node(self.source, table)]
+            entries.append(TableEntry(str(table), receipt.rows, mask_names(relation), receipt.size))
         await sink.write(self._after(tables))
         return tuple(entries)
 
     def _groups(self) -> list[list[TableName]]:
         parents: dict[TableName, set[TableName]] = {}
         for edge in self.graph.edges:
-            if edge.key is not None and not edge.cut:
-                parents.setdefault(edge.child.table, set()).add(edge.parent.table)
-        return load_groups([table for table, found in self.walk.tables.items() if len(found)], parents)
+            if edge.key is not None and not edge.cut and edge.child.node.source == self.source:
+                parents.setdefault(edge.child.node.table, set()).add(edge.parent.node.table)
+        found = self.walk.tables.items()
+        return load_groups([n.table for n, rows in found if n.source == self.source and len(rows)], parents)
 
-    async def _write_table(self, table: TableName, sink: Sink) -> int:
-        found = self.walk.tables[table]
-        width = len(self.graph.identities[table].wanted)
-        limit = self.dialect.among_limit(width)
-        rows = 0
-        names = list(map(unpack, found.keys()))
-        if len(names) > limit:  # so many are a good part of the table, so its order is read as a whole
-            names = [row async for row in ordered_names(self.graph, table, found, self.dialect, self.snapshot)]
-        for start in range(0, len(names), limit):
-            select = self._select(table, names[start : start + limit])
-            rows += (await self.snapshot.render(select, Format.SQL, sink)).rows
+    async def _write_table(self, table: TableName, sink: Sink) -> Receipt:
+        node = Node(self.source, table)
+        found, receipts = self.walk.tables[node], list[Receipt]()
+        async for names in self._names(node, found):
+            receipts.append(await self.place.snapshot.render(self._select(node, names), Format.SQL, sink))
+        rows = sum(receipt.rows for receipt in receipts)
         if rows != found.rows:
             raise SchemaChanged(f"{table} has other rows than a moment ago, although it was read in one snapshot.")
-        return rows
+        return Receipt(rows, sum(receipt.size for receipt in receipts))
 
-    def _select(self, table: TableName, names: Sequence[Row]) -> Select:
-        relation = self.graph.relations[table]
+    async def _names(self, node: Node, found: FoundRows) -> AsyncIterator[Sequence[Row]]:
+        """The names of the rows, as many as a statement takes at a time; if it takes several, in the file's order."""
+        limit = self._limit(node)
+        kinds = {item.kind for item in self.graph.identities[node].wanted}
+        if len(found) <= limit or (len(found) <= SORT_KEYS and kinds == {Kind.INTEGER}):
+            whole = list(map(unpack, found.keys.portion(0, len(found))[0]))
+            if len(whole) > limit:
+                whole.sort(key=_as_numbers)
+            for start in range(0, len(whole), limit):
+                yield whole[start : start + limit]
+            return
+        names: list[Row] = []
+        async for name in ordered_names(self.graph, node, found, self.place):
+            names.append(name)
+            if len(names) == limit:
+                yield names
+                names = []
+        if names:
+            yield names
+
+    def _limit(self, node: Node) -> int:
+        return min(self.place.dialect.among_limit(len(self.graph.identities[node].wanted)), WRITE_KEYS)
+
+    def _select(self, node: Node, names: Sequence[Row]) -> Select:
+        relation = self.graph.relations[node]
         return select_relation(
             relation,
-            self.dialect,
-            self.masks[table],
+            self.place.dialect,
+            self.masks[node],
             where=None,
             order=None,
             limit=None,
-            into=self.into[table],
+            into=self.into[node.table],
             leave_out=frozenset(item.column.name for item in relation.columns if item.column.generated),
-            among=(self.graph.identities[table].wanted, names),
+            among=(self.graph.identities[node].wanted, names),
             hidden=True,
         )
 
     def _before(self, groups: Sequence[Sequence[TableName]]) -> bytes:
-        if self.dialect.name == "sqlite":
+        if self.place.dialect.name == "sqlite":
             return b"BEGIN;\n"
-        if self.dialect.name == "mysql":
+        if self.place.dialect.name == "mysql":
             return b""
         tables = [table for group in groups for table in group]
-        return before_data(tables, self._keys_in_the_way(groups), self.dialect.literal) if tables else b""
+        return before_data(tables, self._keys_in_the_way(groups), self.place.dialect.literal) if tables else b""
 
     def _keys_in_the_way(self, groups: Sequence[Sequence[TableName]]) -> list[LoadedKey]:
         circle = {table: number for number, group in enumerate(groups) for table in group}
@@ -104,6 +128,7 @@ class Writer:
             LoadedKey(upward.edge.key.table, upward.edge.key.name, circle=False)
             for upward in self.walk.upward
             if upward.edge.key is not None and upward.dangling and not upward.edge.key.validated
+            if upward.edge.child.node.source == self.source
         }
         for key in self.catalog.foreign_keys:
             child, parent = root_of(self.catalog, key.table), root_of(self.catalog, key.target)
@@ -113,33 +138,35 @@ class Writer:
 
     def _is_cut_up(self, table: TableName) -> bool:
         """Whether the table takes several statements, so that its references to itself have to wait."""
-        width = len(self.graph.identities[table].wanted)
-        return len(self.walk.tables[table]) > self.dialect.among_limit(width)
+        node = Node(self.source, table)
+        return len(self.walk.tables[node]) > self._limit(node)
 
     def _after(self, tables: Sequence[TableName]) -> bytes:
-        if self.dialect.name == "sqlite":
+        if self.place.dialect.name == "sqlite":
             return b"COMMIT;\n"
-        if self.dialect.name == "mysql" or not tables:
+        if self.place.dialect.name == "mysql" or not tables:
             return b""
         counted = [
             (self.into[owner[0]], owner[1])
             for owner in sorted({item.owned_by for item in self.catalog.sequences if item.owned_by is not None})
-            if owner[0] in tables and self.graph.relations[owner[0]].column(owner[1]) is not None
+            if owner[0] in tables and self.graph.relations[Node(self.source, owner[0])].column(owner[1]) is not None
         ]
-        return after_data(counted, self.dialect.literal)
+        return after_data(counted, self.place.dialect.literal)
 
 
-async def ordered_names(
-    graph: Graph, table: TableName, found: FoundRows, dialect: Dialect, snapshot: Snapshot
-) -> AsyncIterator[Row]:
+async def ordered_names(graph: Graph, node: Node, found: FoundRows, place: Place) -> AsyncIterator[Row]:
     """The names of the found rows in the order in which they are written; a name that rows share once."""
-    last: Row = ()
-    outputs = [item.target for item in graph.identities[table].wanted]
-    select = select_links(graph.relations[table], dialect, outputs)
-    async with snapshot.batches(select, FETCH_ROWS) as batches:
-        async for rows in batches:
-            for row in rows:
-                values = [str(value) for value in row]
-                if tuple(values) != last and found.find(pack(values)) is not None:
-                    last = tuple(values)
-                    yield last
+    last: Key = ()
+    outputs = [item.target for item in graph.identities[node].wanted]
+    select = select_links(graph.relations[node], place.dialect, outputs)
+    async with place.snapshot.batches(select, READ_ROWS) as pages:
+        async for rows in pages:
+            keys = [pack([str(value) for value in row]) for row in rows]
+            for key, number in zip(keys, found.keys.find(keys), strict=True):
+                if number is not None and key != last:
+                    last = key
+                    yield unpack(key)
+
+
+def _as_numbers(name: Row) -> tuple[int, ...]:
+    return tuple(int(value or 0) for value in name)

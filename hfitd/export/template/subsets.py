@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hfitd.export.subset.keys import crosses_providers, read_place
+from hfitd.export.naming import split_prefix
+from hfitd.export.subset.keys import read_place
 from hfitd.export.template.model import Subset
 
 Problem = tuple[tuple[str | int, ...], str]
@@ -16,12 +17,7 @@ def subset_problems(key: str, subset: Subset) -> Iterator[Problem]:
         yield (), "a subset is written as SQL: its name has to end in .sql"
     for number, entry in enumerate(subset.virtual_keys):
         for end in ("from", "to"):
-            written = str(entry[end])
-            here = ("virtual_keys", number, end)
-            if crosses_providers(written):
-                yield here, "names another provider; a virtual key stays within the provider of its export"
-                continue
             try:
-                read_place(written)
+                read_place(split_prefix(str(entry[end]))[2])
             except ValueError as problem:
-                yield here, str(problem)
+                yield ("virtual_keys", number, end), str(problem)
