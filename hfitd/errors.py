@@ -4,13 +4,14 @@
     |- NotFound                    404  NOT_FOUND          also for what the caller may not see
     |- AuthenticationError         401  AUTHENTICATION     AuthFailed, TokenInvalid
     |- PermissionDenied            403  PERMISSION_DENIED  Forbidden, ExportRefused, ColumnUnclassified,
-    |                                                      ApprovalRequired
+    |                                                      ApprovalRequired, ResidueFound
     |- ValidationFailed            400  VALIDATION_ERROR   BadRequest, SqlRefused, SqlTooComplex,
     |                                                      FilterOnMasked, PathRefused, MethodNotAllowed (405),
     |                                                      Conflict (409), TooLarge (413),
     |                                                      UnsupportedMedia (415), RangeInvalid (416),
     |                                                      TemplateInvalid, ParamInvalid, PrepareNoRow,
-    |                                                      CostRefused, MaskDoesNotFit, LimitExceeded (422)
+    |                                                      CostRefused, MaskDoesNotFit, FileNotMaskable,
+    |                                                      LimitExceeded (422)
     |- RateLimited                 429  RATE_LIMIT
     |- Unavailable                 503  CONNECTION         Busy, DbUnavailable, LoginRefused,
     |                                                      StoreUnavailable, AuditUnavailable, ShuttingDown
@@ -104,6 +105,10 @@ class ApprovalRequired(PermissionDenied):
     """This template has to be approved before it can run."""
 
 
+class ResidueFound(PermissionDenied):
+    """The finished package held raw values of masked columns or personal text, so it was refused."""
+
+
 class ValidationFailed(HfitError):
     """The request is not valid."""
 
@@ -190,6 +195,12 @@ class MaskDoesNotFit(ValidationFailed):
     status = 422
 
 
+class FileNotMaskable(ValidationFailed):
+    """A file has parts to be masked and is not of the form that its mask rule says."""
+
+    status = 422
+
+
 class LimitExceeded(ValidationFailed):
     """The result passes a limit; nothing was cut off."""
 
@@ -197,9 +208,26 @@ class LimitExceeded(ValidationFailed):
 
 
 class RateLimited(HfitError):
-    """Too many requests."""
+    """Too many requests.
+
+    ``resource`` names the quota; ``limit`` is how much of it there is.
+    """
 
     category, status = "RATE_LIMIT", 429
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        resource: str | None = None,
+        suggestions: Sequence[str] = (),
+        retry_after_seconds: int | None = None,
+        limit: int = 0,
+    ) -> None:
+        self.limit = limit
+        super().__init__(
+            message, resource=resource, suggestions=suggestions, retry_after_seconds=retry_after_seconds
+        )
 
 
 class Unavailable(HfitError):

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from hfitd.access.globs import Glob, compile_glob, escape, table_object
+from hfitd.access.viewing import Sources, view_sources
 from hfitd.config.model import MaskPolicy
 from hfitd.masks.table import MASKS, rule_mistake
 from hfitd.model import Catalog, Column, MaskRule, Table, TableName
@@ -38,6 +39,7 @@ class Classes:
     clear: frozenset[Place]
     derived: frozenset[Place] = frozenset()
     partitions: Mapping[TableName, tuple[TableName, ...]] = field(default_factory=dict)  # directly below each root
+    sources: Mapping[TableName, Sources] = field(default_factory=dict)  # what each view reads in the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,10 @@ def classify_columns(globs: MaskGlobs, provider: str, catalog: Catalog) -> Class
     for name in hidden:
         while computed := list(_computed(catalog.tables[name], rules, clear)):  # one may compute from another
             rules.update({(name, column.name): MaskRule("null") for column in computed})  # 6
-    derived = _derived(rules, clear, catalog)  # 7
-    return Classes(rules, frozenset(clear - rules.keys()), derived, _partitions(catalog))
+    sources = view_sources(catalog)
+    unseen = _unseen(globs, provider, catalog, sources.values())
+    derived = _derived(rules.keys() | unseen, clear, catalog)  # 7
+    return Classes(rules, frozenset(clear - rules.keys()), derived, _partitions(catalog), sources)
 
 
 def _partitions(catalog: Catalog) -> Mapping[TableName, tuple[TableName, ...]]:
@@ -183,7 +187,18 @@ def may_compute_from(column: Column, names: Iterable[str]) -> bool:
     return any(name.lower() in words or name in expression for name in names)
 
 
-def _derived(rules: Mapping[Place, MaskRule], clear: set[Place], catalog: Catalog) -> frozenset[Place]:
+def _unseen(globs: MaskGlobs, provider: str, catalog: Catalog, sources: Iterable[Sources]) -> set[Place]:
+    """Masked columns that views read though the database role cannot see them: views have their owners' rights."""
+    places = {(table, column) for read in sources for table, columns in read.items() for column in columns}
+    return {
+        (table, column)
+        for table, column in places
+        if table not in catalog.tables
+        if any(glob.covers(table_object(provider, table), escape(column)) for glob, _ in globs.masks)
+    }
+
+
+def _derived(hidden: Set[Place], clear: set[Place], catalog: Catalog) -> frozenset[Place]:
     """Step 7; views over views are followed until nothing new is found."""
     views = [table for table in catalog.tables.values() if table.reads]
     derived: set[Place] = set()
@@ -191,10 +206,10 @@ def _derived(rules: Mapping[Place, MaskRule], clear: set[Place], catalog: Catalo
         found = {
             (view.name, column.name)
             for view in views
-            if any(place in rules or place in derived for place in view.reads)
+            if any(place in hidden or place in derived for place in view.reads)
             for column in view.columns
         }
-        found -= rules.keys() | clear
+        found -= hidden | clear
         if found <= derived:
             return frozenset(derived)
         derived |= found

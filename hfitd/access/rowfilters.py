@@ -17,6 +17,7 @@ from hfitd.sql import Sql, join, text
 
 # alternatives of conditions that hold together; an empty alternative lets every row through
 Rows = frozenset[frozenset[str]]
+_EVERY_ROLE = "*"
 EVERY_ROW: Rows = frozenset({frozenset()})
 
 
@@ -40,11 +41,13 @@ def compile_row_filters(
         except ValueError as mistake:
             mistakes.append(f"policy.row_filter: {mistake}")
             continue
-        mistakes.extend(f"policy.row_filter: there is no role {role!r}" for role in policy.roles if role not in roles)
+        known = {*roles, _EVERY_ROLE}
+        mistakes.extend(f"policy.row_filter: there is no role {role!r}" for role in policy.roles if role not in known)
         problem = row_filter_problem(policy.where) if policy.where.strip() else "is empty"
         if problem:
             mistakes.append(f"policy.row_filter: the condition of {policy.table} {problem}")
-        compiled.append(RowFilter(glob, frozenset(policy.roles), policy.where.strip()))
+        named = frozenset() if _EVERY_ROLE in policy.roles else frozenset(policy.roles)
+        compiled.append(RowFilter(glob, named, policy.where.strip()))
     return tuple(compiled)
 
 

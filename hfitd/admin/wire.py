@@ -37,11 +37,13 @@ def error_document(error: HfitError) -> dict[str, Json]:
     return {"error": {"code": error.code, "message": error.message, "suggestions": list(error.suggestions)}}
 
 
-def ask_daemon(path: Path, command: str, arguments: Mapping[str, Json]) -> Json:
+def ask_daemon(
+    path: Path, command: str, arguments: Mapping[str, Json], timeout_seconds: float = TIMEOUT_SECONDS
+) -> Json:
     """Send one command and return its result; Unavailable when nobody listens, AdminRefused when it is refused."""
     line = json.dumps({"command": command, "arguments": arguments}).encode() + b"\n"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(TIMEOUT_SECONDS)
+        connection.settimeout(timeout_seconds)
         try:
             connection.connect(str(path))
             connection.sendall(line)

@@ -24,7 +24,7 @@ Owned = Mapping[TableName, list[tuple[str | None, ...]]]
 _TABLES = """SELECT table_schema, table_name, table_type, table_rows, data_length
 FROM information_schema.tables WHERE table_schema IN ({})"""
 _COLUMNS = """SELECT table_schema, table_name, column_name, data_type, column_type, is_nullable, column_default, extra,
-character_maximum_length, collation_name, generation_expression
+character_maximum_length, collation_name, generation_expression, privileges
 FROM information_schema.columns WHERE table_schema IN ({}) ORDER BY table_schema, table_name, ordinal_position"""
 _KEYS = """SELECT table_schema, table_name, index_name, column_name, nullable, sub_part
 FROM information_schema.statistics WHERE non_unique = 0 AND table_schema IN ({})
@@ -109,7 +109,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _column(row: Sequence[str | None], *, is_json: bool) -> Column:
-    _, _, name, data_type, column_type, nullable, default, extra, length, collation, expression = row
+    _, _, name, data_type, column_type, nullable, default, extra, length, collation, expression, privileges = row
     kind = Kind.JSON if is_json else kind_of_type(data_type or "")
     flags = (extra or "").upper()
     return Column(
@@ -124,6 +124,7 @@ def _column(row: Sequence[str | None], *, is_json: bool) -> Column:
         collation=collation,
         invisible="INVISIBLE" in flags,
         expression=expression or "",
+        readable="select" in (privileges or "").lower().split(","),
     )
 
 
@@ -152,7 +153,7 @@ def _max_length(kind: Kind, data_type: str, length: str | None) -> int | None:
 
 def _keys(rows: Rows, columns: Sequence[Column]) -> tuple[Key, ...]:
     """Unique keys. One over an expression or a prefix does not name rows by its columns and is left out."""
-    known = {column.name for column in columns}
+    known = {column.name for column in columns if column.readable}
     parts: dict[str, list[tuple[str | None, ...]]] = defaultdict(list)
     for row in rows:
         parts[row[2] or ""].append(row)

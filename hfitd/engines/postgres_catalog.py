@@ -1,8 +1,9 @@
 """What a PostgreSQL database says of its shape, in a handful of queries whatever the number of tables.
 
-Only what the role may SELECT appears: a column without the right is not there, nor is a key or foreign key that needs
-it. System schemas and tables that belong to an extension are left out. Sizes come from the statistics, so that a
-locked table does not stop the listing. Source: PostgreSQL manual, chapter "System Catalogs".
+Only tables of which the role may SELECT something appear, or that it may REFERENCE, which shows no rows. Columns that
+it may not SELECT are marked as not readable, and keys that need one are left out. System schemas and tables that
+belong to an extension are left out. Sizes come from the statistics, so that a locked table does not stop the listing.
+Source: PostgreSQL manual, chapter "System Catalogs".
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name, c
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema' AND left(n.nspname, 3) <> 'pg_'
     AND has_schema_privilege(n.oid, 'USAGE')
-    AND (has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT'))
+    AND (has_any_column_privilege(c.oid, 'SELECT') OR has_table_privilege(c.oid, 'REFERENCES'))
     AND NOT EXISTS (SELECT FROM pg_depend d
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 2, 3
@@ -31,12 +32,12 @@ COLUMNS_SQL = """
 SELECT a.attrelid::int8 AS table_oid, a.attnum AS number, a.attname::text AS name, a.atttypid::int8 AS type_oid,
     a.atttypmod AS typmod, format_type(a.atttypid, a.atttypmod) AS type_name, a.attidentity::text AS identity,
     a.attgenerated::text AS generated, NOT (a.attnotnull OR t.typnotnull) AS nullable,
-    pg_get_expr(d.adbin, d.adrelid) AS default_text, o.collname::text AS collation
+    pg_get_expr(d.adbin, d.adrelid) AS default_text, o.collname::text AS collation,
+    has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     LEFT JOIN pg_collation o ON o.oid = a.attcollation
 WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
-    AND has_column_privilege(a.attrelid, a.attnum, 'SELECT')
 ORDER BY 1, 2
 """
 _KEYS = """
@@ -64,13 +65,17 @@ PARENTS_SQL = """
 SELECT inhrelid::int8 AS table_oid, inhparent::int8 AS parent_oid FROM pg_inherits
 WHERE inhrelid = ANY ($1::oid[]) AND inhparent = ANY ($1::oid[]) ORDER BY 1, inhseqno
 """
-# Which columns a view reads. A whole row leaves no trace but in the text: there it is ``alias.*``.
+# Which columns a view reads, of tables that the role cannot see too, for a view has its owner's rights. A whole row
+# leaves no trace but in the text: there it is ``alias.*``.
 _READS = """
-SELECT DISTINCT r.ev_class::int8 AS table_oid, d.refobjid::int8 AS target_oid, d.refobjsubid::int4 AS number,
-    position('.*' IN pg_get_viewdef(r.ev_class)) > 0 AS whole
+SELECT DISTINCT r.ev_class::int8 AS table_oid, n.nspname::text AS schema, c.relname::text AS name,
+    a.attname::text AS column_name
 FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
     AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
-WHERE r.ev_class = ANY ($1::oid[]) AND d.refobjid = ANY ($1::oid[])
+    JOIN pg_class c ON c.oid = d.refobjid JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        AND (a.attnum = d.refobjsubid OR position('.*' IN pg_get_viewdef(r.ev_class)) > 0)
+WHERE r.ev_class = ANY ($1::oid[]) AND n.nspname <> 'information_schema' AND left(n.nspname, 3) <> 'pg_'
 """
 _SEQUENCES = """
 SELECT n.nspname::text AS schema, c.relname::text AS name, d.refobjid::int8 AS table_oid, d.refobjsubid AS number
@@ -139,7 +144,7 @@ async def read_catalog(connection: Any, database: str) -> Catalog:
             estimated_rows=rows,
             estimated_bytes=size,
             parents=tuple(names[parent["parent_oid"]] for parent in parents[table["oid"]]),
-            reads=_reads(reads[table["oid"]], names, numbered) if table["relkind"] in ("v", "m") else frozenset(),
+            reads=_reads(reads[table["oid"]]) if table["relkind"] in ("v", "m") else frozenset(),
         )
         for table, rows, size in _sized(tables, parents)
     }
@@ -186,25 +191,19 @@ def column_of(record: Mapping[str, Any], info: TypeInfo) -> Column:
         max_length=None if info.kind is Kind.BYTES else max_length(info, record["typmod"]),
         collation=record["collation"],
         operators=info.operators,
+        readable=record["readable"],
     )
 
 
-def _reads(
-    records: Iterable[Mapping[str, Any]], names: Mapping[int, TableName], numbered: Numbered
-) -> frozenset[tuple[TableName, str]]:
-    return frozenset(
-        (names[record["target_oid"]], column.name)
-        for record in records
-        for number, column in numbered[record["target_oid"]].items()
-        if record["whole"] or record["number"] == number
-    )
+def _reads(records: Iterable[Mapping[str, Any]]) -> frozenset[tuple[TableName, str]]:
+    return frozenset((TableName(record["schema"], record["name"]), record["column_name"]) for record in records)
 
 
 def _keys(records: Iterable[Mapping[str, Any]], numbered: Numbered) -> Mapping[int, list[Key]]:
     keys: defaultdict[int, list[Key]] = defaultdict(list)
     for record in records:
         columns = _columns(record["numbers"][: record["width"]], numbered[record["table_oid"]])
-        if columns:
+        if columns and all(column.readable for column in columns):
             keys[record["table_oid"]].append(
                 Key(
                     name=record["name"],

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfitd.access.policy import Policy, policy_mistakes
+from hfitd.access.compiled import policy_mistakes
+from hfitd.access.policy import Policy
 from hfitd.config.model import MaskPolicy, PolicyConfig, RoleConfig, RowFilterPolicy
 from hfitd.errors import ColumnUnclassified, Internal, MaskDoesNotFit, NotFound
 from hfitd.model import (

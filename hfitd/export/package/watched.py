@@ -1,0 +1,58 @@
+"""A snapshot whose renderings the residual scan listens to. Everything else passes through."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+
+from hfitd.engines.interface import DdlOptions, Estimate, Format, OutputType, Row, Select, Snapshot
+from hfitd.export.package.residue import Residue
+from hfitd.export.sources import OpenSource, SourceKey
+from hfitd.model import Catalog, Receipt, Relation, Sink
+
+
+class WatchedSnapshot:
+    """Same interface as the snapshot it stands for, of this provider."""
+
+    def __init__(self, snapshot: Snapshot, provider: str, residue: Residue) -> None:
+        self.position = snapshot.position
+        self._snapshot = snapshot
+        self._provider = provider
+        self._residue = residue
+
+    async def catalog(self) -> Catalog:
+        """The shape of the database."""
+        return await self._snapshot.catalog()
+
+    async def describe(self, select: Select) -> tuple[OutputType, ...]:
+        """Types of the outputs."""
+        return await self._snapshot.describe(select)
+
+    async def estimate(self, select: Select) -> Estimate:
+        """What the planner expects."""
+        return await self._snapshot.estimate(select)
+
+    async def rows(self, select: Select, limit: int) -> list[Row]:
+        """A few rows."""
+        return await self._snapshot.rows(select, limit)
+
+    def batches(self, select: Select, size: int) -> AbstractAsyncContextManager[AsyncIterator[list[Row]]]:
+        """All rows in batches."""
+        return self._snapshot.batches(select, size)
+
+    async def render(self, select: Select, form: Format, sink: Sink) -> Receipt:
+        """All rows to the sink; what is masked on the way is noted."""
+        return await self._snapshot.render(self._residue.watch(select, self._provider, sink), form, sink)
+
+    async def ddl(self, relations: Sequence[Relation], options: DdlOptions, sink: Sink) -> Receipt:
+        """Definitions."""
+        return await self._snapshot.ddl(relations, options, sink)
+
+
+def watch_sources(opened: Mapping[SourceKey, OpenSource], residue: Residue) -> dict[SourceKey, OpenSource]:
+    """The same sources, each rendering listened to."""
+    return {
+        key: replace(source, snapshot=WatchedSnapshot(source.snapshot, key.provider, residue))
+        for key, source in opened.items()
+    }

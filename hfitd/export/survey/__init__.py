@@ -1,0 +1,1 @@
+"""Looking through a provider for columns that hold something of a person."""
