@@ -23,7 +23,7 @@ CREATE TABLE {name} (
   total numeric(12,2) NOT NULL, email text NOT NULL, full_name text NOT NULL, phone text, note text,
   created timestamptz NOT NULL, changed timestamp, document jsonb, picture bytea, paid boolean NOT NULL, weight float8
 );
-INSERT INTO {name} SELECT i, 1 + (i * 7919) % 5000, left(h, 8), 'N-' || i, (i % 100000) / 7.0,
+INSERT INTO {name} SELECT i, 1 + (i::bigint * 7919) % 5000, left(h, 8), 'N-' || i, (i % 100000) / 7.0,
   'user' || i % 5000 || '@example.org', 'Name ' || left(h, 6) || ' Ünïcödé', '+31 ' || 600000000 + i,
   CASE WHEN i % 10 = 0 THEN NULL ELSE 'It''s "quoted" \\ back' || E'\t' || repeat(h, 4) || E'\nline two 語' END,
   timestamptz '2024-01-01 00:00:00+00' + i * interval '37 seconds', timestamp '2024-06-01' + i * interval '11 seconds',
