@@ -18,7 +18,7 @@ import asyncpg
 from hfit.errors import HfitClientError, LoadFailed, NetworkFailed, TargetBusy
 from hfit.load.compare import blur
 from hfit.load.interface import Canon, Cells, Mode, Options, Part, Progress, Script, TableRef, TableState, Target
-from hfit.load.postgres_around import Around, put_back, set_counters, take_off
+from hfit.load.postgres_around import Around, put_back, set_counters, state_counters, take_off
 from hfit.load.postgres_catalog import find_occupied, place_of, read_states, read_tables, scope_of
 from hfit.load.postgres_upsert import SPOOL, make_spool, merge_spool
 from hfit.load.script import CopyBlock, Statement, read_script
@@ -206,9 +206,9 @@ class _Load:
             return await put_back(self._connection, around, allow_dangling=options.allow_dangling)
 
     async def set_counters(self) -> list[str]:
-        for statement in self._late:
-            await self._connection.execute(statement)
-        return await set_counters(self._connection, self._around) if self._around else []
+        stated = await state_counters(self._connection, self._late)
+        masked = {(table.schema, table.name, name) for table, names in self._script.masked.items() for name in names}
+        return await set_counters(self._connection, self._around, stated, masked) if self._around else []
 
     async def _prepare(self) -> Around:
         tables = self._tables = await read_tables(self._connection, list(self._script.filled))

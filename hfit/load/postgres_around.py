@@ -11,7 +11,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ from asyncpg.exceptions import ForeignKeyViolationError
 from hfit.errors import HfitClientError, LoadFailed, TargetRefused
 from hfit.load.postgres_catalog import Record, read_constraints, read_counters, read_family, read_triggers
 from hfit.load.statements import quote
+
+_STATED = re.compile(r"setval\s*\(\s*'((?:[^']|'')*)'", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,25 @@ def _dangling(record: Record, error: ForeignKeyViolationError) -> HfitClientErro
     )
 
 
-async def set_counters(connection: Any, around: Around) -> list[str]:
-    """Step 5. Gives notes on counters that the role may not set."""
+async def state_counters(connection: Any, statements: Sequence[str]) -> frozenset[int]:
+    """Run the package's own ``setval`` statements; the sequences that they are about."""
+    names = []
+    for statement in statements:
+        await connection.execute(statement)
+        names += [found[1].replace("''", "'") for found in [_STATED.search(statement)] if found]
+    query = "SELECT name::pg_catalog.regclass::pg_catalog.oid FROM pg_catalog.unnest($1::pg_catalog.text[]) AS name"
+    return frozenset(record[0] for record in await connection.fetch(query, names))
+
+
+async def set_counters(
+    connection: Any, around: Around, stated: Collection[int], masked: Collection[tuple[str, str, str]]
+) -> list[str]:
+    """Step 5. What the package states stays as it was in the source, unless a mask made other numbers. Gives notes on
+    counters that the role may not set."""
     notes = []
     for record in await read_counters(connection, around.oids):
+        if record["oid"] in stated and (record["schema"], record["table"], record["name"]) not in masked:
+            continue
         if not record["settable"]:
             notes.append(f"The sequence {record['counter']} is left as it is: this role may not set it.")
             continue

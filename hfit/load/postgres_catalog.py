@@ -85,7 +85,8 @@ WITH used (sequence, table_oid, number) AS (
         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = e.oid
     WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
 )
-SELECT pg_catalog.format('%I.%I', n.nspname, s.relname) AS counter,
+SELECT s.oid, tn.nspname AS schema, t.relname AS table,
+    pg_catalog.format('%I.%I', n.nspname, s.relname) AS counter,
     pg_catalog.format('%I.%I', tn.nspname, t.relname) AS place, a.attname::pg_catalog.text AS name,
     q.seqincrement AS step, q.seqmin AS lowest, q.seqmax AS highest,
     pg_catalog.has_sequence_privilege(s.oid, 'SELECT') AND pg_catalog.has_sequence_privilege(s.oid, 'UPDATE')
@@ -98,7 +99,7 @@ FROM used u JOIN pg_catalog.pg_class s ON s.oid = u.sequence AND s.relkind = 'S'
     JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
 WHERE u.table_oid = ANY ($1::pg_catalog.oid[])
     AND (CASE WHEN y.typbasetype = 0 THEN y.oid ELSE y.typbasetype END) IN (20, 21, 23)
-ORDER BY 1, 2, 3
+ORDER BY 4, 5, 6
 """
 
 

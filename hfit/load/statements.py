@@ -37,7 +37,7 @@ _NAME = {
 _ALLOWED = {
     "postgresql": (
         rb"SET\s|RESET\s|SELECT\s+pg_catalog\s*\.\s*set_config\s*\(|DO\s|ALTER\s+(TABLE|SEQUENCE|TYPE|INDEX)\s|"
-        rb"CREATE\s+(SCHEMA|EXTENSION|COLLATION|TYPE|DOMAIN|SEQUENCE|(UNIQUE\s+)?INDEX|(OR\s+REPLACE\s+)?FUNCTION)\s|"
+        rb"CREATE\s+(SCHEMA|EXTENSION|COLLATION|TYPE|DOMAIN|SEQUENCE|STATISTICS|(UNIQUE\s+)?INDEX|(OR\s+REPLACE\s+)?FUNCTION)\s|"
         rb"DROP\s+(TABLE|TYPE|SEQUENCE)\s"
     ),
     "mysql": (

@@ -80,13 +80,39 @@ class Estimate:
 class DdlOptions:
     """``option`` is "", "ifnotexists" or "dropcreate". ``whole`` adds what a schema needs besides tables.
 
-    ``postponed`` foreign keys (table, name) are left out, or with ``only_postponed`` are all that is written.
+    ``postponed`` constraints (table, name) are left out, or with ``only_postponed`` are all that is written.
     """
 
     option: str = ""
     whole: bool = False
     postponed: frozenset[tuple[TableName, str]] = frozenset()
     only_postponed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something of the source that a package does not carry, or carries as something plainer. Names only what the
+    actor may see."""
+
+    what: str  # "trigger", "check", "type", "large objects" ...
+    name: str
+    table: str
+    reason: str
+
+    def document(self) -> dict[str, str]:
+        """As plans and manifests have it."""
+        return {"what": self.what, "name": self.name, "table": self.table, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is known of an export of tables before anything is written.
+
+    ``unchecked`` are constraints (table, name) that old rows may break, so that they have to be made after the rows.
+    """
+
+    left_out: tuple[LeftOut, ...] = ()
+    unchecked: frozenset[tuple[TableName, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +249,9 @@ class Snapshot(Protocol):
 
     async def ddl(self, relations: Sequence[Relation], options: DdlOptions, sink: Sink) -> Receipt:
         """Write statements that create these relations in an empty database; foreign keys among them last."""
+
+    async def outlook(self, relations: Sequence[Relation], options: DdlOptions | None) -> Outlook:
+        """What a package of these relations will not hold: of their definitions, or with None of their rows."""
 
 
 class Engine(Protocol):

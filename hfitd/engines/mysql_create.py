@@ -34,6 +34,7 @@ _SEPARATORS, _CLOSERS = frozenset(","), frozenset(")")
 _GENERATION_ENDS = frozenset(("VIRTUAL", "STORED", "PERSISTENT"))
 
 Tokens = list[str]
+MASKED = "Its words are about a masked column."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Created:
     elements: tuple[str, ...]
     tail: str
     sequences: tuple[TableName, ...] = ()  # that defaults draw from
+    lost: tuple[tuple[str, str, str], ...] = ()  # what is not shown and may be named: kind, name, reason
 
 
 def visible_definition(text: str, visible: Visible) -> Created:
@@ -71,7 +73,29 @@ def visible_definition(text: str, visible: Visible) -> Created:
         elements=tuple("".join(tokens).strip() for tokens in (*shown, *keys)),
         tail="".join(_tail(tokens[end:], visible)).strip(),
         sequences=tuple(_sequences(shown, visible.table.schema)),
+        lost=tuple(_lost(elements, keys, visible)) + tuple(_lost_of_columns(columns, shown, visible)),
     )
+
+
+def _lost(elements: Sequence[Tokens], keys: Sequence[Tokens], visible: Visible) -> Iterable[tuple[str, str, str]]:
+    """Keys and checks that are left out although each of their columns is there: for a mask."""
+    hidden = visible.columns - visible.granted
+    for tokens in elements:
+        if _is_name(tokens[0]) or tokens in keys or _mentions(tokens, hidden) or "REFERENCES" in map(_word, tokens):
+            continue
+        words = [_word(token) for token in tokens[: tokens.index("(") if "(" in tokens else len(tokens)]]
+        names = _names(tokens[: tokens.index("(") if "(" in tokens else len(tokens)])
+        yield ("check" if "CHECK" in words else "index", names[0] if names else "", MASKED)
+
+
+def _lost_of_columns(
+    columns: Sequence[Tokens], shown: Sequence[Tokens], visible: Visible
+) -> Iterable[tuple[str, str, str]]:
+    hidden = visible.columns - visible.granted
+    for before, after in zip(columns, shown, strict=True):
+        for word, what in (("DEFAULT", "default"), ("CHECK", "check"), ("GENERATED", "generation")):
+            if word in map(_word, before) and word not in map(_word, after) and not _mentions(before, hidden):
+                yield (what, _unquote(before[0]), MASKED)
 
 
 def _elements(tokens: Sequence[str], at: int) -> tuple[list[Tokens], int]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hfitd.engines.interface import DdlOptions
+from hfitd.engines.interface import DdlOptions, LeftOut
 from hfitd.engines.mysql_connection import Opened
 from hfitd.engines.mysql_create import Created, Visible, visible_definition
 from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.mysql_errors import translated
 from hfitd.engines.mysql_insert import CLOSING, opening
+from hfitd.engines.mysql_left_out import find_left_out
 from hfitd.errors import ExportRefused
 from hfitd.model import Catalog, Column, ForeignKey, Relation, TableName
 
@@ -38,6 +39,19 @@ async def write_ddl(opened: Opened, catalog: Catalog, relations: Sequence[Relati
         body = ",\n  ".join(_own_names(element, database, name) for element in definition.elements)
         statements.append(f"CREATE TABLE {exists}{_spell(name, database)} (\n  {body}\n) {definition.tail};")
     return opening(strict=False) + "".join(f"{statement}\n" for statement in statements).encode() + CLOSING
+
+
+async def foresee_ddl(
+    opened: Opened, catalog: Catalog, relations: Sequence[Relation], options: DdlOptions
+) -> tuple[LeftOut, ...]:
+    """What ``write_ddl`` leaves out."""
+    tables = [item for item in relations if item.table.kind != "view"]
+    targets = {item.table.name: frozenset(column.column.name for column in item.columns) for item in tables}
+    found: list[LeftOut] = []
+    for relation in tables:
+        created = await _define(opened, catalog, relation, targets)
+        found += [LeftOut(what, name, str(relation.table.name), reason) for what, name, reason in created.lost]
+    return await find_left_out(opened, relations, found, whole=options.whole)
 
 
 def _spell(name: TableName, database: str) -> str:

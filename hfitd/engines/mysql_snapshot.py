@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from hfitd.engines.interface import DdlOptions, Estimate, Format, OutputType, Row, Select
+from hfitd.engines.interface import DdlOptions, Estimate, Format, Outlook, OutputType, Row, Select
 from hfitd.engines.mysql_binary import binary_parser, needs_binary
 from hfitd.engines.mysql_binds import compose
 from hfitd.engines.mysql_catalog import read_catalog
 from hfitd.engines.mysql_connection import Opened
-from hfitd.engines.mysql_ddl import write_ddl
+from hfitd.engines.mysql_ddl import foresee_ddl, write_ddl
 from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.mysql_errors import ServerSaid, translated
 from hfitd.engines.mysql_insert import insert_encoder, project, shape_of_written, written
@@ -154,6 +154,14 @@ class MysqlSnapshot:
             data = await write_ddl(self._opened, catalog, relations, options)
         await sink.write(data)
         return Receipt(rows=0, size=len(data))
+
+    async def outlook(self, relations: Sequence[Relation], options: DdlOptions | None) -> Outlook:
+        """What a package of these will not hold; rows lose nothing."""
+        if options is None:
+            return Outlook()
+        catalog = await self.catalog()
+        async with self._statement():
+            return Outlook(await foresee_ddl(self._opened, catalog, relations, options))
 
     @asynccontextmanager
     async def _taking_turns(self) -> AsyncIterator[None]:

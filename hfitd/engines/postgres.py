@@ -24,6 +24,7 @@ from hfitd.engines.interface import (
     DdlOptions,
     Estimate,
     Format,
+    Outlook,
     OutputType,
     Row,
     Select,
@@ -36,7 +37,7 @@ from hfitd.engines.postgres_binds import Prepared, Statements
 from hfitd.engines.postgres_catalog import read_catalog
 from hfitd.engines.postgres_check import report_server
 from hfitd.engines.postgres_copy import END, PROLOGUE, Lines, mask_lines, parse_lines
-from hfitd.engines.postgres_ddl import write_ddl
+from hfitd.engines.postgres_ddl import foresee, write_ddl
 from hfitd.engines.postgres_dialect import PostgresDialect
 from hfitd.engines.postgres_errors import Stage, translated
 from hfitd.engines.postgres_moment import read_lag, read_position
@@ -215,6 +216,11 @@ class PostgresSnapshot:
         await out.write(END)
         await out.flush()
         return Receipt(rows=rows, size=out.size)
+
+    async def outlook(self, relations: Sequence[Relation], options: DdlOptions | None) -> Outlook:
+        """What a package of these will not hold."""
+        async with self._turn:
+            return await foresee(self._connection, relations, options)
 
     async def _prepare(self, select: Select, stage: Stage) -> Prepared:
         self._lease.spoilt = True  # 6

@@ -29,7 +29,8 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schem
 ORDER BY 2, 3
 """
 COLUMNS_SQL = """
-SELECT a.attrelid::int8 AS table_oid, a.attnum AS number, a.attname::text AS name, a.atttypid::int8 AS type_oid,
+SELECT a.attrelid::int8 AS table_oid, a.attnum AS number, a.attnotnull AS not_null, a.attname::text AS name,
+    a.atttypid::int8 AS type_oid,
     a.atttypmod AS typmod, format_type(a.atttypid, a.atttypmod) AS type_name, a.attidentity::text AS identity,
     a.attgenerated::text AS generated, NOT (a.attnotnull OR t.typnotnull) AS nullable,
     pg_get_expr(d.adbin, d.adrelid) AS default_text, o.collname::text AS collation,
@@ -98,6 +99,7 @@ _ACTIONS = {"a": "", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET
 # What an older server's catalogue lacks, and what stands for it there.
 _SINCE = (
     (120000, "a.attgenerated::text", "''"),
+    (140000, "g.rngmultitypid", "0"),
     (110000, "i.indnkeyatts::int4", "i.indnatts::int4"),
     (110000, "p.oid = k.conparentid", "false"),
 )

@@ -26,7 +26,10 @@ WITH RECURSIVE tree (oid) AS (
 )
 SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS relkind,
     c.relispartition AS is_partition, c.relpersistence = 'u' AS is_unlogged, pg_get_partkeydef(c.oid) AS partition_key,
-    p.partattrs::int2[] AS partition_numbers, pg_get_expr(c.relpartbound, c.oid) AS bound
+    p.partattrs::int2[] AS partition_numbers, pg_get_expr(c.relpartbound, c.oid) AS bound,
+    CASE WHEN c.relkind IN ('r', 'p') THEN ARRAY(SELECT quote_ident(o.option_name) || '='
+        || quote_literal(o.option_value) FROM pg_options_to_table(c.reloptions) AS o) ELSE '{}' END AS options,
+    (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS width
 FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 ORDER BY c.oid
@@ -42,10 +45,11 @@ FROM pg_attrdef d WHERE d.adrelid = ANY ($1::oid[])
 _CONSTRAINTS = """
 SELECT k.oid::int8 AS oid, k.conname::text AS name, k.conrelid::int8 AS table_oid, k.contype::text AS sort,
     k.conkey::int2[] AS numbers, k.confrelid::int8 AS target_oid, k.confkey::int2[] AS target_numbers,
-    k.convalidated AS is_validated, p.oid IS NOT NULL AS is_copy, pg_get_constraintdef(k.oid) AS definition
+    k.convalidated AS is_validated, k.conindid::int8 AS index_oid, p.oid IS NOT NULL AS is_copy,
+    pg_get_constraintdef(k.oid) AS definition
 FROM pg_constraint k LEFT JOIN pg_constraint p ON p.oid = k.conparentid
 WHERE k.conrelid = ANY ($1::oid[]) AND k.contype IN ('p', 'u', 'x', 'c', 'f')
-    AND p.conrelid IS DISTINCT FROM k.conrelid
+    AND p.conrelid IS DISTINCT FROM k.conrelid AND (k.convalidated OR k.coninhcount = 0 OR k.contype = 'f')
 ORDER BY k.conrelid, k.contype DESC, k.conname
 """
 _INDEXES = """
@@ -57,7 +61,6 @@ SELECT i.indexrelid::int8 AS oid, i.indrelid::int8 AS table_oid, c.relname::text
         AND d.refobjid = i.indrelid AND d.refobjsubid > 0) AS used
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 WHERE i.indrelid = ANY ($1::oid[]) AND i.indisvalid
-    AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
     AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
 ORDER BY i.indrelid, c.relname
 """
@@ -77,43 +80,6 @@ WHERE o.refobjid = ANY ($1::oid[]) OR n.nspname = ANY ($2::text[])
         AND a.adrelid = ANY ($1::oid[]))
 ORDER BY 2, 3
 """
-_TYPES = """
-WITH RECURSIVE need (oid) AS (
-    SELECT unnest($1::oid[])
-    UNION
-    SELECT r.oid FROM need JOIN pg_type t ON t.oid = need.oid CROSS JOIN LATERAL (
-        SELECT t.typelem WHERE t.typelem <> 0
-        UNION ALL SELECT t.typbasetype WHERE t.typbasetype <> 0
-        UNION ALL SELECT g.rngsubtype FROM pg_range g WHERE g.rngtypid = t.oid
-        UNION ALL SELECT a.atttypid FROM pg_attribute a
-            WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS r (oid)
-)
-SELECT t.oid::int8 AS oid, n.nspname::text AS schema, t.typname::text AS name, t.typtype::text AS sort,
-    format_type(t.oid, NULL) AS spelled, t.typnotnull AS not_null, t.typdefault AS default_text,
-    format_type(t.typbasetype, t.typtypmod) AS base,
-    (SELECT format_type(g.rngsubtype, NULL) FROM pg_range g WHERE g.rngtypid = t.oid) AS subtype,
-    ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) AS labels,
-    ARRAY(SELECT quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
-        WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-        ORDER BY a.attnum) AS attributes,
-    ARRAY(SELECT 'CONSTRAINT ' || quote_ident(k.conname) || ' ' || pg_get_constraintdef(k.oid) FROM pg_constraint k
-        WHERE k.contypid = t.oid AND k.contype = 'c' ORDER BY k.conname) AS checks,
-    ARRAY(SELECT k.oid::int8 FROM pg_constraint k WHERE k.contypid = t.oid) AS check_oids,
-    x.extname::text AS extension, xn.nspname::text AS extension_schema
-FROM need JOIN pg_type t ON t.oid = need.oid JOIN pg_namespace n ON n.oid = t.typnamespace
-    LEFT JOIN pg_class c ON c.oid = t.typrelid
-    LEFT JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
-    LEFT JOIN pg_extension x ON x.oid = d.refobjid LEFT JOIN pg_namespace xn ON xn.oid = x.extnamespace
-WHERE n.nspname <> 'pg_catalog' AND (x.oid IS NOT NULL OR t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c')
-ORDER BY t.oid
-"""
-_COLLATIONS = """
-SELECT o.oid::int8 AS oid, n.nspname::text AS schema, o.collname::text AS name, to_jsonb(o)::text AS description
-FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace
-WHERE n.nspname <> 'pg_catalog' AND o.oid IN (SELECT a.attcollation FROM pg_attribute a
-    WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped)
-ORDER BY 2, 3
-"""
 # The collation of a column where it is not the one of its type.
 _COLUMN_COLLATIONS = """
 SELECT a.attrelid::int8 AS table_oid, a.attnum AS number, n.nspname::text AS schema, o.collname::text AS name
@@ -121,26 +87,23 @@ FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_collation o ON 
     JOIN pg_namespace n ON n.oid = o.collnamespace
 WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND a.attcollation <> t.typcollation
 """
-# What the shown parts use: functions of one's own, and extensions.
-_USED = """
-WITH used AS (
-    SELECT DISTINCT d.refclassid, d.refobjid FROM pg_depend d
-    WHERE d.classid = 'pg_attrdef'::regclass AND d.objid = ANY ($1::oid[])
-        OR d.classid = 'pg_constraint'::regclass AND d.objid = ANY ($2::oid[])
-        OR d.classid = 'pg_class'::regclass AND d.objid = ANY ($3::oid[])
-        OR d.classid = 'pg_class'::regclass AND d.objsubid > 0 AND d.objid IN
-            (SELECT a.adrelid FROM pg_attrdef a WHERE a.oid = ANY ($1::oid[]) AND a.adnum = d.objsubid)
-)
-SELECT used.refobjid::int8 AS oid, n.nspname::text AS schema,
-    CASE WHEN x.oid IS NULL THEN pg_get_functiondef(p.oid) END AS definition,
-    x.extname::text AS extension, xn.nspname::text AS extension_schema
-FROM used LEFT JOIN pg_proc p ON used.refclassid = 'pg_proc'::regclass AND p.oid = used.refobjid
-        AND p.oid NOT IN (SELECT g.aggfnoid FROM pg_aggregate g)
-    LEFT JOIN pg_namespace n ON n.oid = p.pronamespace
-    LEFT JOIN pg_depend d ON d.classid = used.refclassid AND d.objid = used.refobjid AND d.deptype = 'e'
-    LEFT JOIN pg_extension x ON x.oid = d.refobjid LEFT JOIN pg_namespace xn ON xn.oid = x.extnamespace
-WHERE x.oid IS NOT NULL OR p.oid IS NOT NULL AND n.nspname <> 'pg_catalog'
-ORDER BY 1
+_STATISTICS = """
+SELECT s.oid::int8 AS oid, s.stxrelid::int8 AS table_oid, s.stxkeys::int2[] AS numbers,
+    s.stxname::text AS name, pg_get_statisticsobjdef(s.oid) AS definition,
+    true AS has_expression,
+    ARRAY(SELECT DISTINCT d.refobjsubid FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass
+        AND d.objid = s.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0) AS used
+FROM pg_statistic_ext s WHERE s.stxrelid = ANY ($1::oid[]) ORDER BY s.stxrelid, s.stxname
+"""
+_BYSTANDERS = """
+SELECT 'trigger' AS what, g.tgname::text AS name, g.tgrelid::int8 AS table_oid FROM pg_trigger g
+WHERE g.tgrelid = ANY ($1::oid[]) AND NOT g.tgisinternal
+UNION ALL
+SELECT 'policy', p.polname::text, p.polrelid::int8 FROM pg_policy p WHERE p.polrelid = ANY ($1::oid[])
+UNION ALL
+SELECT 'rule', r.rulename::text, r.ev_class::int8 FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+WHERE r.ev_class = ANY ($1::oid[]) AND c.relkind IN ('r', 'p')
+ORDER BY 3, 1, 2
 """
 
 
@@ -155,7 +118,7 @@ class Facts:
     constraints: Sequence[Record]
     indexes: Sequence[Record]
     sequences: Sequence[Record]
-    collations: Sequence[Record]
+    statistics: Sequence[Record]
     column_collations: Sequence[Record]
 
 
@@ -168,29 +131,23 @@ class FactReader:
 
     async def facts(self, schemas: Sequence[str], names: Sequence[str], whole: Sequence[str]) -> Facts:
         """Facts of the named tables and their partitions; sequences also of the ``whole`` schemas."""
-        relations = await self._read(_RELATIONS, schemas, names)
+        relations = await self.read(_RELATIONS, schemas, names)
         oids = [relation["oid"] for relation in relations]
         return Facts(
             relations=relations,
-            columns=await self._read(COLUMNS_SQL, oids),
-            parents=await self._read(PARENTS_SQL, oids),
-            defaults=await self._read(_DEFAULTS, oids),
-            constraints=await self._read(_CONSTRAINTS, oids),
-            indexes=await self._read(_INDEXES, oids),
-            sequences=await self._read(_SEQUENCES, oids, whole),
-            collations=await self._read(_COLLATIONS, oids),
-            column_collations=await self._read(_COLUMN_COLLATIONS, oids),
+            columns=await self.read(COLUMNS_SQL, oids),
+            parents=await self.read(PARENTS_SQL, oids),
+            defaults=await self.read(_DEFAULTS, oids),
+            constraints=await self.read(_CONSTRAINTS, oids),
+            indexes=await self.read(_INDEXES, oids),
+            sequences=await self.read(_SEQUENCES, oids, whole),
+            statistics=await self.read(_STATISTICS, oids),
+            column_collations=await self.read(_COLUMN_COLLATIONS, oids),
         )
 
-    async def types(self, oids: Sequence[int]) -> Sequence[Record]:
-        """The types of one's own and of extensions that these types need, themselves included."""
-        return await self._read(_TYPES, oids)
-
-    async def used(
-        self, defaults: Sequence[int], constraints: Sequence[int], indexes: Sequence[int]
-    ) -> Sequence[Record]:
-        """Functions and extensions that these defaults, constraints and indexes need."""
-        return await self._read(_USED, defaults, constraints, indexes)
+    async def bystanders(self, tables: Sequence[int]) -> Sequence[Record]:
+        """Triggers, policies and rules of these tables."""
+        return await self.read(_BYSTANDERS, tables)
 
     async def states(self, quoted_names: Sequence[str]) -> Sequence[Record]:
         """``last_value`` and ``is_called`` of sequences, in their order."""
@@ -200,9 +157,10 @@ class FactReader:
             f"SELECT {number} AS number, last_value, is_called FROM {name}"  # noqa: S608 - quoted from the catalogue
             for number, name in enumerate(quoted_names)
         ]
-        return await self._read(" UNION ALL ".join(parts) + " ORDER BY 1")
+        return await self.read(" UNION ALL ".join(parts) + " ORDER BY 1")
 
-    async def _read(self, sql: str, *arguments: object) -> Sequence[Record]:
+    async def read(self, sql: str, *arguments: object) -> Sequence[Record]:
+        """Run one of our own queries, without what the server is too old for."""
         with translated(Stage.OWN):
             records: Sequence[Record] = await self._connection.fetch(fitting(sql, self._version), *arguments)
         return records

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hfitd.engines.postgres_catalog import column_of
 from hfitd.engines.postgres_ddl_facts import Facts, Record
@@ -29,6 +29,8 @@ class ShownColumn:
     default_oid: int = 0
     keeps_default: bool = False  # its default or generation expression is shown
     collation: tuple[str, str] | None = None
+    not_null: bool = False  # by itself, whatever its domain says
+    as_text: bool = False  # its type cannot be created elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class ShownTable:
     parent: int | None
     bound: str | None
     inherits: tuple[int, ...]
+    options: tuple[str, ...] = ()
+    is_whole: bool = False  # every column is here
 
     def shows(self, numbers: Iterable[int]) -> bool:
         """1: whether every one of these columns is here; 0 stands for the whole row, which is never shown."""
@@ -62,6 +66,7 @@ class Shown:
     foreign_keys: Sequence[Record]
     indexes: Sequence[Record]
     sequences: Sequence[Record]
+    statistics: Sequence[Record]
 
 
 def plan_ddl(
@@ -80,6 +85,7 @@ def plan_ddl(
         foreign_keys=[record for record in constraints if record["sort"] == "f"],
         indexes=[record for record in facts.indexes if _is_shown_index(record, tables)],
         sequences=[record for record in facts.sequences if _is_shown_sequence(record, tables, whole=whole)],
+        statistics=[record for record in facts.statistics if _is_shown_index(record, tables)],
     )
 
 
@@ -143,6 +149,7 @@ class _Tables:
             oid, name, self._with_defaults(oid, columns), record["is_unlogged"], None,
             parents[0] if record["is_partition"] and parents else None,
             record["bound"], tuple(parents) if not record["is_partition"] else (),
+            tuple(record["options"]), len(columns) == record["width"],
         )  # fmt: skip
         return _with_partition_key(table, record)
 
@@ -150,7 +157,8 @@ class _Tables:
         column = column_of(record, self._types[record["type_oid"]])
         place = (record["table_oid"], record["number"])
         return ShownColumn(
-            column, record["type_oid"], visible[record["name"]], collation=self._collations.get(place)
+            column, record["type_oid"], visible[record["name"]], collation=self._collations.get(place),
+            not_null=record["not_null"],
         )
 
     def _with_defaults(self, oid: int, columns: Mapping[int, ShownColumn]) -> dict[int, ShownColumn]:
@@ -162,9 +170,7 @@ class _Tables:
                 shown[number] = item
                 continue
             clear = not item.masked and all(used in columns and not columns[used].masked for used in record["used"])
-            shown[number] = ShownColumn(
-                item.column, item.type_oid, item.masked, record["oid"], clear, item.collation
-            )
+            shown[number] = replace(item, default_oid=record["oid"], keeps_default=clear)
         return shown
 
 
@@ -176,10 +182,7 @@ def _with_partition_key(table: ShownTable, record: Record) -> ShownTable:
     about = table.columns if 0 in numbers else numbers
     if not table.speaks_clearly_of(about):
         return table
-    return ShownTable(
-        table.oid, table.name, table.columns, False, record["partition_key"],
-        table.parent, table.bound, table.inherits,
-    )  # fmt: skip
+    return replace(table, is_unlogged=False, partition_key=record["partition_key"])
 
 
 def _is_shown_constraint(record: Record, tables: Mapping[int, ShownTable]) -> bool:

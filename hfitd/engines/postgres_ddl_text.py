@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from hfitd.engines.postgres_ddl_facts import Record
 from hfitd.engines.postgres_ddl_plan import Shown, ShownColumn, ShownTable, owner_column
@@ -64,8 +64,10 @@ def create_type(record: Record) -> str:
     if record["sort"] == "c":
         return guarded(f"CREATE TYPE {name} AS ({', '.join(record['attributes'])});")
     if record["sort"] == "r":
-        return guarded(f"CREATE TYPE {name} AS RANGE (SUBTYPE = {record['subtype']});")
+        return guarded(f"CREATE TYPE {name} AS RANGE ({record['range_options']});")
     words = [f"CREATE DOMAIN {name} AS {record['base']}"]
+    if record["collation"] is not None:
+        words.append(f"COLLATE {record['collation']}")
     if record["default_text"] is not None:
         words.append(f"DEFAULT {record['default_text']}")
     if record["not_null"]:
@@ -124,10 +126,16 @@ def set_sequence(record: Record, state: Record) -> str:
 
 
 class TableText:
-    """Spells the tables of one plan."""
+    """Spells the tables of one plan. Constraints that are ``late`` or not valid are no part of their table."""
 
-    def __init__(self, shown: Shown, types: Mapping[int, TypeInfo], *, if_not_exists: bool) -> None:
+    def __init__(
+        self, shown: Shown, types: Mapping[int, TypeInfo], late: Collection[int], *, if_not_exists: bool
+    ) -> None:
         self._shown = shown
+        self._inline: dict[int, list[Record]] = {}
+        for record in shown.constraints:
+            if record["is_validated"] and record["oid"] not in late:
+                self._inline.setdefault(record["table_oid"], []).append(record)
         self._types = types
         self._guard = if_not_exists
         self._identities = {
@@ -139,27 +147,31 @@ class TableText:
         self._clear_types = {column.type_oid for column in clear}
 
     def create(self, table: ShownTable) -> str:
-        """The table with its keys and checks. A check that was NOT VALID comes later, as that."""
+        """The table with its keys and checks."""
         parts = [self._column(table, number, column) for number, column in table.columns.items()]
         parts += [
-            f"CONSTRAINT {_name(record['name'])} {record['definition']}"
-            for record in self._shown.constraints
-            if record["table_oid"] == table.oid and record["is_validated"]
+            f"CONSTRAINT {_name(record['name'])} {record['definition']}" for record in self._inline.get(table.oid, ())
         ]
         words = ["CREATE UNLOGGED TABLE" if table.is_unlogged else "CREATE TABLE"]
         if self._guard:
             words.append("IF NOT EXISTS")
         body = ",\n    ".join(parts)
         words.append(f"{qualified(table.name)} (\n    {body}\n)")
-        if table.inherits:
-            above = ", ".join(qualified(self._shown.tables[oid].name) for oid in table.inherits)
-            words.append(f"INHERITS ({above})")
         if table.partition_key:
             words.append(f"PARTITION BY {table.partition_key}")
+        if table.options:
+            words.append(f"WITH ({', '.join(table.options)})")
         return " ".join(words) + ";"
 
+    def inherit(self, table: ShownTable) -> list[str]:
+        """What makes it an heir. Afterwards, so that its columns keep their own order."""
+        return [
+            guarded(f"ALTER TABLE {qualified(table.name)} INHERIT {qualified(self._shown.tables[oid].name)};")
+            for oid in table.inherits
+        ]
+
     def attach(self, table: ShownTable) -> str | None:
-        """What makes it a partition of its root."""
+        """What makes it a partition of its root, with the constraints that it has itself."""
         if table.parent is None or table.bound is None:
             return None
         root = qualified(self._shown.tables[table.parent].name)
@@ -167,12 +179,10 @@ class TableText:
         return _unless_partition(statement, table) if self._guard else statement
 
     def add_constraint(self, record: Record) -> str:
-        """A foreign key, or a check that was never validated and stays so."""
+        """A foreign key, a check that was never validated and stays so, or one that needs the table first."""
         table = self._shown.tables[record["table_oid"]]
-        only = "" if table.partition_key else "ONLY "
-        statement = (
-            f"ALTER TABLE {only}{qualified(table.name)} ADD CONSTRAINT {_name(record['name'])} {record['definition']};"
-        )
+        added = f"ADD CONSTRAINT {_name(record['name'])} {record['definition']}"
+        statement = f"ALTER TABLE {qualified(table.name)} {added};"
         return guarded(statement) if self._guard else statement
 
     def create_index(self, record: Record) -> str:
@@ -180,6 +190,10 @@ class TableText:
         guard = "IF NOT EXISTS " if self._guard else ""
         definition = str(record["definition"])
         return _INDEX.sub(lambda match: match[1] + guard + match[2], definition, count=1) + ";"
+
+    def create_statistics(self, record: Record) -> str:
+        """Statistics over several columns."""
+        return guarded(f"{record['definition']};") if self._guard else f"{record['definition']};"
 
     def own_sequence(self, record: Record) -> str | None:
         """Ties a sequence to its column, as ``serial`` does."""
@@ -189,9 +203,9 @@ class TableText:
         table, column = owner
         return f"ALTER SEQUENCE {sequence_name(record)} OWNED BY {qualified(table.name)}.{_name(column.column.name)};"
 
-    def needed_type(self, column: ShownColumn) -> int | None:
-        """The type to create for a column; None when it is written as a type of the server's own."""
-        return None if self._plain_type(column) else column.type_oid
+    def keeps_type(self, column: ShownColumn) -> bool:
+        """Whether the column is written with its own type."""
+        return self._plain_type(column) is None
 
     def _column(self, table: ShownTable, number: int, item: ShownColumn) -> str:
         column = item.column
@@ -208,12 +222,15 @@ class TableText:
         elif not column.generated and item.keeps_default:
             words.append(f"DEFAULT {column.default}")
         # A generated column that is created as a plain one is not loaded, so it has to take NULL.
-        if not column.nullable and not (column.generated and not item.keeps_default):
+        not_null = item.not_null if self.keeps_type(item) else not column.nullable
+        if not_null and not (column.generated and not item.keeps_default):
             words.append("NOT NULL")
         return " ".join(words)
 
     def _plain_type(self, item: ShownColumn) -> str | None:
         """What a masked column is written as, so that labels and checks of its type are not shown."""
+        if item.as_text:
+            return "text"
         info = self._types[item.type_oid]
         if not item.masked or item.type_oid in self._clear_types:
             return None

@@ -12,7 +12,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
-from hfitd.engines.interface import DdlOptions
+from hfitd.engines.interface import DdlOptions, LeftOut
 from hfitd.engines.sqlite_catalog import definition
 from hfitd.engines.sqlite_dialect import SqliteDialect
 from hfitd.model import Catalog, Column, ForeignKey, MaskedColumn, Relation, TableName
@@ -26,6 +26,7 @@ _CREATE_TABLE = re.compile(r"CREATE\s+TABLE\s+", re.IGNORECASE)
 _CREATE_INDEX = re.compile(r"CREATE\s+(UNIQUE\s+)?INDEX\s+", re.IGNORECASE)
 _COUNTERS = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 _HAS_COUNTERS = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_sequence'"
+_TRIGGERS = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? ORDER BY name"
 _INDEXES = "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL ORDER BY name"
 
 Granted = Mapping[TableName, frozenset[str]]
@@ -47,15 +48,44 @@ def write_ddl(
     return "".join(f"{statement};\n" for statement in statements).encode()
 
 
+def find_left_out(
+    connection: sqlite3.Connection, catalog: Catalog, relations: Sequence[Relation]
+) -> tuple[LeftOut, ...]:
+    """Triggers and views, and the words of tables that are put together from the catalogue."""
+    granted = {item.table.name: frozenset(column.column.name for column in item.columns) for item in relations}
+    found = []
+    for relation in relations:
+        name = relation.table.name
+        if relation.table.kind == "view":
+            found.append(LeftOut("view", name.name, str(name), "Its query is not shown; export its rows."))
+            continue
+        rows = connection.execute(_TRIGGERS, (name.name,)).fetchall()
+        why = "It would fire on loaded rows; what it did is in the data."
+        found += [LeftOut("trigger", trigger.decode(), str(name), why) for (trigger,) in rows]
+        keys = [key for key in catalog.foreign_keys if key.table == name]
+        if not _is_plain(connection, relation, keys, granted) and len(relation.columns) == len(relation.table.columns):
+            why = "Checks, generation expressions and indexes may hold values of masked columns."
+            found.append(LeftOut("words", name.name, str(name), why))
+    return tuple(found)
+
+
+def _is_plain(
+    connection: sqlite3.Connection, relation: Relation, keys: Sequence[ForeignKey], granted: Granted
+) -> bool:
+    """Whether the table can be created by its own words."""
+    name = relation.table.name
+    whole = len(relation.columns) == len(relation.table.columns) and all(item.rule is None for item in relation.columns)
+    inside = len(keys) == _references(connection, name.name) and all(_stays(key, granted) for key in keys)
+    return whole and inside and _CREATE_TABLE.match(definition(connection, name.name)) is not None
+
+
 def _create(
     connection: sqlite3.Connection, relation: Relation, keys: Sequence[ForeignKey], granted: Granted, *, exists: bool
 ) -> Iterable[str]:
     name = relation.table.name
     written = definition(connection, name.name)
     guard = "IF NOT EXISTS " if exists else ""
-    whole = len(relation.columns) == len(relation.table.columns) and all(item.rule is None for item in relation.columns)
-    inside = len(keys) == _references(connection, name.name) and all(_stays(key, granted) for key in keys)
-    if not (whole and inside and _CREATE_TABLE.match(written)):
+    if not _is_plain(connection, relation, keys, granted):
         yield _from_catalog(relation, [key for key in keys if _stays(key, granted)], guard, _ending(written))
         return
     yield _CREATE_TABLE.sub(lambda _: f"CREATE TABLE {guard}", _without_comments(written), count=1)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from hfitd.engines.interface import DdlOptions, Estimate, Format, Output, OutputType, Row, Select
+from hfitd.engines.interface import DdlOptions, Estimate, Format, Outlook, Output, OutputType, Row, Select
 from hfitd.engines.plan_reads import refuse_unexpected
 from hfitd.engines.rendering import (
     CsvEncoder,
@@ -21,7 +21,7 @@ from hfitd.engines.rendering import (
 )
 from hfitd.engines.sqlite_catalog import read_catalog
 from hfitd.engines.sqlite_connection import Worker
-from hfitd.engines.sqlite_ddl import write_ddl
+from hfitd.engines.sqlite_ddl import find_left_out, write_ddl
 from hfitd.engines.sqlite_dialect import SqliteDialect, composed
 from hfitd.engines.sqlite_values import Reals, cells_of, csv_fields, json_values, kind_of_output, literal_of, texts
 from hfitd.errors import DbUnavailable, SchemaChanged
@@ -147,6 +147,14 @@ class SqliteSnapshot:
             data = await self._worker.call(lambda connection: write_ddl(connection, catalog, relations, options))
         await sink.write(data)
         return Receipt(rows=0, size=len(data))
+
+    async def outlook(self, relations: Sequence[Relation], options: DdlOptions | None) -> Outlook:
+        """What a package of these will not hold; rows lose nothing."""
+        if options is None:
+            return Outlook()
+        catalog = await self.catalog()
+        async with self._turn:
+            return Outlook(await self._worker.call(lambda connection: find_left_out(connection, catalog, relations)))
 
     @asynccontextmanager
     async def _result(self, select: Select) -> AsyncIterator[AsyncIterator[Sequence[RawRow]]]:

@@ -8,11 +8,12 @@ checks off for their session; a ``subset`` is one file and needs none of this.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from hfitd.export.items.interface import Step
 from hfitd.export.items.rows import RowsStep
 from hfitd.export.sources import OpenSource, SourceKey
+from hfitd.export.subset.edges import root_of
 from hfitd.export.subset.order import load_groups
 from hfitd.model import Catalog, TableName
 
@@ -32,19 +33,21 @@ def find_postponed(
             for step in steps
             if isinstance(step, RowsStep) and step.into_sql and step.source == source
         }
-        if keys := _keys_in_circles(filled, place.catalog):
+        if keys := keys_in_circles(filled, place.catalog):
             found[source] = keys
     return found
 
 
-def _keys_in_circles(filled: set[TableName], catalog: Catalog) -> frozenset[KeyName]:
+def keys_in_circles(filled: Collection[TableName], catalog: Catalog) -> frozenset[KeyName]:
+    """The keys, also those of single partitions, whose rows lie in the file of their root."""
+    pairs = [(key, root_of(catalog, key.table), root_of(catalog, key.target)) for key in catalog.foreign_keys]
     parents: dict[TableName, list[TableName]] = {}
-    for key in catalog.foreign_keys:
-        parents.setdefault(key.table, []).append(key.target)
+    for _, child, parent in pairs:
+        parents.setdefault(child, []).append(parent)
     circles = [set(group) for group in load_groups(filled, parents) if len(group) > 1]
     return frozenset(
         (key.table, key.name)
-        for key in catalog.foreign_keys
+        for key, child, parent in pairs
         for circle in circles
-        if key.table in circle and key.target in circle and key.table != key.target
+        if child in circle and parent in circle and child != parent
     )

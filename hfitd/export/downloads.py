@@ -40,7 +40,7 @@ from hfitd.export.package.residue import Residue
 from hfitd.export.package.watched import watch_sources
 from hfitd.export.plan import Plan, describe_plan, needed_sources
 from hfitd.export.prepare import Variable, parameter_json, resolve_variables
-from hfitd.export.preview import expect_tables, shown_name, shown_variables
+from hfitd.export.preview import expect_step, shown_name, shown_variables
 from hfitd.export.record import describe_failure, is_unexpected, package_record, reopen_record
 from hfitd.export.requests import PackageRequest
 from hfitd.export.residual import tell_residue
@@ -82,8 +82,8 @@ class Downloads:
                 finally:
                     await asyncio.shield(self._shop.audit.end(token, outcome))
                 run = self._run_scope(request.actor, sources, opened, variables)
-            tables = {step.export.key: await expect_tables(step, run, variables) for step in plan.steps}
-        document = describe_plan(plan, tables, shown_variables(request, variables), shown_name(request, variables))
+            expected = {step.export.key: await expect_step(step, run, variables) for step in plan.steps}
+        document = describe_plan(plan, expected, shown_variables(request, variables), shown_name(request, variables))
         return document | {"approval": describe_gate(request, sources)}
 
     async def start(self, request: PackageRequest) -> Delivery:
@@ -376,7 +376,7 @@ async def _check_members(plan: Plan, run: RunScope) -> list[Member]:
     members += graph_members([one.ways for one in checked if one.ways is not None])
     dangling = await find_dangling(plan.steps, run)
     return [
-        replace(member, details={"dangling": [entry.document() for entry in dangling[member.path]]})
+        replace(member, details={**member.details, "dangling": [entry.document() for entry in dangling[member.path]]})
         if member.path in dangling
         else member
         for member in members

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hfitd.errors import ExportRefused, HfitError, TemplateInvalid
-from hfitd.export.items.interface import PlanScope, Step, TablePlan
+from hfitd.export.items.interface import Checked, PlanScope, Step, TablePlan
 from hfitd.export.items.query import GrantedQuery, grant_query
 from hfitd.export.items.table import ITEMS
 from hfitd.export.package.manifest import canonical_json
@@ -156,9 +156,9 @@ def _elsewhere(table: TablePlan, step: Step) -> dict[str, Json]:
 
 
 def describe_plan(
-    plan: Plan, tables: Mapping[str, tuple[TablePlan, ...]], variables: Mapping[str, str | None], package_name: str
+    plan: Plan, expected: Mapping[str, Checked], variables: Mapping[str, str | None], package_name: str
 ) -> dict[str, Json]:
-    """The plan as ``POST /packplan`` shows it; ``tables`` holds the estimates by export key."""
+    """The plan as ``POST /packplan`` shows it; ``expected`` holds by export key what its check found."""
     exports: list[Json] = []
     for step in plan.steps:
         entries: list[Json] = [
@@ -171,7 +171,7 @@ def describe_plan(
                 "masks": dict(table.masks),
                 **_elsewhere(table, step),
             }
-            for table in tables.get(step.export.key, step.tables)
+            for table in expected[step.export.key].tables
         ]
         exports.append(
             {
@@ -181,6 +181,7 @@ def describe_plan(
                 "database": step.source.database if step.source else None,
                 "volume": data.volume if isinstance(data := step.export.data, VolumeFile | VolumeFiles) else None,
                 "tables": entries,
+                "left_out": [dict(item.document()) for item in expected[step.export.key].left_out],
                 "refusals": [],
             }
         )

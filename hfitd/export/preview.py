@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hfitd.export.items.interface import RunScope, Step, TablePlan
+from hfitd.export.items.interface import Checked, RunScope, Step
 from hfitd.export.prepare import Variable
 from hfitd.export.requests import PackageRequest
 from hfitd.export.template.variables import find_variables
 
 
-async def expect_tables(
-    step: Step, run: RunScope, variables: Mapping[str, Variable]
-) -> tuple[TablePlan, ...]:
-    """The tables of a step with what the sources expect of them, as far as the variables are known."""
+async def expect_step(step: Step, run: RunScope, variables: Mapping[str, Variable]) -> Checked:
+    """The tables of a step with what the sources expect of them and leave out, as far as the variables are known."""
     if step.variables() <= variables.keys():
-        return (await step.check(replace(run, walk=False))).tables
-    return step.tables
+        return await step.check(replace(run, walk=False))
+    return Checked((), step.tables)
 
 
 def shown_variables(request: PackageRequest, variables: Mapping[str, Variable]) -> dict[str, str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from hfit.load.interface import LoadReport
 from hfitd.config.model import ProviderConfig
 from hfitd.engines.interface import DdlOptions, Format, Snapshot
 from hfitd.engines.table import open_engine
+from hfitd.export.cycles import keys_in_circles
 from hfitd.export.items.tables import target_name
 from hfitd.export.query.select import select_relation
 from hfitd.model import Catalog, Relation, Table, TableName
@@ -40,10 +41,10 @@ class Content:
     files: dict[str, bytes] = field(default_factory=dict)
     details: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def add_ddl(self, path: str, data: bytes) -> None:
-        """A member that creates tables."""
+    def add_ddl(self, path: str, data: bytes, kind: str = "ddl") -> None:
+        """A member that creates tables, or constraints after the rows."""
         self.files[path] = data
-        self.details[path] = {"kind": "ddl", "engine": self.engine}
+        self.details[path] = {"kind": kind, "engine": self.engine}
 
     def add_rows(self, path: str, data: bytes, table: str, rows: int) -> None:
         """A member with the rows of one table."""
@@ -102,8 +103,14 @@ async def read_content(
                 created = [t for t in catalog.tables.values() if t in tables or t.kind == "partition"]
                 sink = _Bytes()
                 relations = [relation(catalog, table.name) for table in created]
-                await snapshot.ddl(relations, DdlOptions(whole=True), sink)
+                outlook = await snapshot.outlook(relations, DdlOptions(whole=True))
+                options = DdlOptions(whole=True, postponed=outlook.unchecked | _in_circles(tables, catalog))
+                await snapshot.ddl(relations, options, sink)
                 content.add_ddl("00-schema.sql", b"".join(sink.parts))
+                if options.postponed:
+                    later = _Bytes()
+                    await snapshot.ddl(relations, replace(options, only_postponed=True), later)
+                    content.add_ddl("99-constraints.sql", b"".join(later.parts), "constraints")
             for number, table in enumerate(_parents_first(tables, catalog), start=1):
                 await _add_table(content, f"{number:04}.sql", relation(catalog, table.name), catalog, snapshot, engine)
             return content
@@ -122,6 +129,10 @@ async def _add_table(
     sink = _Bytes()
     receipt = await snapshot.render(select, Format.SQL, sink)
     content.add_rows(path, b"".join(sink.parts), str(seen.table.name), receipt.rows)
+
+
+def _in_circles(tables: Sequence[Table], catalog: Catalog) -> frozenset[tuple[TableName, str]]:
+    return keys_in_circles([t.name for t in tables], catalog) if catalog.engine == "postgresql" else frozenset()
 
 
 def _parents_first(tables: Sequence[Table], catalog: Catalog) -> list[Table]:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hfitd.engines.interface import Dialect
+from hfitd.engines.interface import Dialect, LeftOut
 from hfitd.export.package.manifest import TableEntry
 from hfitd.export.sources import OpenSource, SourceKey, Sources
 from hfitd.export.spool import Scratch
@@ -106,6 +106,7 @@ class Checked:
     members: tuple[Member, ...]
     tables: tuple[TablePlan, ...]
     ways: Ways | None = None  # how the rows of a subset were reached
+    left_out: tuple[LeftOut, ...] = ()  # what of the source its members will not hold
 
 
 class Step(Protocol):

@@ -8,14 +8,23 @@ from dataclasses import dataclass, replace
 from hfitd.engines.interface import Dialect, Format, Select
 from hfitd.errors import TemplateInvalid
 from hfitd.export.items.interface import Built, Checked, Member, PlanScope, RunScope, TablePlan
-from hfitd.export.items.tables import bound_masks, check_select, granted_relation, mask_names, plan_table, target_name
+from hfitd.export.items.tables import (
+    bound_masks,
+    check_select,
+    granted_relation,
+    left_out_details,
+    mask_names,
+    plan_table,
+    target_name,
+)
 from hfitd.export.package.manifest import TableEntry
 from hfitd.export.query.filters import Filter, Order, compile_filter, compile_order, parse_filter, parse_order
 from hfitd.export.query.select import select_relation
 from hfitd.export.sources import SourceKey, Sources
+from hfitd.export.subset.edges import root_of
 from hfitd.export.template.model import Export, TableData
 from hfitd.masks.interface import BoundMask
-from hfitd.model import Catalog, Relation, Sink
+from hfitd.model import Catalog, Json, Relation, Sink
 from hfitd.sql import Sql
 
 
@@ -29,9 +38,10 @@ def format_of(key: str) -> Format:
 
 
 def parents_of(relation: Relation, catalog: Catalog) -> frozenset[str]:
-    """Tables that this one refers to, which a loader fills first."""
+    """Tables that this one or its partitions refer to, which a loader fills first."""
     name = relation.table.name
-    return frozenset(str(key.target) for key in catalog.foreign_keys if key.table == name and key.target != name)
+    pairs = ((root_of(catalog, key.table), root_of(catalog, key.target)) for key in catalog.foreign_keys)
+    return frozenset(str(target) for table, target in pairs if table == name and target != name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +98,11 @@ class RowsStep:
         if rows is None:  # SQLite has no planner's estimate; the whole table is the best that is known
             rows, size = self.tables[0].estimated_rows, self.tables[0].estimated_bytes
         planned = replace(self.tables[0], estimated_rows=rows, estimated_bytes=size)
-        return Checked((self._member(scope, select),), (planned,))
+        outlook = await scope.opened[self.source].snapshot.outlook([self.relation], None)
+        member = self._member(scope, select, left_out_details(outlook.left_out))
+        return Checked((member,), (planned,), left_out=outlook.left_out)
 
-    def _member(self, scope: RunScope, select: Select) -> Member:
+    def _member(self, scope: RunScope, select: Select, details: Mapping[str, Json]) -> Member:
         snapshot = scope.opened[self.source].snapshot
         name, masks = str(self.relation.table.name), mask_names(self.relation)
 
@@ -100,7 +112,7 @@ class RowsStep:
             return Built(receipt.rows, (TableEntry(name, receipt.rows, masks),), details=details)
 
         kind = "data" if self.form is Format.SQL else "rows"
-        return Member(self.export.key, kind, build, self.source, name, masks, self.parents)
+        return Member(self.export.key, kind, build, self.source, name, masks, self.parents, details)
 
 
 class RowsItem:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hfitd.engines.interface import DdlOptions
 from hfitd.errors import ExportRefused
 from hfitd.export.items.interface import Built, Checked, Member, PlanScope, RunScope, TablePlan
-from hfitd.export.items.tables import granted_relation, plan_table
+from hfitd.export.items.tables import granted_relation, left_out_details, plan_table
 from hfitd.export.naming import find_schema
 from hfitd.export.sources import SourceKey, Sources
 from hfitd.export.template.model import DbCreate, Export, TableCreate
-from hfitd.model import Action, Relation, Sink
+from hfitd.model import Action, Json, Relation, Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +30,30 @@ class SchemaStep:
         return frozenset()
 
     async def check(self, scope: RunScope) -> Checked:
-        """Nothing can be refused any more; the one member renders the DDL."""
+        """Ask what will be left out, and which constraints have to come after the rows; nothing can be refused."""
+        outlook = await scope.opened[self.source].snapshot.outlook(self.relations, self.options)
         own = {relation.table.name for relation in self.relations}
         postponed = frozenset(key for key in scope.postponed.get(self.source, ()) if key[0] in own)
-        main = self._member(scope, self.export.key, "ddl", replace(self.options, postponed=postponed))
+        postponed |= outlook.unchecked
+        details = left_out_details(outlook.left_out)
+        main = self._member(scope, self.export.key, "ddl", replace(self.options, postponed=postponed), details)
         if not postponed:
-            return Checked((main,), self.tables)
+            return Checked((main,), self.tables, left_out=outlook.left_out)
         later = replace(self.options, postponed=postponed, only_postponed=True)
         name = self.export.key.removesuffix(".sql") + "-constraints.sql"
-        return Checked((main, self._member(scope, name, "constraints", later)), self.tables)
+        members = (main, self._member(scope, name, "constraints", later, {}))
+        return Checked(members, self.tables, left_out=outlook.left_out)
 
-    def _member(self, scope: RunScope, path: str, kind: str, options: DdlOptions) -> Member:
+    def _member(
+        self, scope: RunScope, path: str, kind: str, options: DdlOptions, details: Mapping[str, Json]
+    ) -> Member:
         snapshot = scope.opened[self.source].snapshot
 
         async def build(sink: Sink) -> Built:
             await snapshot.ddl(self.relations, options, sink)
             return Built()
 
-        return Member(path, kind, build, self.source)
+        return Member(path, kind, build, self.source, details=details)
 
 
 class SchemaItem:

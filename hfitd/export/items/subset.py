@@ -15,10 +15,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hfitd.engines.interface import Dialect
+from hfitd.engines.interface import Dialect, LeftOut
 from hfitd.errors import ExportRefused, NotFound, TemplateInvalid
 from hfitd.export.items.interface import Built, Checked, Member, PlanScope, RunScope, TablePlan
-from hfitd.export.items.tables import bound_masks, check_select, granted_relation, plan_table, target_name
+from hfitd.export.items.tables import (
+    bound_masks,
+    check_select,
+    granted_relation,
+    left_out_details,
+    plan_table,
+    target_name,
+)
 from hfitd.export.query.filters import Filter, compile_filter, parse_filter
 from hfitd.export.query.links import select_links
 from hfitd.export.sources import SourceKey, Sources
@@ -77,8 +84,9 @@ class SubsetStep:
             before = expected.get(root.node, 0)
             expected[root.node] = None if before is None or estimate.rows is None else before + estimate.rows
         tables = self._estimated(expected_rows(self.graph, expected))
+        left_out = await self._left_out(scope)
         if not scope.walk:
-            return Checked((), tables)
+            return Checked((), tables, left_out=tuple(item for found in left_out.values() for item in found))
         limits = self.limits if self.limits.max_rows is not None else replace(self.limits, max_rows=scope.max_rows)
         places = {
             source: Place(scope.sources.dialect(source.provider), scope.opened[source].snapshot)
@@ -88,7 +96,22 @@ class SubsetStep:
         scope.scratch.close_later(store.close)
         walk = Walk(self.graph, places, limits, self.export.key, store)
         await walk.run(roots)
-        return await self._found(walk, tables, scope, places)
+        checked = await self._found(walk, tables, scope, places)
+        members = tuple(
+            replace(member, details=left_out_details(left_out[member.source]))
+            if member.source in left_out and member.kind == "data"
+            else member
+            for member in checked.members
+        )
+        return replace(checked, members=members, left_out=tuple(item for found in left_out.values() for item in found))
+
+    async def _left_out(self, scope: RunScope) -> dict[SourceKey | None, tuple[LeftOut, ...]]:
+        """What of the rows the members will not hold, by database."""
+        found: dict[SourceKey | None, tuple[LeftOut, ...]] = {}
+        for source in self.members:
+            relations = [relation for node, relation in self.graph.relations.items() if node.source == source]
+            found[source] = (await scope.opened[source].snapshot.outlook(relations, None)).left_out
+        return found
 
     async def _found(
         self, walk: Walk, tables: tuple[TablePlan, ...], scope: RunScope, places: Mapping[SourceKey, Place]

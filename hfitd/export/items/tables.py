@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
-from hfitd.engines.interface import Dialect, Estimate, Select
+from hfitd.engines.interface import Dialect, Estimate, LeftOut, Select
 from hfitd.errors import CostRefused, ExportRefused, NotFound
 from hfitd.export.items.interface import PlanScope, RunScope, TablePlan
 from hfitd.export.naming import find_table
 from hfitd.export.sources import SourceKey
 from hfitd.masks.interface import BoundMask
-from hfitd.model import Action, Catalog, Relation, Table
+from hfitd.model import Action, Catalog, Json, Relation, Table
 
 
 def granted_relation(
@@ -45,6 +45,11 @@ def bound_masks(scope: PlanScope, relation: Relation) -> Mapping[str, BoundMask]
     return {
         item.column.name: policy.bound_mask(relation, item) for item in relation.columns if item.rule is not None
     }
+
+
+def left_out_details(left_out: Sequence[LeftOut]) -> Mapping[str, Json]:
+    """What the manifest says of it at the member."""
+    return {"left_out": [dict(item.document()) for item in left_out]} if left_out else {}
 
 
 def mask_names(relation: Relation) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from hfitd.export.items.interface import Member
 from hfitd.export.package.context import PackageContext
@@ -34,10 +34,21 @@ def write_readme(context: PackageContext, members: Sequence[Member], orders: Map
     for member in sorted(members, key=lambda m: m.path.encode()):
         masks = ", ".join(f"{column} ({mask})" for column, mask in sorted(member.masks.items()))
         lines.append(f"- `{member.path}`: {_what(member)}" + (f"; masked: {masks}" if masks else ""))
+    if gaps := list(_left_out(members)):
+        lines += ["", "## Not in this package", "", *gaps]
     commands = _load_commands(context, members, orders)
     if commands:
         lines += ["", "## Load", "", "Into an empty database, in this order:", "", "```sh", *commands, "```"]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _left_out(members: Sequence[Member]) -> Iterator[str]:
+    """What the source has and the package does not."""
+    for member in sorted(members, key=lambda m: m.path.encode()):
+        listed = member.details.get("left_out")
+        for item in listed if isinstance(listed, list) else []:
+            if isinstance(item, dict):
+                yield f"- {item['what']} `{item['name']}` of `{item['table']}` (`{member.path}`): {item['reason']}"
 
 
 def _what(member: Member) -> str:
