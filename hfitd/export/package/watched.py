@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
-from hfitd.engines.interface import DdlOptions, Estimate, Format, OutputType, Row, Select, Snapshot
+from hfitd.engines.interface import DdlOptions, Estimate, Format, Outlook, OutputType, Row, Select, Snapshot
 from hfitd.export.package.residue import Residue
 from hfitd.export.sources import OpenSource, SourceKey
 from hfitd.model import Catalog, Receipt, Relation, Sink
@@ -48,6 +48,10 @@ class WatchedSnapshot:
     async def ddl(self, relations: Sequence[Relation], options: DdlOptions, sink: Sink) -> Receipt:
         """Definitions."""
         return await self._snapshot.ddl(relations, options, sink)
+
+    async def outlook(self, relations: Sequence[Relation], options: DdlOptions | None) -> Outlook:
+        """What is left out."""
+        return await self._snapshot.outlook(relations, options)
 
 
 def watch_sources(opened: Mapping[SourceKey, OpenSource], residue: Residue) -> dict[SourceKey, OpenSource]:
