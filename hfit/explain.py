@@ -2,6 +2,7 @@
 
 The format is documented in the daemon's ``export/subset/graph``: every row has its key and its way, which is null for
 a root, else the number of a step and the number of the row it was reached from, in the rows of that step's table.
+Tables of other databases than the subset's own have a member and a provider; their names begin with ``provider:``.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def explain_row(report: Report, table: str, key: str) -> list[Link]:
             for entry in subset["tables"]:
                 number = _find(entry, table, key)
                 if number is not None:
-                    return _chain(subset, entry["table"], number)
-        known = sorted({entry["table"] for subset in subsets for entry in subset["tables"]})
+                    return _chain(subset, _place(entry), number)
+        known = sorted({_full(entry) for subset in subsets for entry in subset["tables"]})
     except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise PackageInvalid("The graph of the package is malformed.") from error
     same = [name for name in known if _is_named(name, table)]
@@ -62,7 +63,7 @@ def explain_row(report: Report, table: str, key: str) -> list[Link]:
 
 
 def _find(entry: Mapping[str, Any], table: str, key: str) -> int | None:
-    if not _is_named(entry["table"], table):
+    if not _is_named(_full(entry), table):
         return None
     for number, (values, _) in enumerate(entry["rows"]):
         if ",".join(values) == key:
@@ -71,26 +72,39 @@ def _find(entry: Mapping[str, Any], table: str, key: str) -> int | None:
 
 
 def _is_named(full: str, written: str) -> bool:
-    """The full name as listings print it, or without its schema."""
-    return written == full or full.partition(".")[2] == written
+    """The full name as it is printed, or without its schema, or without its provider, or without either."""
+    provider, colon, name = full.rpartition(":") if ":" in full.partition(".")[0] else ("", "", full)
+    bare = name.partition(".")[2]
+    return written in (full, name, bare, f"{provider}{colon}{bare}")
 
 
-def _chain(subset: Mapping[str, Any], table: str, number: int) -> list[Link]:
-    tables = {entry["table"]: entry for entry in subset["tables"]}
+def _full(entry: Mapping[str, Any]) -> str:
+    """The name of a table with its provider, if that is another than the subset's."""
+    return f"{entry['provider']}:{entry['table']}" if "provider" in entry else str(entry["table"])
+
+
+def _place(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """A table among those of all databases: its member, empty for the subset's own, and its name."""
+    return str(entry.get("member", "")), str(entry["table"])
+
+
+def _chain(subset: Mapping[str, Any], place: tuple[str, str], number: int) -> list[Link]:
+    tables = {_place(entry): entry for entry in subset["tables"]}
     links: list[Link] = []
-    seen: set[tuple[str, int]] = set()
+    seen: set[tuple[tuple[str, str], int]] = set()
     while True:
-        if (table, number) in seen:
+        if (place, number) in seen:
             raise ValueError("a way that goes in a circle")
-        seen.add((table, number))
-        values, way = tables[table]["rows"][number]
-        key = _named(tables[table]["key"], values)
+        seen.add((place, number))
+        entry = tables[place]
+        values, way = entry["rows"][number]
+        key = _named(entry["key"], values)
         if way is None:
-            return [Link(table, key), *reversed(links)]
+            return [Link(_full(entry), key), *reversed(links)]
         step = subset["steps"][way[0]]
         columns = f"{', '.join(step['from_columns'])} -> {', '.join(step['to_columns'])}"
-        links.append(Link(table, key, step["foreign_key"], columns))
-        table, number = step["from"], way[1]
+        links.append(Link(_full(entry), key, step["foreign_key"], columns))
+        place, number = (str(step.get("from_member", "")), str(step["from"])), way[1]
 
 
 def _named(columns: Sequence[str], values: Sequence[str]) -> dict[str, str]:

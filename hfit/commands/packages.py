@@ -258,7 +258,8 @@ def _plan_rows(export: Mapping[str, object]) -> list[list[object]]:
             path, masks = table.get("path") or [], table.get("masks") or {}
             shown = ", ".join(f"{column}: {mask}" for column, mask in masks.items())
             sizes = [table.get("estimated_rows"), table.get("estimated_bytes")]
-            rows.append([*head, table.get("table"), *sizes, " > ".join(map(str, path)), shown])
+            place = "/".join(str(table[name]) for name in ("provider", "database") if table.get(name))
+            rows.append([*head[:2], place or source, table.get("table"), *sizes, " > ".join(map(str, path)), shown])
     return rows or [[*head, None, None, None, None, None]]
 
 

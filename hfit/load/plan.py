@@ -43,14 +43,20 @@ def check_dangling(loadables: Sequence[Loadable], *, allowed: bool) -> None:
     """Refuse a package whose manifest says that rows refer to nothing (contract 8.4), unless that is allowed."""
     for loadable in loadables:
         for member in loadable.members:
-            dangling = member.details.get("dangling")
-            if isinstance(dangling, list) and dangling and not allowed:
+            listed = member.details.get("dangling")
+            dangling = [entry for entry in listed if not _is_virtual(entry)] if isinstance(listed, list) else []
+            if dangling and not allowed:
                 first = dangling[0] if isinstance(dangling[0], dict) else {}
                 raise TargetRefused(
                     f"{member.path} holds rows that refer to rows outside of the package.",
                     reason=f"{first.get('table')} by {first.get('foreign_key')}: {first.get('rows')} of them.",
                     suggestions=["Export a subset, which follows its keys, or load with --allow-dangling."],
                 )
+
+
+def _is_virtual(entry: object) -> bool:
+    """Whether it is of a key that only the template knows, perhaps into another database: no constraint breaks."""
+    return isinstance(entry, dict) and entry.get("virtual") is True
 
 
 def choose_targets(loadables: Sequence[Loadable], targets: Mapping[str, Target]) -> list[tuple[Loadable, Target]]:

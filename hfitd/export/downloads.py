@@ -31,7 +31,7 @@ from hfitd.export.dangling import find_dangling
 from hfitd.export.delivery import Delivery, close_delivery
 from hfitd.export.items.interface import Member, RunScope
 from hfitd.export.job import Job
-from hfitd.export.package.build import Finished, PackageBuild
+from hfitd.export.package.build import Finished, PackageBuild, refuse_collisions
 from hfitd.export.package.codec import CODECS
 from hfitd.export.package.context import PackageContext, SourceEntry
 from hfitd.export.package.graph import graph_members
@@ -46,6 +46,7 @@ from hfitd.export.requests import PackageRequest
 from hfitd.export.residual import tell_residue
 from hfitd.export.review.gate import describe_gate, plan_run, require_approval
 from hfitd.export.sources import OpenSource, SourceKey, Sources, open_sources
+from hfitd.export.spool import Scratch
 from hfitd.export.workshop import Workshop
 from hfitd.model import Actor, Json
 from hfitd.observe.events import CacheAsked, ExtractionStarted
@@ -221,7 +222,7 @@ class Downloads:
             opened = watch_sources(held, job.residue)
             await self._shop.quotas.count_tables(request.actor, planned_contents(plan).objects)
             audit = await self._shop.audit.begin(self._record(request, "package.build", plan))
-            outcome = "failed"
+            outcome, scratch = "failed", Scratch(folder)
             try:
                 run = self._run_scope(request.actor, sources, opened, request.known_variables())
                 variables = await resolve_variables(plan, request.parameters, run)
@@ -229,7 +230,7 @@ class Downloads:
                 if await self._use_finished(job, key, request):
                     outcome = "cached"
                     return
-                run = self._run_scope(request.actor, sources, opened, variables)
+                run = replace(self._run_scope(request.actor, sources, opened, variables), scratch=scratch)
                 members = await _check_members(plan, run)
                 entries = {
                     source: SourceEntry(source, o.catalog.engine, o.catalog.version, o.snapshot.position, o.opened)
@@ -242,6 +243,7 @@ class Downloads:
                     await tell_residue(self._shop, job, request)
                 outcome = "done"
             finally:
+                scratch.close()
                 await asyncio.shield(self._shop.audit.end(audit, outcome))
         await self._file_away(job, key, request, finished, folder)
 
@@ -374,6 +376,7 @@ async def _check_members(plan: Plan, run: RunScope) -> list[Member]:
     checked = [await step.check(run) for step in plan.steps]
     members = [member for one in checked for member in one.members]
     members += graph_members([one.ways for one in checked if one.ways is not None])
+    refuse_collisions(members)
     dangling = await find_dangling(plan.steps, run)
     return [
         replace(member, details={**member.details, "dangling": [entry.document() for entry in dangling[member.path]]})

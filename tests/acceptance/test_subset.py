@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,25 @@ exports:
   my_case.sql: {type: subset, provider: shop_my, roots: [{table: rental, where: "rental_id = ${rental_id}"}]}
   music.sql: {type: subset, provider: music, children: all,
     roots: [{table: Invoice, where: "InvoiceId = ${rental_id}"}]}
+"""
+
+ACROSS = """hfitVersion: 1
+templateName: across
+packageName: across-${rental_id}
+parameters:
+  rental_id: {type: integer, required: true}
+exports:
+  pg_schema.sql: {type: dbcreate, data: {dbms: shop_pg, tablelist: [public]}}
+  my_schema.sql: {type: dbcreate, data: {dbms: shop_my, tablelist: [sakila]}}
+  case.sql:
+    type: subset
+    data:
+      dbms: shop_pg
+      roots: [{table: public.rental, where: "rental_id = ${rental_id}"}]
+      virtual_keys:
+        - {from: public.rental.inventory_id, to: "shop_my:inventory.inventory_id"}
+        - {from: "shop_my:store.store_id", to: "public.store.store_id"}
+        - {from: public.rental.customer_id, to: "music:Customer.CustomerId"}
 """
 
 
@@ -90,3 +111,61 @@ def test_the_subset_loads_with_the_mariadb_client_after_the_packages_own_schema(
         for member in ("my_schema.sql", "my_case.sql"):
             run_sql(server, (package / member).read_bytes(), name)
         assert run_sql(server, "SELECT COUNT(*) FROM rental", name) == "1\n"
+
+
+@pytest.fixture(scope="session")
+def across(package: Path, world: World) -> Path:
+    """A package of a subset that goes from PostgreSQL to MariaDB and back, and to SQLite."""
+    (package.parent / "across.yaml").write_text(ACROSS)
+    for words in ("pkg-tmpl create across.yaml", "pkg-download across rental_id=1"):
+        done = world.daemon.hfit(world.dev, *words.split(), cwd=package.parent)
+        assert done.code == 0, done.err
+    return package.parent / "across-1"
+
+
+def test_a_subset_over_three_providers_has_a_member_and_a_source_of_each(across: Path) -> None:
+    listed = members(across)
+    assert {"case.sql", "case-shop_my.sql", "case-music.sql"} <= listed.keys()
+    assert [listed[name]["provider"] for name in ("case.sql", "case-shop_my.sql")] == ["shop_pg", "shop_my"]
+    tables = {entry["table"] for entry in listed["case-shop_my.sql"]["tables"]}  # type: ignore[attr-defined]
+    assert {"sakila.inventory", "sakila.film", "sakila.store", "sakila.country"} <= tables
+    manifest = json.loads((across / "METADATA/manifest.json").read_bytes())
+    assert {source["provider"] for source in manifest["sources"]} == {"shop_pg", "shop_my", "music"}
+    assert manifest["snapshot_skew_seconds"] > 0
+
+
+def test_the_plan_of_several_providers_says_where_each_table_is(across: Path, world: World) -> None:
+    done = world.daemon.hfit(world.dev, "pkg-plan", "across", "rental_id=1", cwd=across.parent)
+    assert done.code == 0, done.err
+    (line,) = (line for line in done.out.splitlines() if line.startswith("case.sql") and "sakila.film " in line)
+    assert "shop_my/sakila" in line and "shop_my:sakila.inventory (public.rental.inventory_id -> shop_my:" in line
+
+
+def test_explain_goes_from_one_provider_to_the_other(across: Path, world: World) -> None:
+    rental = json.loads((across / "METADATA/graph.json").read_bytes())["subsets"][0]
+    inventory = next(entry for entry in rental["tables"] if entry["table"] == "sakila.inventory")
+    ((key,), _) = inventory["rows"][0]
+    done = world.daemon.hfit(world.dev, "explain", str(across), "shop_my:inventory", key, cwd=across.parent)
+    assert done.code == 0, done.err
+    assert "public.rental (rental_id=1)  root" in done.out
+    assert f"shop_my:sakila.inventory (inventory_id={key})  by public.rental.inventory_id -> shop_my:" in done.out
+
+
+def test_a_package_of_three_providers_loads_and_loads_again(across: Path, world: World) -> None:
+    shop, target = world.shop, across.parent / "music.db"
+    shutil.copy(shop.music, target)
+    with sqlite3.connect(target) as music:
+        names = [name for (name,) in music.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        for name in names:
+            music.execute(f'DELETE FROM "{name}"')
+    music.close()
+    with fresh_database(shop.postgres) as pg, fresh_database(shop.mariadb) as my:
+        into = ["--into", f"shop_pg={shop.postgres.url(pg)}", "--into", f"shop_my={shop.mariadb.url(my)}",
+                "--into", f"music=sqlite:///{target}"]  # fmt: skip
+        for member, server, name in (("pg_schema.sql", shop.postgres, pg), ("my_schema.sql", shop.mariadb, my)):
+            run_sql(server, (across / member).read_bytes(), name)
+        for mode in ("data", "replace"):
+            done = world.daemon.hfit(world.dev, "load", str(across), *into, "--mode", mode, cwd=across.parent)
+            assert done.code == 0, done.err
+        assert run_sql(shop.postgres, "SELECT count(*) FROM rental", pg) == "1\n"
+        assert run_sql(shop.mariadb, "SELECT COUNT(*) FROM inventory", my) == "1\n"

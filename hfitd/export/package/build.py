@@ -74,7 +74,7 @@ class PackageBuild:
 
     async def run(self, members: Sequence[Member], context: PackageContext, file: BinaryIO) -> Finished:
         """Build everything into ``file``; on any failure no part stays."""
-        _refuse_collisions(members)
+        refuse_collisions(members)
         futures = {member.path: asyncio.get_running_loop().create_future() for member in members}
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -240,7 +240,8 @@ def _node(table: str) -> TableName:
     return TableName("", table)
 
 
-def _refuse_collisions(members: Sequence[Member]) -> None:
+def refuse_collisions(members: Sequence[Member]) -> None:
+    """TemplateInvalid when two files of a package would have the same name, also where case does not count."""
     seen: dict[str, str] = {"readme.md": "README.md"}
     for member in members:
         folded = member.path.casefold()

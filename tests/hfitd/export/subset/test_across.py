@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,8 +28,8 @@ INSERT INTO purchase VALUES (10, 1, '{"ticket": 21}'), (11, 1, '{"ticket": "none
 """
 CRM = """
 CREATE TABLE team (id int PRIMARY KEY);
-CREATE TABLE contact (id int PRIMARY KEY, team int NOT NULL, customer_no bigint unsigned, ref varchar(40), short varchar(9),
-    price decimal(8,4), email varchar(60), FOREIGN KEY (team) REFERENCES team (id));
+CREATE TABLE contact (id int PRIMARY KEY, team int NOT NULL, customer_no bigint unsigned, ref varchar(40),
+    short varchar(9), price decimal(8,4), email varchar(60), FOREIGN KEY (team) REFERENCES team (id));
 CREATE TABLE ticket (id int PRIMARY KEY, contact int NOT NULL, customer_no varchar(30),
     FOREIGN KEY (contact) REFERENCES contact (id));
 INSERT INTO team VALUES (1), (2), (3);
@@ -257,7 +256,8 @@ async def test_a_virtual_key_whose_ends_have_other_masks_refuses_by_its_name(
 
 
 async def test_a_masked_key_that_the_databases_print_differently_refuses(providers: tuple[ProviderConfig, ...]) -> None:
-    policy = PolicyConfig(unclassified="allow", mask=(MaskPolicy(("*/*/*.short", "*/*/*.code"), "hash", {"length": 6}),))
+    masks = (MaskPolicy(("*/*/*.short", "*/*/*.code"), "hash", {"length": 6}),)
+    policy = PolicyConfig(unclassified="allow", mask=masks)
     async with subset_world(*providers[:2], policy=policy) as world:
         with pytest.raises(TemplateInvalid, match="cannot be followed"):
             world.plan(("customer", "id = 1"), virtual_keys=({"from": "crm:contact.short", "to": "customer.code"},))
