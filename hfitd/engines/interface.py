@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hfitd.masks.interface import Cell
+from hfitd.masks.interface import Cell, RowCell, Twin
 from hfitd.model import Catalog, Column, Kind, Receipt, Relation, Sink, Table, TableName
 from hfitd.sql import Sql
 
@@ -31,11 +31,18 @@ class Format(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One column of a result. ``cell`` masks its text in the row stream; ``column`` is its origin when it has one."""
+    """One column of a result. ``cell`` masks its text in the row stream; ``column`` is its origin when it has one.
+
+    ``row_cell`` masks it with the raw text of another output of the row, the one at the place ``subject``. A ``hidden``
+    output is there for that alone: it is in the statement, is never masked and is never written. Hidden ones come last.
+    """
 
     name: str
     cell: Cell | None = None
     column: Column | None = None
+    row_cell: RowCell | None = None
+    subject: int = -1
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,15 @@ class Reads:
 
     tables: frozenset[TableName]
     sources: tuple[Sql, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The same rows with some masks computed by the database; ``secret`` when it has to be told a key for that."""
+
+    sql: Sql
+    outputs: tuple[Output, ...]
+    secret: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +73,7 @@ class Select:
     outputs: tuple[Output, ...]
     into: str = ""
     reads: Reads | None = None
+    served: Served | None = None  # what an engine may render instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +190,10 @@ class Dialect(Protocol):
 
     def typed_literal(self, value: str | None, column: Column) -> str:
         """A literal of the column's type, so that a result keeps its type."""
+
+    def twin(self, column: Column, twin: Twin) -> Sql | None:
+        """The mask as an expression over the column that gives the same bytes as its cell; None where the database
+        does not compute it. A key in it is a bound value."""
 
     def fold(self, word: str) -> str:
         """What an unquoted word means."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from hfitd.engines.mysql_rows import Field, Parse, long_size
 from hfitd.engines.mysql_types import FLOAT, UNSIGNED
-from hfitd.engines.rendering import RawRow
+from hfitd.engines.shape import RawRow
 
 Value = tuple[bytes, int]  # the cell and where the next byte stands
 Read = Callable[[bytes, int], Value]

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from hfitd.engines.interface import Match, Row, Wanted
 from hfitd.engines.mysql_binds import spell, text_literal
+from hfitd.masks.interface import Twin
 from hfitd.model import Column, Kind, Relation, Table
 from hfitd.sql import Bind, Sql, bind, join, text
 
@@ -54,6 +55,10 @@ class MysqlDialect:
         bind = spell(Bind(value, column.type_name, column.name))
         cast = _cast(column)
         return f"CAST({bind} AS {cast})" if cast else bind
+
+    def twin(self, column: Column, twin: Twin) -> Sql | None:
+        """Nothing: masks run in the row stream here."""
+        return None
 
     def fold(self, word: str) -> str:
         """Names are used as written."""

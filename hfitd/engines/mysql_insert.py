@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from hfitd.engines.interface import Select
 from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.mysql_types import ENUM, Typed
-from hfitd.engines.rendering import InsertEncoder, RawRow, Shape
+from hfitd.engines.rendering import InsertEncoder
+from hfitd.engines.shape import RawRow, Shape
 from hfitd.model import Kind
 
 Literal = Callable[[bytes], bytes]
@@ -43,15 +44,12 @@ def opening(*, strict: bool) -> bytes:
 
 
 def written(select: Select) -> list[int]:
-    """Positions of the outputs that a file may write: all but generated columns."""
-    return [n for n, output in enumerate(select.outputs) if output.column is None or not output.column.generated]
-
-
-def shape_of_written(shape: Shape, keep: Sequence[int]) -> Shape:
-    """The shape of these outputs alone."""
-    return Shape(
-        tuple(shape.names[n] for n in keep), tuple(shape.kinds[n] for n in keep), tuple(shape.masks[n] for n in keep)
-    )
+    """Positions of the outputs that a file may write: all but generated columns. The hidden ones stay for masks."""
+    return [
+        n
+        for n, output in enumerate(select.outputs)
+        if output.hidden or output.column is None or not output.column.generated
+    ]
 
 
 def project(rows: Sequence[RawRow], keep: Sequence[int], width: int) -> Sequence[RawRow]:
@@ -65,7 +63,7 @@ def insert_encoder(select: Select, types: Sequence[Typed], shape: Shape, dialect
     strict = not any(item.field.flags & ENUM for item in types)
     return InsertEncoder(
         f"INSERT INTO {select.into} ({columns}) VALUES".encode(),
-        [_literal(item, masked=mask is not None) for item, mask in zip(types, shape.masks, strict=True)],
+        [_literal(types[place], masked=shape.is_masked(place)) for place in range(len(shape.names))],
         before=opening(strict=strict),
         after=CLOSING,
     )

@@ -19,7 +19,7 @@ from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 
 from hfitd.engines.mysql_connection import SafeConnection
 from hfitd.engines.mysql_errors import translated
-from hfitd.engines.rendering import RawRow
+from hfitd.engines.shape import RawRow
 from hfitd.errors import LimitExceeded, QueryTimeout
 
 READ_BYTES = 32 * 1024

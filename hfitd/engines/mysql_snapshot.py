@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from hfitd.engines.interface import DdlOptions, Estimate, Format, Outlook, OutputType, Row, Select
 from hfitd.engines.mysql_binary import binary_parser, needs_binary
@@ -18,7 +19,7 @@ from hfitd.engines.mysql_connection import Opened
 from hfitd.engines.mysql_ddl import foresee_ddl, write_ddl
 from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.mysql_errors import ServerSaid, translated
-from hfitd.engines.mysql_insert import insert_encoder, project, shape_of_written, written
+from hfitd.engines.mysql_insert import insert_encoder, project, written
 from hfitd.engines.mysql_rows import (
     Field,
     Parse,
@@ -32,7 +33,8 @@ from hfitd.engines.mysql_rows import (
 )
 from hfitd.engines.mysql_types import Typed, typed
 from hfitd.engines.plan_reads import refuse_unexpected
-from hfitd.engines.rendering import RawRow, Renderer, Shape, render_batches, text_encoder, text_rows
+from hfitd.engines.rendering import Renderer, render_batches, text_encoder, text_rows
+from hfitd.engines.shape import RawRow, Shape
 from hfitd.errors import DbUnavailable, HfitError, Internal, SchemaChanged
 from hfitd.model import Catalog, Kind, Receipt, Relation, Sink
 
@@ -140,7 +142,7 @@ class MysqlSnapshot:
             if form is not Format.SQL:
                 return await render_batches(stream, Renderer(shape, text_encoder(form, shape), sink))
             keep = written(select)
-            shape = shape_of_written(shape, keep)
+            shape = shape.kept(keep)
             encoder = insert_encoder(select, [types[n] for n in keep], shape, self._dialect)
             renderer = Renderer(shape, encoder, sink)
             async for rows in stream:
@@ -294,9 +296,9 @@ def _shape(select: Select, types: Sequence[Typed]) -> Shape:
     shape = Shape.of(select.outputs, [item.type for item in types])
     masks = tuple(
         _as_it_is if mask is None and kind is Kind.JSON and item.type.type_name != "json" else mask
-        for mask, kind, item in zip(shape.masks, shape.kinds, types, strict=True)
+        for mask, kind, item in zip(shape.masks, shape.kinds, types, strict=False)  # hidden ones have no mask
     )
-    return Shape(shape.names, shape.kinds, masks)
+    return replace(shape, masks=masks)
 
 
 def _as_it_is(cell: bytes) -> bytes:

@@ -17,6 +17,7 @@ import fnmatch
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from hfitd.config.model import ProviderConfig
@@ -43,7 +44,9 @@ from hfitd.engines.postgres_errors import Stage, translated
 from hfitd.engines.postgres_moment import read_lag, read_position
 from hfitd.engines.postgres_plan import Entry, Plan, plan_entries, relation_entry
 from hfitd.engines.postgres_pool import Lease, Pool
-from hfitd.engines.rendering import Collector, RawRow, Renderer, Shape, text_encoder, text_rows
+from hfitd.engines.postgres_twins import keeps_secrets
+from hfitd.engines.rendering import Collector, Renderer, text_encoder, text_rows
+from hfitd.engines.shape import RawRow, Shape
 from hfitd.errors import NotFound, QueryTimeout
 from hfitd.model import Catalog, Kind, Receipt, Relation, Sink
 
@@ -183,18 +186,22 @@ class PostgresSnapshot:
         """COPY text as it comes for SQL without masks; taken apart only where a mask or another form needs it."""
         async with self._turn, self._deadline():
             prepared = await self._prepare(select, Stage.RUN)  # 2
+            select = await self._served(select)
             shape = Shape.of(select.outputs, prepared.types)
             await self._statements.set_binds(prepared)  # 3
             if form is Format.SQL:
-                return await self._render_sql(prepared, shape, select.into, sink)
-            renderer = Renderer(shape, text_encoder(form, shape), sink)
-            lines = Lines()
+                receipt = await self._render_sql(prepared, shape, select.into, sink)
+            else:
+                receipt = await self._render_text(prepared, shape, form, sink)
+            await self._statements.clear_binds(prepared)
+            return receipt
 
-            async def take(chunk: bytes) -> None:
-                await renderer.add(parse_lines(lines.cut(chunk), shape))
-
-            await self._copy(prepared.copy_text, take)
-            return await renderer.finish()
+    async def _served(self, select: Select) -> Select:
+        """The statement in which the server computes masks, if there is one and it may be told their keys."""
+        served = select.served
+        if served is None or (served.secret and not await keeps_secrets(self._connection)):
+            return select
+        return replace(select, sql=served.sql, outputs=served.outputs, served=None)
 
     async def ddl(self, relations: Sequence[Relation], options: DdlOptions, sink: Sink) -> Receipt:
         """Statements that create the relations, from the catalogue."""
@@ -202,15 +209,24 @@ class PostgresSnapshot:
             return await write_ddl(self._connection, relations, options, sink)
 
     async def _render_sql(self, prepared: Prepared, shape: Shape, into: str, sink: Sink) -> Receipt:
+    async def _render_text(self, prepared: Prepared, shape: Shape, form: Format, sink: Sink) -> Receipt:
+        renderer = Renderer(shape, text_encoder(form, shape), sink)
+        lines = Lines()
+
+        async def take(chunk: bytes) -> None:
+            await renderer.add(parse_lines(lines.cut(chunk), shape))
+
+        await self._copy(prepared.copy_text, take)
+        return await renderer.finish()
+
         out = Collector(sink)
         columns = ", ".join(self._dialect.identifier(name) for name in shape.names)
         target = f"{into} ({columns})" if columns else into
         await out.write(PROLOGUE + f"COPY {target} FROM stdin;\n".encode())
-        masked = any(shape.masks)
         lines = Lines()
 
         async def take(chunk: bytes) -> None:
-            await out.write(mask_lines(lines.cut(chunk), shape) if masked else chunk)
+            await out.write(chunk if shape.is_raw else mask_lines(lines.cut(chunk), shape))
 
         rows = await self._copy(prepared.copy_text, take)
         await out.write(END)
@@ -306,7 +322,7 @@ def _as_text(prepared: Prepared) -> str:
 
 def _text_rows(records: Sequence[Any], shape: Shape) -> list[Row]:
     """Records of text as rows, masks applied and bytes as base64."""
-    if Kind.BYTES in shape.kinds or any(shape.masks):
+    if Kind.BYTES in shape.kinds or not shape.is_raw:
         return text_rows(shape, _raw_rows(records, shape))
     return list(map(tuple, records))
 
@@ -315,7 +331,7 @@ def _raw_rows(records: Sequence[Any], shape: Shape) -> list[RawRow]:
     return [
         [
             None if cell is None else bytes.fromhex(cell[2:]) if kind is Kind.BYTES else cell.encode()
-            for kind, cell in zip(shape.kinds, record, strict=True)
+            for kind, cell in zip(shape.raw_kinds, record, strict=True)
         ]
         for record in records
     ]

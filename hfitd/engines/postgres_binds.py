@@ -124,6 +124,12 @@ class Statements:
             with translated(Stage.RUN):
                 await self._connection.fetchval(_SET_BINDS, list(prepared.values))  # 1
 
+    async def clear_binds(self, prepared: Prepared) -> None:
+        """Take the values out of the settings again: some are the keys of masks."""
+        if any(value is not None for value in prepared.values):
+            with translated(Stage.RUN):
+                await self._connection.fetchval(_SET_BINDS, ["" for _ in prepared.values])
+
     async def _accepts(self, bound: Bound) -> bool:
         try:
             with translated(Stage.DESCRIBE):

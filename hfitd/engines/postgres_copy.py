@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from hfitd.engines.rendering import RawRow, Shape
+from hfitd.engines.shape import RawRow, Shape
 from hfitd.model import Kind
 
 PROLOGUE = (
@@ -53,9 +53,10 @@ def escape(text: bytes) -> bytes:
 
 def parse_lines(lines: Iterable[bytes], shape: Shape) -> list[RawRow]:
     """Lines as rows of cells, bytes decoded."""
-    if not shape.kinds:
+    kinds = shape.raw_kinds
+    if not kinds:
         return [() for _ in lines]
-    if Kind.BYTES not in shape.kinds:
+    if Kind.BYTES not in kinds:
         return [
             line.split(b"\t")
             if b"\\" not in line
@@ -64,25 +65,29 @@ def parse_lines(lines: Iterable[bytes], shape: Shape) -> list[RawRow]:
             ]
             for line in lines
         ]
-    cells = [_bytes_cell if kind is Kind.BYTES else _cell for kind in shape.kinds]
+    cells = [_bytes_cell if kind is Kind.BYTES else _cell for kind in kinds]
     return [[read(cell) for read, cell in zip(cells, line.split(b"\t"), strict=True)] for line in lines]
 
 
 def mask_lines(lines: Sequence[bytes], shape: Shape) -> bytes:
-    """The lines with their masked cells covered; only those are unescaped."""
-    covers = [
-        (number, mask, _bytes_cell if kind is Kind.BYTES else _cell, _spell_bytes if kind is Kind.BYTES else escape)
-        for number, (mask, kind) in enumerate(zip(shape.masks, shape.kinds, strict=True))
-        if mask is not None
-    ]
+    """The lines with their masked cells covered and without the hidden ones; only what is masked is unescaped."""
+    kinds, width = shape.raw_kinds, len(shape.names)
+    reads = [_bytes_cell if kind is Kind.BYTES else _cell for kind in kinds]
+    spells = [_spell_bytes if kind is Kind.BYTES else escape for kind in kinds]
+    covers = [(n, mask, reads[n], spells[n]) for n, mask in enumerate(shape.masks) if mask is not None]
+    with_subject = [(n, mask.cell, mask.subject) for n, mask in shape.row_masks.items()]
     out: list[bytes] = []
     for line in lines:
         cells = line.split(b"\t")
+        for number, row_mask, subject in with_subject:
+            cell = reads[number](cells[number])
+            if cell is not None:
+                cells[number] = spells[number](row_mask(cell, reads[subject](cells[subject])))
         for number, mask, read, spell in covers:
             cell = read(cells[number])
             if cell is not None:
                 cells[number] = spell(mask(cell))
-        out.append(b"\t".join(cells))
+        out.append(b"\t".join(cells[:width]))
     out.append(b"")
     return b"\n".join(out)
 

@@ -22,16 +22,14 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Protocol
 
-from hfitd.engines.interface import Format, Output, OutputType, Row
-from hfitd.errors import Internal, SchemaChanged
-from hfitd.masks.interface import Cell
+from hfitd.engines.interface import Format, Row
+from hfitd.engines.shape import RawRow, Shape, mask_rows
+from hfitd.errors import Internal
 from hfitd.model import Kind, Receipt, Sink
 
-RawRow = Sequence[bytes | None]
 Literal = Callable[[bytes], bytes]
 Spell = Callable[[bytes], str]
 
@@ -45,29 +43,6 @@ _ZERO = ord("0")
 _TRUE = frozenset((b"t", b"true", b"1"))
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Names, kinds and masks of a result's columns, in order and of one length."""
-
-    names: tuple[str, ...]
-    kinds: tuple[Kind, ...]
-    masks: tuple[Cell | None, ...]
-
-    @classmethod
-    def of(cls, outputs: Sequence[Output], types: Sequence[OutputType]) -> Shape:
-        """Join what was planned with what the database says; another number of columns is SchemaChanged.
-
-        A mask that slipped to its neighbour would show a raw value, so the lengths are never made to fit.
-        """
-        if len(outputs) != len(types):
-            raise SchemaChanged("The result has another number of columns than planned; plan again.")
-        return cls(
-            tuple(output.name for output in outputs),
-            tuple(type_.kind for type_ in types),
-            tuple(output.cell for output in outputs),
-        )
-
-
 class Encoder(Protocol):
     """One form of one result. Stateful, used once, fed with masked rows."""
 
@@ -79,22 +54,6 @@ class Encoder(Protocol):
 
     def tail(self) -> bytes:
         """What stands after the last row."""
-
-
-def mask_rows(shape: Shape, rows: Sequence[RawRow]) -> Sequence[RawRow]:
-    """The rows with each masked cell covered; NULL stays NULL."""
-    masked = [(number, mask) for number, mask in enumerate(shape.masks) if mask is not None]
-    if not masked:
-        return rows
-    covered: list[RawRow] = []
-    for row in rows:
-        cells = list(row)
-        for number, mask in masked:
-            cell = cells[number]
-            if cell is not None:
-                cells[number] = mask(cell)
-        covered.append(cells)
-    return covered
 
 
 def text_rows(shape: Shape, rows: Sequence[RawRow]) -> list[Row]:
@@ -149,9 +108,7 @@ class NdjsonEncoder:
         self._values = (
             list(values)
             if values is not None
-            else [
-                json_value(kind, masked=mask is not None) for kind, mask in zip(shape.kinds, shape.masks, strict=True)
-            ]
+            else [json_value(kind, masked=shape.is_masked(place)) for place, kind in enumerate(shape.kinds)]
         )
 
     def head(self) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from hfitd.engines.interface import Match, Row, Wanted
 from hfitd.engines.sqlite_values import kind_of_type, text_literal
 from hfitd.errors import ParamInvalid
+from hfitd.masks.interface import Twin
 from hfitd.model import Column, Kind, Relation, Table
 from hfitd.sql import Bind, Sql, bind, join, text
 
@@ -58,6 +59,10 @@ class SqliteDialect:
         if isinstance(stored, bytes):
             return f"X'{stored.hex()}'"
         return self.literal(stored) if isinstance(stored, str) else repr(stored)
+
+    def twin(self, column: Column, twin: Twin) -> Sql | None:
+        """Nothing: masks run in the row stream here."""
+        return None
 
     def fold(self, word: str) -> str:
         """Names are kept as written; their comparison folds."""

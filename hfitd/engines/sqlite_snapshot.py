@@ -10,15 +10,8 @@ from pathlib import Path
 
 from hfitd.engines.interface import DdlOptions, Estimate, Format, Outlook, Output, OutputType, Row, Select
 from hfitd.engines.plan_reads import refuse_unexpected
-from hfitd.engines.rendering import (
-    CsvEncoder,
-    Encoder,
-    InsertEncoder,
-    NdjsonEncoder,
-    RawRow,
-    Renderer,
-    Shape,
-)
+from hfitd.engines.rendering import CsvEncoder, Encoder, InsertEncoder, NdjsonEncoder, Renderer
+from hfitd.engines.shape import RawRow, Shape
 from hfitd.engines.sqlite_catalog import read_catalog
 from hfitd.engines.sqlite_connection import Worker
 from hfitd.engines.sqlite_ddl import find_left_out, write_ddl
@@ -186,7 +179,7 @@ def _batch(cursor: sqlite3.Cursor) -> list[RawRow]:
 
 
 def _is_written(output: Output) -> bool:
-    return output.column is None or not output.column.generated
+    return output.hidden or output.column is None or not output.column.generated
 
 
 def _check_width(count: int, outputs: Sequence[Output]) -> None:
@@ -195,12 +188,8 @@ def _check_width(count: int, outputs: Sequence[Output]) -> None:
 
 
 def _shape(select: Select, keep: Sequence[int] | None = None) -> Shape:
-    outputs = select.outputs if keep is None else [select.outputs[n] for n in keep]
-    return Shape(
-        tuple(output.name for output in outputs),
-        tuple(kind_of_output(output) for output in outputs),
-        tuple(output.cell for output in outputs),
-    )
+    shape = Shape.joined(select.outputs, [kind_of_output(output) for output in select.outputs])
+    return shape if keep is None else shape.kept(keep)
 
 
 async def _resized(batches: AsyncIterator[Sequence[RawRow]], shape: Shape, size: int) -> AsyncIterator[list[Row]]:

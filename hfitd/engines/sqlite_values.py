@@ -12,7 +12,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from hfitd.engines.interface import Output, Row
-from hfitd.engines.rendering import RawRow, Shape, Spell, csv_field, json_value, mask_rows, text_rows
+from hfitd.engines.rendering import Spell, csv_field, json_value, text_rows
+from hfitd.engines.shape import RawRow, Shape, mask_rows
 from hfitd.model import Kind
 
 _NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")

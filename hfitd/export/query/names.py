@@ -115,7 +115,7 @@ def _name_output(body: exp.Column, outputs: Sequence[Projection]) -> None:
 
 
 def _may_show(item: Projection) -> bool:
-    return item.found is not None and item.found.field.reach is not None
+    return item.found is not None and item.found.field.raw is not None
 
 
 def _output(name: str, outputs: Sequence[Projection], scope: Scope) -> Projection | None:

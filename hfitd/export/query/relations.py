@@ -3,7 +3,8 @@
 1. Only visible columns are in it, by the catalogue's names (S05, S21).
 2. A constant mask is its literal; a keyed mask is a NULL of the column's type, so that no condition, join, order,
    group, function or error can ask about the raw value (S22 to S26).
-3. The raw value of a keyed column is added only when ``reach`` is called, under a name no text can have.
+3. The raw value of a keyed column, or of the subject of its mask, is added only when it is reached for, under a name
+   no text can have.
 4. The row filter is inside, fenced (S27).
 5. Rows of heirs are read through their own table, for that has grants, masks and filters of its own.
 """
@@ -13,9 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hfitd.engines.interface import Dialect
-from hfitd.errors import Internal
-from hfitd.export.query.scopes import Field, Source
-from hfitd.export.query.select import mask_of
+from hfitd.export.query.columns import mask_of
+from hfitd.export.query.scopes import Field, Raw, Source
 from hfitd.masks.interface import BoundMask
 from hfitd.model import MaskedColumn, Relation, TableName
 from hfitd.sql import Sql, text
@@ -59,11 +59,13 @@ class DerivedTable:
     def _field(self, item: MaskedColumn) -> Field:
         mask = mask_of(item, self._masks)
         special = item.column if item.column.operators else None
+        name, subject = item.column.name, mask.subject if mask is not None else ""
         if mask is None or mask.constant:
-            return Field(item.column.name, item.column, special=special)
-        if mask.cell is None:
-            raise Internal("A mask has neither a constant nor a cell.")
-        return Field(item.column.name, item.column, mask.cell, lambda: self._reach(item.column.name), special)
+            return Field(name, item.column, special=special)
+        raw = Raw(
+            lambda: self._reach(name), mask.cell, mask.row_cell, (lambda: self._reach(subject)) if subject else None
+        )
+        return Field(name, item.column, raw, special)
 
     def _reach(self, column: str) -> str:
         if column not in self._reached:

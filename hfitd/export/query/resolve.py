@@ -30,7 +30,7 @@ from hfitd.export.query.projection import (
     read_projections,
 )
 from hfitd.export.query.relations import DerivedTable
-from hfitd.export.query.scopes import Field, Found, Scope, Source, no_such_name
+from hfitd.export.query.scopes import Field, Found, Reach, Scope, Source, no_such_name
 from hfitd.export.query.special import special_of
 from hfitd.export.query.spelling import same_column
 from hfitd.masks.interface import BoundMask
@@ -75,6 +75,7 @@ class Resolver:
         self._number = 0
         self._derived: dict[int, DerivedTable] = {}
         self._ctes: dict[int, str] = {}
+        self._subjects: dict[int, int] = {}  # by the place of an output, that of the subject of its mask
         self.origins: dict[int, str] = {}
 
     def fresh_name(self) -> str:
@@ -96,10 +97,7 @@ class Resolver:
         """Resolve the whole query and say what it puts out."""
         if isinstance(root, exp.Select):
             projections, fields = self._select(root, None, (), outermost=True)
-            return tuple(
-                Output(item.name, field.cell if field.reach else None, field.origin)
-                for item, field in zip(projections, fields, strict=True)
-            )
+            return self._outputs(projections, fields)
         fields = self.block(root, None, ())
         names: list[str] = []
         for field in fields:
@@ -186,30 +184,60 @@ class Resolver:
 
     def _show(self, node: exp.Select, projections: Sequence[Projection], fields: Sequence[Field]) -> None:
         """4: the outputs that show a raw value; every other use was resolved before, on the masked columns."""
+        subjects: list[exp.Expr] = []
         for number, (item, field) in enumerate(zip(projections, fields, strict=True)):
-            if field.reach is not None and item.found is not None and item.found.field.reach is not None:
-                raw = item.found.field.reach()
-                column = exp.Column(this=quoted(raw), table=quoted(_source_name(item.found)))
-                node.expressions[number].replace(exp.Alias(this=column, alias=quoted(self.fresh_name())))
+            raw = item.found.field.raw if item.found is not None else None
+            if field.raw is None or item.found is None or raw is None:
+                continue
+            table = _source_name(item.found)
+            node.expressions[number].replace(self._fresh(raw.reach(), table))
+            if raw.subject is not None:
+                self._subjects[number] = len(projections) + len(subjects)
+                subjects.append(self._fresh(raw.subject(), table))
+        for subject in subjects:
+            node.append("expressions", subject)
+
+    def _fresh(self, column: str, table: str) -> exp.Expr:
+        """A raw column under a name that no text can have."""
+        return exp.Alias(this=exp.Column(this=quoted(column), table=quoted(table)), alias=quoted(self.fresh_name()))
+
+    def _outputs(self, projections: Sequence[Projection], fields: Sequence[Field]) -> tuple[Output, ...]:
+        shown = [
+            Output(
+                item.name,
+                field.raw.cell if field.raw else None,
+                field.origin,
+                field.raw.row_cell if field.raw else None,
+                self._subjects.get(number, -1),
+            )
+            for number, (item, field) in enumerate(zip(projections, fields, strict=True))
+        ]
+        return (*shown, *(Output("subject", hidden=True) for _ in self._subjects))
 
     def _field(self, node: exp.Select, item: Projection, transparent: bool) -> Field:
         found = item.found
         if found is None:
             return Field(item.name, special=special_of(item.body))
         field = Field(item.name, found.field.origin, special=found.field.special)
-        inner = found.field.reach
-        if not transparent or not found.own or found.source is None or inner is None:
+        raw = found.field.raw
+        if not transparent or not found.own or found.source is None or raw is None:
             return field
-        table, made = found.source.name, dict[str, str]()
+        table = found.source.name
 
-        def reach() -> str:
-            if not made:
-                made["raw"] = self.fresh_name()
-                column = exp.Column(this=quoted(inner()), table=quoted(table))
-                node.append("expressions", exp.Alias(this=column, alias=quoted(made["raw"])))
-            return made["raw"]
+        def hand_on(inner: Reach) -> Reach:
+            made: list[str] = []
 
-        return replace(field, cell=found.field.cell, reach=reach)
+            def reach() -> str:
+                if not made:
+                    made.append(self.fresh_name())
+                    column = exp.Column(this=quoted(inner()), table=quoted(table))
+                    node.append("expressions", exp.Alias(this=column, alias=quoted(made[0])))
+                return made[0]
+
+            return reach
+
+        subject = hand_on(raw.subject) if raw.subject is not None else None
+        return replace(field, raw=replace(raw, reach=hand_on(raw.reach), subject=subject))
 
     def _from(self, node: exp.Select, scope: Scope, ctes: Ctes) -> None:
         source = node.args.get("from_")
@@ -303,15 +331,20 @@ def _source_name(found: Found) -> str:
 
 def _listed(field: Field, name: str, alias: exp.Expr) -> Field:
     """A field under a new name; reaching it adds the raw column to the list of names too."""
-    inner = field.reach
-    if inner is None:
+    raw = field.raw
+    if raw is None:
         return replace(field, name=name)
-    seen: list[str] = []
 
-    def reach() -> str:
-        if not seen:
-            seen.append(inner())
-            alias.append("columns", quoted(seen[0]))
-        return seen[0]
+    def hand_on(inner: Reach) -> Reach:
+        seen: list[str] = []
 
-    return replace(field, name=name, reach=reach)
+        def reach() -> str:
+            if not seen:
+                seen.append(inner())
+                alias.append("columns", quoted(seen[0]))
+            return seen[0]
+
+        return reach
+
+    subject = hand_on(raw.subject) if raw.subject is not None else None
+    return replace(field, name=name, raw=replace(raw, reach=hand_on(raw.reach), subject=subject))

@@ -13,8 +13,20 @@ from dataclasses import dataclass, field
 from hfitd.engines.interface import Dialect
 from hfitd.errors import NotFound, SqlRefused
 from hfitd.export.query.spelling import same_column
-from hfitd.masks.interface import Cell
+from hfitd.masks.interface import Cell, RowCell
 from hfitd.model import Column
+
+Reach = Callable[[], str]  # makes a raw value a column of the source and names it
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The raw value behind a keyed column and the mask that covers it, with the subject that the mask looks at."""
+
+    reach: Reach
+    cell: Cell | None = None
+    row_cell: RowCell | None = None
+    subject: Reach | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +35,7 @@ class Field:
 
     name: str
     origin: Column | None = None
-    cell: Cell | None = None
-    reach: Callable[[], str] | None = None  # makes the raw value a column of the source and names it
+    raw: Raw | None = None  # of a keyed masked column
     special: Column | None = None  # a column of the type it has, when that type brings its own operators
 
 

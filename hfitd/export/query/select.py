@@ -1,8 +1,7 @@
 """The only SELECT over one relation: explicit columns, masks in place, the row filter below everything else.
 
 1. Columns are the relation's visible ones by the catalogue's names; there is no star at the top.
-2. A constant mask is a literal: the raw value is not read. A keyed mask is a raw column whose output carries the
-   cell that masks it before it leaves the engine. A masked column without its mask is an error, not a raw column.
+2. Masks stand in their places (``columns``).
 3. The row filter stands alone in a fenced derived table, so that no condition, not even one that fails on some
    values, is evaluated on a row outside it (S27).
 """
@@ -11,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from hfitd.engines.interface import Dialect, Output, Row, Select, Wanted
-from hfitd.errors import Internal
+from hfitd.engines.interface import Dialect, Row, Select, Served, Wanted
+from hfitd.export.query.columns import list_columns
 from hfitd.masks.interface import BoundMask
-from hfitd.model import MaskedColumn, Relation
+from hfitd.model import Relation
 from hfitd.sql import Sql, Text, join, text
 
 
@@ -41,10 +40,9 @@ def select_relation(
     """
     kept = [item for item in relation.columns if item.column.name not in leave_out]
     shown = [item for item in kept if hidden or not item.column.invisible]
-    chosen = [_choose(number, item, dialect, masks, relation) for number, item in enumerate(shown)]
-    listed = ", ".join(sql for sql, _ in chosen)
-    sql = text(f"SELECT {listed} FROM ")  # noqa: S608 - 1
-    sql += from_relation(relation, dialect, [item.target for item in among[0]] if among else ())
+    columns = list_columns(shown, relation, dialect, masks)
+    sql = text(" FROM ")
+    sql += from_relation(relation, dialect, [item.target for item in among[0]] if among else (), columns.subjects)
     conditions = [where] if where is not None else []
     if among is not None:
         conditions.append(dialect.among(*among))
@@ -56,7 +54,9 @@ def select_relation(
             sql += text(" ORDER BY ") + join(", ", terms)
     if limit is not None:
         sql += text(f" LIMIT {int(limit)}")
-    return Select(sql, tuple(output for _, output in chosen), into)
+    listed = columns.served
+    served = Served(text("SELECT ") + listed.sql + sql, listed.outputs, listed.secret) if listed is not None else None
+    return Select(text("SELECT ") + columns.streamed.sql + sql, columns.streamed.outputs, into, served=served)  # 1
 
 
 def select_keys(relation: Relation, dialect: Dialect, columns: Sequence[str], *, where: Sql | None) -> Sql:
@@ -69,41 +69,20 @@ def select_keys(relation: Relation, dialect: Dialect, columns: Sequence[str], *,
     return sql if where is None else sql + text(" WHERE (") + where + text(")")
 
 
-def mask_of(item: MaskedColumn, masks: Mapping[str, BoundMask]) -> BoundMask | None:
-    """The mask of a column; Internal when a rule has none (2)."""
-    mask = masks.get(item.column.name)
-    if mask is None and item.rule is not None:
-        raise Internal("A masked column came without its mask.")
-    return mask
-
-
-def _choose(
-    number: int, item: MaskedColumn, dialect: Dialect, masks: Mapping[str, BoundMask], relation: Relation
-) -> tuple[str, Output]:
-    column, mask = item.column, mask_of(item, masks)
-    name = dialect.identifier(column.name)
-    if mask is None:
-        return name, Output(column.name, None, column)
-    if mask.constant:  # 2
-        # An alias that is a key column's name would take its place in ORDER BY.
-        alias = dialect.identifier(f"hfit_mask_{number}") if column.name in relation.table.row_key else name
-        return f"{dialect.typed_literal(mask.literal, column)} AS {alias}", Output(column.name, None, column)
-    if mask.cell is None:
-        raise Internal("A mask has neither a constant nor a cell.")
-    return name, Output(column.name, mask.cell, column)
-
-
-def from_relation(relation: Relation, dialect: Dialect, names: Sequence[Sql] = ()) -> Sql:
+def from_relation(
+    relation: Relation, dialect: Dialect, names: Sequence[Sql] = (), subjects: Sequence[str] = ()
+) -> Sql:
     """What stands in FROM: the table itself, or its rows inside the row filter (3).
 
-    ``names`` are what names a row; a system column among them has to be handed out of the fence.
+    ``names`` are what names a row; a system column among them has to be handed out of the fence. So have ``subjects``,
+    columns that the masks of visible ones look at.
     """
     name = relation.table.name
     table = dialect.own_rows(relation.table)
     if relation.row_filter is None:
         return text(table)
-    visible = [item.column.name for item in relation.columns]
-    needed = dict.fromkeys([*visible, *relation.table.row_key])  # the row order may need an ungranted key
+    visible = [item.column.name for item in relation.columns if item.column.readable]
+    needed = dict.fromkeys([*visible, *relation.table.row_key, *subjects])  # the row order may need an ungranted key
     listed = [dialect.identifier(column) for column in needed]
     system = ("tableoid", "ctid", "rowid", "_rowid_", "oid")
     handed = [piece.sql for sql in names for piece in sql.pieces if isinstance(piece, Text) and piece.sql in system]

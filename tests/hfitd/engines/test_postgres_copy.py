@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfitd.engines.postgres_copy import Lines, escape, mask_lines, parse_lines, unescape
-from hfitd.engines.rendering import Shape
+from hfitd.engines.shape import Shape
 from hfitd.model import Kind
 
 

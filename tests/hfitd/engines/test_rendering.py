@@ -17,13 +17,12 @@ from hfitd.engines.rendering import (
     CsvEncoder,
     InsertEncoder,
     NdjsonEncoder,
-    RawRow,
     Renderer,
-    Shape,
     render_batches,
     text_encoder,
     text_rows,
 )
+from hfitd.engines.shape import RawRow, Shape
 from hfitd.errors import Internal, SchemaChanged
 from hfitd.model import Kind
 
