@@ -3,7 +3,9 @@
 1. First everything is taken from the account, so that the script can be run again after a change.
 2. Each table gives exactly the columns that are needed. REFERENCES and SHOW VIEW on the databases show no row: without
    them the server hides foreign keys, definitions, and the names of columns that may not be read.
-3. In a grant on a whole database ``_`` and ``%`` are wildcards, so they are escaped; elsewhere they are letters.
+3. A view gets no columns later, so it is granted whole if all are needed: MariaDB shows its text only then, and a view
+   whose text is hidden counts as one that reads everything.
+4. In a grant on a whole database ``_`` and ``%`` are wildcards, so they are escaped; elsewhere they are letters.
 """
 
 from __future__ import annotations
@@ -31,13 +33,14 @@ def mysql_role_script(provider: ProviderConfig, role: str, catalog: Catalog, nee
         f"ALTER USER {account} WITH {limits};",
     ]
     for database in sorted({need.table.name.schema for need in needs}):
-        pattern = dialect.identifier(database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))  # 3
+        pattern = dialect.identifier(database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))  # 4
         lines.append(f"GRANT REFERENCES, SHOW VIEW ON {pattern}.* TO {account};")  # 2
     for need in needs:
         if need.columns:
             columns = ", ".join(dialect.identifier(column) for column in need.columns)
+            whole = need.table.kind == "view" and len(need.columns) == len(need.table.columns)  # 3
             table = dialect.qualified(need.table.name.schema, need.table.name.name)
-            lines.append(f"GRANT SELECT ({columns}) ON {table} TO {account};")
+            lines.append(f"GRANT SELECT{'' if whole else f' ({columns})'} ON {table} TO {account};")
     return [*lines, "-- It has no FILE, PROCESS or SUPER, and must not get them."]
 
 
