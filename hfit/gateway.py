@@ -166,7 +166,8 @@ class Gateway:
     def open_file(self, volume: str, query: Mapping[str, str | list[str]], headers: Mapping[str, str]) -> Response:
         """Start a download of one file: by ``path``, or the best match of filters. 416 is left to the caller."""
         wanted = {"Want-Repr-Digest": "sha-256=1", **headers}
-        return self.open("GET", f"/files/{_segment(volume)}/download", query=query, headers=wanted, accept=(416,))
+        path = f"/files/{_segment(volume)}/download"
+        return self.open("GET", path, query=query, headers=wanted, accept=(416,), slow=True)  # it may be masked first
 
     # --- templates -------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from hfitd.config.fields import Insecure, Positive, SecretText, Switch, TextList, Whole, WordTable
+from hfitd.config.fields import Insecure, MaskTable, Positive, SecretText, Switch, TextList, Whole
 from hfitd.config.mistakes import did_you_mean
 from hfitd.config.schema import NAMED, SECTIONS
 from hfitd.config.secrets import PREFIXES
@@ -80,7 +80,7 @@ def read_text(field: fields.Field[Any], text: str, variable: str) -> Any:
 
 def takes_structure(field: fields.Field[Any]) -> bool:
     """Whether a list or a table is what the field wants."""
-    return isinstance(field, TextList | Insecure | WordTable | fields.List)
+    return isinstance(field, TextList | Insecure | MaskTable | fields.List)
 
 
 def read_toml(text: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from hfitd.model import Json
+from hfitd.model import Json, MaskRule
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 BYTES = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
@@ -63,11 +63,15 @@ class Duration(fields.Field[float]):
 
 
 class Size(fields.Field[int]):
-    """Bytes as a positive int."""
+    """Bytes as a positive int, or with ``zero`` none."""
+
+    def __init__(self, *, zero: bool = False, **kwargs: Any) -> None:
+        self.zero = zero
+        super().__init__(**kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         size = value if type(value) is int else parse_size(value) if isinstance(value, str) else None
-        if size is None or size <= 0:
+        if size is None or size < 0 or (size == 0 and not self.zero):
             raise ValidationError('must be a number of bytes or a size such as "64KB" or "1GB"')
         return size
 
@@ -154,15 +158,22 @@ class Insecure(fields.Field[frozenset[str]]):
         return frozenset(value)
 
 
-class WordTable(fields.Field[Mapping[str, str]]):
-    """An inline table whose values are texts."""
+class MaskTable(fields.Field[Mapping[str, MaskRule]]):
+    """An inline table whose values are names of masks, or tables ``{mask = NAME, OPTION = …}``."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> Mapping[str, str]:
-        if not isinstance(value, dict) or not all(isinstance(item, str) and item for item in value.values()):
-            raise ValidationError("must be a table of texts")
-        return dict(value)
+    ) -> Mapping[str, MaskRule]:
+        if not isinstance(value, dict) or "" in value:
+            raise ValidationError('must be a table such as { email = "email" }')
+        return {name: self.read_rule(name, item) for name, item in value.items()}
+
+    def read_rule(self, name: str, item: object) -> MaskRule:
+        """The mask of one part."""
+        entry = {"mask": item} if isinstance(item, str) else item
+        if not isinstance(entry, dict) or not isinstance(entry.get("mask"), str) or not is_json(entry):
+            raise ValidationError(f'the mask of {name} must be its name or a table such as {{ mask = "redact" }}')
+        return MaskRule(entry["mask"], options_of(entry, frozenset({"mask"})))
 
 
 def choice(*words: str) -> validate.OneOf:

@@ -7,7 +7,7 @@ import re
 from hfitd.config.mistakes import did_you_mean
 from hfitd.model import Action
 
-TABLE_ACTIONS = frozenset({Action.ROWS, Action.QUERY, Action.DDL, Action.RAW})
+TABLE_ACTIONS = frozenset({Action.ROWS, Action.QUERY, Action.DDL})
 FILE_ACTIONS = frozenset({Action.FILES_LIST, Action.FILES_READ})
 
 
@@ -38,6 +38,8 @@ def grant_problem(grant: str) -> str:
     parts = target.split("/")
     if action in TABLE_ACTIONS and "**" not in target and target != "*" and len(parts) != 3:
         return "must name PROVIDER/SCHEMA/TABLE or PROVIDER/SCHEMA/TABLE.COLUMN"
+    if action == Action.RAW and "**" not in target and target != "*" and len(parts) < 2:
+        return "must name PROVIDER/SCHEMA/TABLE, PROVIDER/SCHEMA/TABLE.COLUMN or VOLUME/PATH"
     if action in FILE_ACTIONS and "**" not in target and target != "*" and len(parts) < 2:
         return "must name VOLUME/PATH"
     return ""

@@ -1,13 +1,20 @@
-"""Looking into volumes: what the caller may list and read of them, and nothing else exists."""
+"""Looking into volumes: what the caller may list and read of them, and nothing else exists.
+
+1. A file that mask rules cover is opened as it is here and nowhere else, and goes on with its rules.
+2. ``raw:VOLUME/PATH`` lifts the rules of a file that the caller may read; whoever serves it puts that on record.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from hfitd.errors import NotFound
 from hfitd.export.sources import Sources
 from hfitd.model import Action, Actor
-from hfitd.volumes.interface import FileEntry, ListingQuery
+from hfitd.volumes.interface import FileEntry, ListingQuery, OpenFile
+from hfitd.volumes.masked.rules import Masking
 
 
 def list_volumes(sources: Sources, actor: Actor) -> list[str]:
@@ -60,3 +67,28 @@ async def find_best(sources: Sources, actor: Actor, volume: str, query: ListingQ
     except NotFound as error:
         raise missing from error
     raise missing
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedFile:
+    """A file as one actor may have it: through ``masking``, or as it is when that is None.
+
+    ``raw``: rules cover it, and a grant lifts them.
+    """
+
+    file: OpenFile
+    masking: Masking | None
+    raw: bool
+
+    @property
+    def masks(self) -> Mapping[str, str]:
+        """Its masked parts with the names of their masks."""
+        return self.masking.masks if self.masking is not None else {}
+
+
+@asynccontextmanager
+async def open_file(sources: Sources, actor: Actor, volume: str, path: str) -> AsyncIterator[OpenedFile]:
+    """Open a file that the actor may read; the caller has asked the policy about that, and applies the masking."""
+    async with sources.volumes[volume].open(path, original=True) as file:  # 1
+        raw = file.masking is not None and sources.policy.may_raw_file(actor, volume, path)  # 2
+        yield OpenedFile(file, None if raw else file.masking, raw)

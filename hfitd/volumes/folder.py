@@ -3,7 +3,7 @@
 1. Every path is opened beneath the root's descriptor by an opener (``opener.py``), never by its name.
 2. What was opened is judged by its descriptor: a regular file, one hard link, within the size cap.
 3. Extension and hidden-name rules look at what was really opened, not at what was asked for.
-4. A file that a mask rule covers is refused: it must not be served raw.
+4. A file that a mask rule covers is refused, unless the caller asks for the original, which it then has to mask.
 5. What may not be seen answers as what does not exist: NotFound, one sentence.
 
 All system calls run in threads; a root that is exchanged later is not noticed until the volume is opened again.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fnmatch
 import hashlib
 import os
 import stat
@@ -24,9 +23,10 @@ from itertools import islice
 
 from aiofiles.os import wrap
 
-from hfitd.config.model import VolumeConfig, VolumeMask
+from hfitd.config.model import VolumeConfig
 from hfitd.errors import Forbidden, NotFound, SourceChanged, TooLarge, Unavailable
 from hfitd.volumes.interface import FileEntry, ListingQuery, OpenFile
+from hfitd.volumes.masked.rules import Masking, find_masking
 from hfitd.volumes.opener import Opener, Parts, choose_opener
 from hfitd.volumes.paths import decode_raw_path, split_path
 from hfitd.volumes.scan import Caps, Rules, Scan, describe, precedes, sort_entries, visible
@@ -36,8 +36,13 @@ BATCH = 1000
 ROOT_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def open_volume(config: VolumeConfig, *, caps: Caps | None = None, opener: Opener | None = None) -> FolderVolume:
-    """The volume of a configuration. Unavailable when its folder is not there or may not be entered."""
+def open_volume(
+    config: VolumeConfig, mask_key: bytes = b"", *, caps: Caps | None = None, opener: Opener | None = None
+) -> FolderVolume:
+    """The volume of a configuration. Unavailable when its folder is not there or may not be entered.
+
+    Without ``mask_key`` no keyed mask works: files that need one cannot be served.
+    """
     try:
         root = os.open(config.path, ROOT_FLAGS)
     except OSError as error:
@@ -47,15 +52,16 @@ def open_volume(config: VolumeConfig, *, caps: Caps | None = None, opener: Opene
             suggestions=("Run hfitd check --volumes on the server.",),
         ) from error
     chosen = opener or choose_opener(root, follow_symlinks=config.follow_symlinks)
-    return FolderVolume(config, root, chosen, caps or Caps())
+    return FolderVolume(config, root, chosen, caps or Caps(), mask_key)
 
 
 class FolderVolume:
     """Lists and opens files beneath one folder; see ``interface.Volume``."""
 
-    def __init__(self, config: VolumeConfig, root: int, opener: Opener, caps: Caps) -> None:
+    def __init__(self, config: VolumeConfig, root: int, opener: Opener, caps: Caps, mask_key: bytes) -> None:
         self.name = config.name
         self._config, self._root, self._opener, self._caps = config, root, opener, caps
+        self._mask_key = mask_key
         self._rules = Rules(config.allowed_extensions, config.hidden_files, config.follow_symlinks)
 
     async def list(self, query: ListingQuery) -> AsyncIterator[list[FileEntry]]:
@@ -83,8 +89,8 @@ class FolderVolume:
             pull.stop()
 
     @contextlib.asynccontextmanager
-    async def open(self, path: str, *, raw: bool = False) -> AsyncIterator[OpenFile]:
-        """One regular file. With ``raw`` the path is base64, as a listing's ``raw_path``."""
+    async def open(self, path: str, *, raw: bool = False, original: bool = False) -> AsyncIterator[OpenFile]:
+        """One regular file. With ``raw`` the path is base64, as a listing's ``raw_path``; see ``interface.Volume``."""
         parts = decode_raw_path(path) if raw else split_path(path)
         opening = asyncio.ensure_future(asyncio.to_thread(self._open, parts))
         try:
@@ -93,9 +99,18 @@ class FolderVolume:
             opening.add_done_callback(close_late)  # the thread goes on and would leave a descriptor behind
             raise
         try:
+            if held.masking is not None and not original:  # 4
+                raise Forbidden(
+                    "This file has personal parts that are masked on this volume, and it is not served as it is.",
+                    resource=self.name,
+                )
             yield held
         finally:
             held.close()
+
+    def is_covered(self, path: str) -> bool:
+        """Whether a mask rule is about files of this path; one that a link leads to may be covered all the same."""
+        return find_masking(self._config.masks, self._mask_key, (split_path(path),)) is not None
 
     def close(self) -> None:
         """Release the root descriptor; files that are open stay open. A second call does nothing."""
@@ -125,26 +140,30 @@ class FolderVolume:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or not visible(real, self._rules):  # 2 3
             raise NotFound("There is no such file in this volume.", resource=self.name)
-        if any(covers(mask, names) for mask in self._config.masks for names in (parts, real)):  # 4
-            raise Forbidden(
-                "This file has personal parts that are masked on this volume, and it cannot be served masked.",
-                resource=self.name,
-                suggestions=("Ask the data owner for a file without personal data.",),
-            )
         limit = self._config.max_file_size
         if limit is not None and found.st_size > limit:  # 2
             raise TooLarge(f"The file is larger than the {limit} bytes this volume allows.", resource=self.name)
-        return HeldFile(descriptor, describe(parts, found), found)
+        masking = find_masking(self._config.masks, self._mask_key, (parts, real))
+        return HeldFile(descriptor, describe(parts, found), found, masking)
 
 
 class HeldFile:
     """A file held by its descriptor; see ``interface.OpenFile``. The caller's context closes it."""
 
-    def __init__(self, descriptor: int, entry: FileEntry, found: os.stat_result) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        entry: FileEntry,
+        found: os.stat_result,
+        masking: Masking | None = None,
+        *,
+        etag: str = "",
+    ) -> None:
         self.entry = entry
+        self.masking = masking
         self._descriptor, self._found = descriptor, found
         identity = f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
-        self.etag = hashlib.sha256(identity.encode()).hexdigest()[:32]
+        self.etag = etag or hashlib.sha256(identity.encode()).hexdigest()[:32]
 
     def fileno(self) -> int:
         """The descriptor."""
@@ -234,10 +253,3 @@ def close_late(opening: asyncio.Future[HeldFile]) -> None:
     """Close a file that was opened for somebody who had left."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
-
-
-def covers(mask: VolumeMask, parts: Parts) -> bool:
-    """Whether a mask rule is about the file; case does not matter, so that ``A.CSV`` is not overlooked."""
-    name = os.fsdecode(parts[-1]).lower()
-    path = "/".join(os.fsdecode(part) for part in parts).lower()
-    return any(fnmatch.fnmatchcase(path if "/" in glob else name, glob.lower()) for glob in mask.files)

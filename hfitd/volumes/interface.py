@@ -11,6 +11,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from hfitd.volumes.masked.rules import Masking
+
 
 class FileEntry(NamedTuple):
     """A file or folder of a listing. ``raw_path`` is base64 of the bytes when the name is not UTF-8, else ''.
@@ -47,6 +49,7 @@ class OpenFile(Protocol):
 
     entry: FileEntry
     etag: str  # strong, from device, inode, size and mtime; without the quotes of the header
+    masking: Masking | None  # the rules that cover it: what is read has still to be masked
 
     def fileno(self) -> int:
         """The descriptor, for sendfile."""
@@ -66,8 +69,17 @@ class Volume(Protocol):
     async def best(self, query: ListingQuery) -> FileEntry | None:
         """The first file (never a folder) in the query's order, in one pass and constant memory."""
 
-    def open(self, path: str, *, raw: bool = False) -> AbstractAsyncContextManager[OpenFile]:
-        """Open one regular file beneath the root. With ``raw`` the path is base64, as ``FileEntry.raw_path``."""
+    def open(
+        self, path: str, *, raw: bool = False, original: bool = False
+    ) -> AbstractAsyncContextManager[OpenFile]:
+        """Open one regular file beneath the root. With ``raw`` the path is base64, as ``FileEntry.raw_path``.
+
+        A file that a mask rule covers is Forbidden, unless the caller asks for the ``original``: who does so has to
+        mask it, or to know that the actor may have it as it is (``export.files`` alone asks).
+        """
+
+    def is_covered(self, path: str) -> bool:
+        """Whether a mask rule is about files of this path; one that a link leads to may be covered all the same."""
 
     def close(self) -> None:
         """Release the root descriptor."""

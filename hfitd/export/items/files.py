@@ -1,4 +1,5 @@
-"""``files`` and ``file``: what a volume holds, byte for byte."""
+"""``files`` and ``file``: what a volume holds, byte for byte; but for files that a mask rule covers, see
+``hfitd/volumes/masked``. Of those the manifest has the length and digest of the original as well."""
 
 from __future__ import annotations
 
@@ -6,14 +7,15 @@ import time
 from dataclasses import dataclass
 
 from hfitd.errors import ExportRefused, NotFound, PathRefused
-from hfitd.export.files import require_folder
+from hfitd.export.files import open_file, require_folder
 from hfitd.export.items.interface import Built, Checked, Member, PlanScope, RunScope, TablePlan
 from hfitd.export.sources import SourceKey, Sources
 from hfitd.export.template.model import Export, VolumeFile, VolumeFiles
 from hfitd.export.template.variables import expand_component, expand_filter, find_variables
-from hfitd.model import Action, Actor, Sink
-from hfitd.volumes.interface import Volume
+from hfitd.model import Action, Actor, Json, Sink
+from hfitd.volumes.interface import OpenFile, Volume
 from hfitd.volumes.listing import parse_listing
+from hfitd.volumes.masked.stream import write_masked
 
 READ_SIZE = 256 * 1024
 
@@ -23,19 +25,42 @@ def may_read(sources: Sources, actor: Actor, volume: str, path: str) -> bool:
     return sources.policy.may(actor, Action.FILES_READ, f"{volume}/{path}")
 
 
-def copy_file(volume: Volume, path: str, target: str) -> Member:
-    """A member that is a file of a volume; SourceChanged when it shrinks under the reader."""
+def copy_file(scope: RunScope, volume: str, path: str, target: str) -> Member:
+    """A member that is a file of a volume, masked where rules cover it and no grant lifts them.
+
+    SourceChanged when it shrinks under the reader, FileNotMaskable when it is not of the form that its rule says.
+    """
 
     async def build(sink: Sink) -> Built:
-        async with volume.open(path) as file:
-            offset = 0
-            while offset < file.entry.size:
-                data = await file.read(offset, min(READ_SIZE, file.entry.size - offset))
-                await sink.write(data)
-                offset += len(data)
-            return Built(modtime=file.entry.modtime, details={"volume": volume.name})
+        async with open_file(scope.sources, scope.actor, volume, path) as opened:
+            details: dict[str, Json] = {"volume": volume}
+            if opened.masking is not None:
+                original = await write_masked(opened.file, opened.masking, sink)
+                details["original"] = {"path": path, "size": original.size, "sha256": original.sha256}
+                if original.dropped:
+                    details["dropped_lines"] = original.dropped
+            else:
+                if opened.raw:
+                    details |= {"raw": True, "original": {"path": path}}
+                await _copy(opened.file, sink)
+            return Built(modtime=opened.file.entry.modtime, details=details, masks=opened.masks)
 
-    return Member(target, "file", build)
+    return Member(target, "file", build, may_refuse=scope.sources.volumes[volume].is_covered(path))
+
+
+async def _copy(file: OpenFile, sink: Sink) -> None:
+    offset = 0
+    while offset < file.entry.size:
+        data = await file.read(offset, min(READ_SIZE, file.entry.size - offset))
+        await sink.write(data)
+        offset += len(data)
+
+
+async def require_file(scope: RunScope, volume: str, path: str) -> None:
+    """Open the file and see whether it can be given at all, masks included; NotFound and whatever else opening says."""
+    async with open_file(scope.sources, scope.actor, volume, path) as opened:
+        if opened.masking is not None:
+            opened.masking.start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +86,10 @@ class FilesStep:
         if not may_read(scope.sources, scope.actor, self.volume, path):
             raise ExportRefused(resource=self.export.key)
         try:
-            async with volume.open(path):
-                pass
+            await require_file(scope, self.volume, path)
         except NotFound as error:
             raise ExportRefused(resource=self.export.key) from error
-        return Checked((copy_file(volume, path, self.export.key),), ())
+        return Checked((copy_file(scope, self.volume, path, self.export.key),), ())
 
     async def _select(self, volume: Volume, scope: RunScope) -> tuple[Member, ...]:
         query = parse_listing([expand_filter(text, scope.values) for text in self.texts], time.time())
@@ -80,7 +104,7 @@ class FilesStep:
                             "A file that this export selects cannot be read or has a name that is not UTF-8.",
                             resource=self.export.key,
                         )
-                    members.append(copy_file(volume, entry.path, f"{self.export.key}/{entry.path}"))
+                    members.append(copy_file(scope, self.volume, entry.path, f"{self.export.key}/{entry.path}"))
             if not members:
                 require_folder(scope.sources, scope.actor, Action.FILES_READ, self.volume, query.folder)
         except NotFound as error:

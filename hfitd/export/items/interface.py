@@ -90,6 +90,7 @@ class Member:
     masks: Mapping[str, str] = field(default_factory=dict)
     after: frozenset[str] = frozenset()  # tables that have to be loaded before this member
     details: Mapping[str, Json] = field(default_factory=dict)  # more for the manifest
+    may_refuse: bool = False  # only building it tells whether it can be had, so the head of the package waits
 
 
 class Ways(Protocol):

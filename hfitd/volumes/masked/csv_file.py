@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from hfitd.config.model import VolumeMask
 from hfitd.masks.derive import fold_person
 from hfitd.volumes.masked.interface import MAX_RECORD, Format, refuse
-from hfitd.volumes.masked.values import FileMask, bind_value
+from hfitd.volumes.masked.values import TextMask, bind_text
 
 BOM = b"\xef\xbb\xbf"
 _DELIMITERS = (",", ";", "\t", "|", ":")
@@ -27,7 +27,7 @@ _DELIMITERS = (",", ";", "\t", "|", ":")
 class CsvMasker:
     """See ``interface.Masker``."""
 
-    def __init__(self, columns: Mapping[str, FileMask], delimiter: bytes) -> None:
+    def __init__(self, columns: Mapping[str, TextMask], delimiter: bytes) -> None:
         self.dropped = 0
         self._columns = {fold_name(name.encode()): mask for name, mask in columns.items()}
         self._delimiter = delimiter
@@ -38,7 +38,7 @@ class CsvMasker:
         self._line = 1
         self._began = False
         self._width = 0
-        self._masks: list[tuple[int, FileMask]] = []
+        self._masks: list[tuple[int, TextMask, int]] = []  # column, mask, column of its subject or -1
         self._kept: list[int] | None = None  # columns that stay, when some are dropped
 
     def feed(self, data: bytes) -> bytes:
@@ -110,33 +110,38 @@ class CsvMasker:
         elif len(fields) != self._width:  # 2
             raise refuse("a record has another number of fields than the header", self._line)
         else:
-            for number, mask in self._masks:
-                fields[number] = self._mask(mask, fields[number])
+            given = list(fields)
+            for number, mask, subject in self._masks:
+                fields[number] = self._mask(mask, given[number], given[subject] if subject >= 0 else b"")
         if self._kept is not None:
             fields = [fields[number] for number in self._kept]
         return self._delimiter.join(fields) + ending
 
     def _read_header(self, fields: list[bytes]) -> None:
         names = [fold_name(_unquote(field)) for field in fields]
-        for name in self._columns:
-            if name not in names:  # 1
-                raise refuse("its header has not every column that the rule names", self._line)
+        subjects = {fold_name(mask.subject.encode()) for mask in self._columns.values() if mask.subject}
+        if not (self._columns.keys() | subjects) <= set(names):  # 1
+            raise refuse("its header has not every column that the rule names", self._line)
         self._width = len(fields)
         found = [(number, self._columns[name]) for number, name in enumerate(names) if name in self._columns]
-        self._masks = [(number, mask) for number, mask in found if not mask.drops]
+        self._masks = [
+            (number, mask, names.index(fold_name(mask.subject.encode())) if mask.subject else -1)
+            for number, mask in found
+            if not mask.drops
+        ]
         dropped = {number for number, mask in found if mask.drops}
         if len(dropped) == len(fields):
             raise refuse("every column of it is to be dropped", self._line)
         if dropped:
             self._kept = [number for number in range(len(fields)) if number not in dropped]
 
-    def _mask(self, mask: FileMask, field: bytes) -> bytes:
-        if mask.cell is None:
-            return self._quote(mask.literal, quoted=False)
+    def _mask(self, mask: TextMask, field: bytes, subject: bytes) -> bytes:
+        if mask.constant:
+            return self._quote(mask.cover(b""), quoted=False)
         if not field:  # 4
             return field
-        quoted = field.startswith(b'"')
-        return self._quote(mask.cell(_unquote(field)), quoted=quoted)
+        covered = mask.cover(_unquote(field), _unquote(subject) if subject else None)
+        return self._quote(covered, quoted=field.startswith(b'"'))
 
     def _quote(self, value: bytes | None, *, quoted: bool) -> bytes:
         if value is None:
@@ -157,10 +162,10 @@ def _unquote(field: bytes) -> bytes:
 
 def _start(rules: Sequence[VolumeMask], key: bytes) -> CsvMasker:
     """All columns of all rules; of two masks for one column the first holds."""
-    columns: dict[str, FileMask] = {}
+    columns: dict[str, TextMask] = {}
     for rule in rules:
         for name, mask in rule.columns.items():
-            columns.setdefault(unicodedata.normalize("NFC", name), bind_value(name, mask, key))
+            columns.setdefault(unicodedata.normalize("NFC", name), bind_text(mask, key))
     if len({rule.delimiter for rule in rules}) > 1:
         raise refuse("two rules name different delimiters for it")
     return CsvMasker(columns, rules[0].delimiter.encode())

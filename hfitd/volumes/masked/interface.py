@@ -24,8 +24,9 @@ MAX_LINE = 256 * 1024  # bytes of one log line
 class Masker(Protocol):
     """One file on its way through the rules."""
 
-    dropped: int
-    """Records left out because no rule fitted them; logs only."""
+    @property
+    def dropped(self) -> int:
+        """Records left out because no rule fitted them; logs only."""
 
     def feed(self, data: bytes) -> bytes:
         """The next bytes of the file; what is known to be safe of the masked one. FileNotMaskable."""

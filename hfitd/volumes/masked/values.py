@@ -1,51 +1,90 @@
 """Masks for values in files: the masks of databases, bound to text without bounds.
 
-A mask that needs numbers or dates takes the text of one; a value that is none is refused by the mask itself, and with
-it the file. NULL stays NULL: an empty CSV field without quotes, JSON's null.
+What stands in a field has the pseudonym it has in a column. NULL stays NULL: an empty CSV field without quotes, JSON's
+null. A mask that takes another column of the row (``subject``) works where records have columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass
 
 from hfitd.errors import MaskDoesNotFit
 from hfitd.masks.interface import BoundMask
-from hfitd.masks.table import bind_mask
+from hfitd.masks.json_text import NOTHING, Leaves
+from hfitd.masks.table import bind_mask, bind_text_mask
 from hfitd.model import Column, Kind, MaskRule
 
-# what a text may be read as, in the order of trying; the first that the mask takes
-_KINDS = (Kind.TEXT, Kind.INTEGER, Kind.NUMBER, Kind.TIMESTAMP, Kind.DATE, Kind.TIME, Kind.UUID, Kind.JSON)
+_DROP, _NULL, _CONST = "drop", "null", "const"
 
 
 @dataclass(frozen=True, slots=True)
-class FileMask:
-    """A mask ready for one part of a file. Without ``cell`` every value becomes ``literal``, and None is NULL."""
+class TextMask:
+    """A mask ready for one column or group."""
 
-    name: str
-    cell: Callable[[bytes], bytes] | None
-    literal: bytes | None
-    option: object = None  # the literal as the rule has it: a number stays one in JSON
+    bound: BoundMask
 
     @property
     def drops(self) -> bool:
         """Whether the part is left out altogether."""
-        return self.name == "drop"
+        return self.bound.name == _DROP
+
+    @property
+    def constant(self) -> bool:
+        """Whether every value becomes the same, NULL included."""
+        return self.bound.constant
+
+    @property
+    def subject(self) -> str:
+        """The other column whose value goes with this one's, or ''."""
+        return self.bound.subject
+
+    def cover(self, value: bytes, subject: bytes | None = None) -> bytes | None:
+        """What stands for the value; None is NULL."""
+        return self.bound.cover(value, subject)
 
 
-def bind_value(part: str, rule: MaskRule, master_key: bytes) -> FileMask:
-    """The mask of a part of a file. MaskDoesNotFit when the mask, its options or the key will not do."""
-    bound = _bind(part, rule, master_key)
-    literal = None if bound.literal is None else bound.literal.encode()
-    return FileMask(bound.name, bound.cell, literal, rule.options.get("value"))
+@dataclass(frozen=True, slots=True)
+class JsonMask:
+    """A mask ready for the values at one path. ``whole``: JSON that stands for a value of any kind, but null."""
+
+    leaves: Leaves
+    drops: bool = False
+
+    @property
+    def whole(self) -> bytes | None:
+        """What replaces objects and arrays, too; None where each leaf is masked."""
+        return None if self.leaves.literal is None else self.leaves.literal.encode()
+
+    def cover(self, token: bytes) -> bytes:
+        """What stands for a leaf, as JSON."""
+        if self.leaves.literal is not None:
+            return token if token == b"null" else self.leaves.literal.encode()
+        return self.leaves.covered(token.decode(), None, plain=token.isascii()).encode("utf-8", "replace")
 
 
-def _bind(part: str, rule: MaskRule, master_key: bytes) -> BoundMask:
-    first: MaskDoesNotFit | None = None
-    for kind in _KINDS:
+def bind_text(rule: MaskRule, master_key: bytes) -> TextMask:
+    """The mask of a column or group. MaskDoesNotFit when the mask, its options or the key will not do."""
+    return TextMask(bind_text_mask(rule.mask, rule.options, master_key))
+
+
+def bind_json(path: str, rule: MaskRule, master_key: bytes) -> JsonMask:
+    """The mask of the values at a path: of texts, and of numbers where it knows them. MaskDoesNotFit as above."""
+    if rule.mask in (_DROP, _NULL):
+        bind_text_mask(rule.mask, rule.options, master_key)
+        return JsonMask(Leaves(literal=NOTHING), drops=rule.mask == _DROP)
+    if rule.mask == _CONST:
+        bind_text_mask(rule.mask, rule.options, master_key)
+        return JsonMask(Leaves(literal=json.dumps(rule.options.get("value"), ensure_ascii=True)))
+    bound: dict[Kind, BoundMask] = {}
+    refusals: list[MaskDoesNotFit] = []
+    for kind in (Kind.TEXT, Kind.INTEGER, Kind.NUMBER):
         try:
-            return bind_mask(rule, Column(part, kind.value, kind), master_key)
+            bound[kind] = bind_mask(rule, Column(path, kind.value, kind), master_key)
         except MaskDoesNotFit as error:
-            first = first or error
-    assert first is not None
-    raise first
+            refusals.append(error)
+    if not bound:
+        raise refusals[0]
+    if any(mask.subject for mask in bound.values()):
+        raise MaskDoesNotFit(f"the mask {rule.mask} cannot take a subject here: a document has no columns")
+    return JsonMask(Leaves(bound.get(Kind.TEXT), bound.get(Kind.INTEGER), bound.get(Kind.NUMBER)))

@@ -12,6 +12,7 @@ from hfitd.config.load import load_config
 from hfitd.config.model import Config, Secret, VolumeMask
 from hfitd.config.schema import NAMED, SECTIONS
 from hfitd.errors import ConfigError
+from hfitd.model import MaskRule
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "config.example.toml"
@@ -358,12 +359,34 @@ def test_a_grant_has_an_action_and_an_object(load, grant: str) -> None:
     assert "roles.r.grants[0]" in mistakes_of(load, f'[roles.r]\ngrants = ["{text}"]')
 
 
-@pytest.mark.parametrize("form", ["csv", "json", "ndjson", "log"])
-def test_a_volume_mask_says_what_is_masked(load, form: str) -> None:
-    rule = f'[volumes.v]\npath = "x"\n[[volumes.v.mask]]\nfiles = "*.x"\nformat = "{form}"\n'
-    assert "is missing" in next(iter(mistakes_of(load, rule).values()))
-    full = rule + 'columns = {e = "email"}\npaths = {"$.e" = "email"}\npattern = "(?P<e>.)"'
-    assert load(full).volumes["v"].masks == (VolumeMask(("*.x",), form, {"e": "email"}, {"$.e": "email"}, "(?P<e>.)"),)
+RULE = '[volumes.v]\npath = "x"\n[[volumes.v.mask]]\nfiles = "*.x"\n'
+
+
+def test_a_volume_mask_says_what_is_masked(load) -> None:
+    table = 'columns = {e = "email", n = {mask = "redact", first = 2}}\n'
+    masks = {"e": MaskRule("email"), "n": MaskRule("redact", {"first": 2})}
+    found = load(RULE + 'format = "csv"\ndelimiter = ";"\n' + table).volumes["v"].masks
+    assert found == (VolumeMask(("*.x",), "csv", masks, delimiter=";"),)
+    found = load(RULE + 'format = "json"\npaths = {"$.e" = "email"}').volumes["v"].masks
+    assert found == (VolumeMask(("*.x",), "json", {}, {"$.e": MaskRule("email")}),)
+    found = load(RULE + 'format = "log"\nunmatched = "keep"\npattern = "(?P<e>.)"\n' + table).volumes["v"].masks
+    assert found == (VolumeMask(("*.x",), "log", masks, {}, "(?P<e>.)", unmatched="keep"),)
+
+
+@pytest.mark.parametrize(
+    ("rule", "key", "message"),
+    [
+        ('format = "xml"', "format", "must be one of csv"), ('columns = {e = "email"}', "format", "is missing"),
+        ('format = "csv"\npaths = {"$.e" = "email"}', "paths", "no meaning for the format csv"),
+        ('format = "json"\npattern = "x"', "pattern", "no meaning"),
+        ('format = "csv"\ncolumns = {e = 5}', "columns", "the mask of e must be"),
+        ('format = "csv"\ncolumns = {e = {mark = "x"}}', "columns", "the mask of e must be"),
+        ('format = "log"\nunmatched = "ignore"', "unmatched", "must be one of drop"),
+        ('format = "csv"\ncolumns = "e"', "columns", "must be a table"),
+    ],
+)  # fmt: skip
+def test_a_volume_mask_that_is_not_one_is_a_mistake(load, rule: str, key: str, message: str) -> None:
+    assert message in mistakes_of(load, RULE + rule)[f"volumes.v.mask[0].{key}"]
 
 
 def test_h10_a_secret_never_shows_itself(load) -> None:

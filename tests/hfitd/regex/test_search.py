@@ -35,7 +35,8 @@ def test_t12_a_long_line_takes_linear_time_whatever_the_pattern() -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(?P<>a)", "(?P<1>a)", "(?P<a b>a)", "(?P<x>a)(?P<x>b)", "(?P=x)", "(?P<x", "(?=a)", "(?i)a", "a" * 1025]
+    "pattern",
+    ["(?P<>a)", "(?P<1>a)", "(?P<a b>a)", "(?P<x>a)(?P<x>b)", "(?P=x)", "(?P<x", "(?=a)", "(?i)a", "a" * 1025],
 )
 def test_a_group_is_named_once_and_in_one_way(pattern: str) -> None:
     with pytest.raises(RegexProblem):

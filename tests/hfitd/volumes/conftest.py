@@ -25,9 +25,9 @@ class World:
     opener: Callable[[bool], Opener]
     opened: list[FolderVolume] = field(default_factory=list)
 
-    def open(self, caps: Caps | None = None, **settings: object) -> FolderVolume:
+    def open(self, caps: Caps | None = None, mask_key: bytes = b"", **settings: object) -> FolderVolume:
         config = VolumeConfig("vol", self.path, **settings)  # type: ignore[arg-type]
-        volume = open_volume(config, caps=caps, opener=self.opener(config.follow_symlinks))
+        volume = open_volume(config, mask_key, caps=caps, opener=self.opener(config.follow_symlinks))
         self.opened.append(volume)
         return volume
 

@@ -17,6 +17,7 @@ import pytest
 
 from hfitd.config.model import VolumeConfig, VolumeMask
 from hfitd.errors import Forbidden, NotFound, PathRefused, SourceChanged, TooLarge, Unavailable
+from hfitd.model import MaskRule
 from hfitd.volumes.folder import FolderVolume, open_volume
 from hfitd.volumes.interface import ListingQuery
 from hfitd.volumes.opener import KernelOpener, Parts, WalkingOpener, choose_opener
@@ -297,7 +298,7 @@ async def test_a_file_that_a_mask_covers_is_never_served_raw(world: World) -> No
     for name in ("c.csv", "C2.CSV", "logs/app.csv", "other/app.log", "logs/app.log"):
         world.write(name)
     (world.path / "alias").symlink_to("c.csv")
-    masks = (VolumeMask(("*.csv",), "csv", {"email": "email"}), VolumeMask(("logs/*.log",), "log"))
+    masks = (VolumeMask(("*.csv",), "csv", {"email": MaskRule("email")}), VolumeMask(("logs/*.log",), "log"))
     volume = world.open(masks=masks, follow_symlinks=True)
     for name in ("c.csv", "C2.CSV", "logs/app.csv", "logs/app.log", "alias"):
         assert await refusal(volume, name) is Forbidden
