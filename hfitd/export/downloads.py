@@ -277,7 +277,8 @@ class Downloads:
         self.extractions += 1
         self._shop.observer.event(ExtractionStarted(context.template_name))
         with self._shop.spool.open_file(job.path) as file:
-            if not budget.approved and not job.residue.refuses:  # else the head waits: it may still be refused
+            may_refuse = budget.approved or job.residue.refuses or any(member.may_refuse for member in members)
+            if not may_refuse:  # else the head waits
                 job.mark_checked()
             finished = await build.run(members, context, file)
             await asyncio.to_thread(os.fsync, file.fileno())
