@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "load": ("loading", "Load a package into PostgreSQL, MySQL/MariaDB or SQLite."),
     "explain": ("loading", "Say why a row is in a subset: the foreign keys from the root to it."),
     "purge": ("purge", "Remove expired packages."),
+    "doctor": ("doctor", "Look at server, clock, key, token and pins, and say what is wrong."),
     "completion": ("completion", "Print the shell completion script."),
 }
 

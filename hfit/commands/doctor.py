@@ -1,0 +1,30 @@
+"""``hfit doctor``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from hfit.commands.root import HfitCommand
+from hfit.commands.session import current_session
+from hfit.doctor import FAIL, OK, examine
+
+
+@click.command("doctor", cls=HfitCommand)
+def doctor_command() -> int:
+    """Look at server, clock, key, token and pins, and say what is wrong.
+
+    Changes nothing and logs nobody in. Ends with 1 when something failed.
+    """
+    session = current_session()
+    findings = list(examine(session.settings))
+    if session.printer.json:
+        session.printer.document([asdict(finding) for finding in findings])
+    else:
+        width = max(len(finding.check) for finding in findings)
+        for finding in findings:
+            session.printer.line(f"{finding.state:<7}  {finding.check:<{width}}  {finding.words}")
+            if finding.advice and finding.state != OK:
+                session.printer.line(f"{'':<7}  {'':<{width}}  {finding.advice}")
+    return int(any(finding.state == FAIL for finding in findings))
