@@ -58,12 +58,13 @@ def package_record(
         given |= {"approval": request.approval.digest, "approver": request.approval.approver}
     if plan is not None:
         given["plan_digest"] = plan.digest
+    record = _contents_record(action, request.actor, contents)
     return replace(
-        _contents_record(action, request.actor, contents),
+        record,
         policy_version=plan.policy_version if plan else "",
         template_digest=request.template.digest,
         parameters={p.name: "" if p.value is None else digest(p.value) for p in request.parameters},
-        details=given,
+        details={**record.details, **given},
     )
 
 
@@ -95,8 +96,11 @@ def fingerprint(text: str, digest: Digest) -> str:
 
 
 def _contents_record(action: str, actor: Actor, contents: Contents) -> AuditRecord:
+    record = actor_record(action, actor, contents.objects)
+    guessed = {"guessed": " ".join(contents.guessed)} if contents.guessed else {}
     return replace(
-        actor_record(action, actor, contents.objects),
+        record,
+        details={**record.details, **guessed},
         columns=contents.columns,
         masks=contents.masks,
         raw=contents.raw,

@@ -59,6 +59,7 @@ class TablePlan:
     estimated_bytes: int | None = None
     row_filter: str = ""  # digest of the policy's row filter; empty: every row
     raw: tuple[str, ...] = ()  # columns that only a grant gives without their mask
+    guessed: tuple[str, ...] = ()  # masked columns whose raw values a filter asks about
     source: SourceKey | None = None  # None: the step's
 
     @property

@@ -18,7 +18,15 @@ from hfitd.export.items.tables import (
     target_name,
 )
 from hfitd.export.package.manifest import TableEntry
-from hfitd.export.query.filters import Filter, Order, compile_filter, compile_order, parse_filter, parse_order
+from hfitd.export.query.filters import (
+    Filter,
+    Order,
+    compile_filter,
+    compile_order,
+    guessed_columns,
+    parse_filter,
+    parse_order,
+)
 from hfitd.export.query.select import select_relation
 from hfitd.export.sources import SourceKey, Sources
 from hfitd.export.subset.edges import root_of
@@ -109,7 +117,7 @@ class RowsStep:
         async def build(sink: Sink) -> Built:
             receipt = await snapshot.render(select, self.form, sink)
             details = {} if self.ordered else {"order": "none"}
-            return Built(receipt.rows, (TableEntry(name, receipt.rows, masks),), details=details)
+            return Built(receipt.rows, (TableEntry(name, receipt.rows, masks, receipt.size),), details=details)
 
         kind = "data" if self.form is Format.SQL else "rows"
         return Member(self.export.key, kind, build, self.source, name, masks, self.parents, details)
@@ -129,18 +137,20 @@ class RowsItem:
         (key,) = self.sources(export, scope.sources)
         catalog = scope.catalogs[key]
         relation = granted_relation(scope, key, data.table, export.key)
+        condition = parse_filter(data.filter) if data.filter.strip() else None
+        guessed = guessed_columns(condition, relation, scope.dialect(key)) if condition else ()
         return RowsStep(
             export,
             key,
             relation,
             bound_masks(scope, relation),
-            parse_filter(data.filter) if data.filter.strip() else None,
+            condition,
             format_of(export.key),
             target_name(scope.dialect(key), catalog, relation.table),
             data.order != "none",
             parse_order(data.order) if data.order not in {"", "none"} else None,
             data.limit,
-            (plan_table(relation),),
+            (replace(plan_table(relation), guessed=guessed),),
             parents_of(relation, catalog),
         )
 

@@ -26,7 +26,7 @@ from hfitd.export.items.tables import (
     plan_table,
     target_name,
 )
-from hfitd.export.query.filters import Filter, compile_filter, parse_filter
+from hfitd.export.query.filters import Filter, compile_filter, guessed_columns, parse_filter
 from hfitd.export.query.links import select_links
 from hfitd.export.sources import SourceKey, Sources
 from hfitd.export.subset.ask import Place
@@ -203,7 +203,11 @@ class SubsetItem:
             plan_file_column((entry["column"], entry["volume"]), graph, scope, realm) for entry in data.files_from
         )
         tables = tuple(
-            replace(plan_table(relation, graph.paths[node]), source=node.source)
+            replace(
+                plan_table(relation, graph.paths[node]),
+                source=node.source,
+                guessed=_guessed(roots, node, relation, scope.dialect(node.source)),
+            )
             for node, relation in graph.relations.items()
         )
         members = {source: _member_name(source, keys[0], export.key, scope.sources) for source in graph.sources()}
@@ -218,6 +222,15 @@ def _member_name(source: SourceKey, home: SourceKey, key: str, sources: Sources)
     own = source.database == sources.default_databases[source.provider]
     place = source.provider if own else f"{source.provider}-{re.sub(r'[^A-Za-z0-9_.-]', '_', source.database)}"
     return f"{stem}-{place}{dot}{ending}"
+
+
+def _guessed(
+    roots: Sequence[PlannedRoot], node: Node, relation: Relation, dialect: Dialect
+) -> tuple[str, ...]:
+    """Masked columns of the table that the conditions of roots compare with given values, by their owner's leave."""
+    conditions = [root.condition for root in roots if root.node == node and root.condition is not None]
+    found = {column for condition in conditions for column in guessed_columns(condition, relation, dialect)}
+    return tuple(sorted(found))
 
 
 def _plan_root(written: str, where: str, key: SourceKey, export: Export, scope: PlanScope) -> PlannedRoot:

@@ -7,8 +7,10 @@ Nothing a caller wrote becomes text. The argument:
    what is not granted answers like what does not exist.
 3. A value, from the text or from a variable, becomes a ``Bind`` of its column's type; the engine converts it
    strictly. A comparison without a column has no type and is refused.
-4. A masked column is FilterOnMasked wherever it stands. Only a constant mask of a ``filterable = "equality"`` column
-   may be compared, and then the constant is. A pseudonym is made in the row stream, where no filter can see it.
+4. A masked column is FilterOnMasked wherever it stands, unless its rule says ``filterable = "equality"``. Then a
+   constant mask is compared as the constant it shows. A keyed mask is compared with given values by ``=`` and ``IN``,
+   never under NOT, never with a column, and with at most ``MAX_GUESSES`` values in a filter: the caller's guess is held
+   against the raw value, by their owner's word, and the audit names the column (``guessed_columns``).
 5. Operators and keywords are picked from our own tables, and spelt by the dialect for the type of the column.
 
 A variable without a value is SQL's NULL: ``col = ${x}`` then holds for no row and ``col <> ${x}`` neither.
@@ -44,10 +46,12 @@ from hfitd.export.query.nodes import (
 from hfitd.export.query.parser import read_condition, read_order
 from hfitd.export.query.spelling import same_column
 from hfitd.masks.interface import BoundMask
+from hfitd.masks.table import MASKS
 from hfitd.model import Column, Kind, MaskedColumn, Relation
 from hfitd.sql import Sql, bind, join, text
 
 _TRUE, _FALSE = text("1 = 1"), text("1 = 0")
+MAX_GUESSES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,19 @@ def compile_order(parsed: Order, relation: Relation, dialect: Dialect) -> Sql:
     return join(", ", (compiler.order_term(term) for term in parsed.terms))
 
 
+def guessed_columns(parsed: Filter, relation: Relation, dialect: Dialect) -> tuple[str, ...]:
+    """The masked columns whose raw values the filter asks about (4), sorted; for the audit."""
+    compiler = _Compiler(relation, dialect, {}, {})
+    refs = [operand for operand in _operands(parsed.condition) if isinstance(operand, ColumnRef)]
+    return tuple(sorted({column.column.name for column in map(compiler.find, refs) if is_guessable(column)}))
+
+
+def is_guessable(column: MaskedColumn) -> bool:
+    """Whether its owner lets given values be compared with the raw ones."""
+    rule = column.rule
+    return rule is not None and rule.filterable == "equality" and rule.mask in MASKS and MASKS[rule.mask].keyed
+
+
 def _operands(condition: Condition) -> list[Operand]:
     waiting: list[Condition] = [condition]
     found: list[Operand] = []
@@ -132,6 +149,8 @@ class _Compiler:
         self._dialect = dialect
         self._values = values
         self._masks = masks
+        self._negations = 0
+        self._guesses = 0
 
     def condition(self, condition: Condition) -> Sql:
         """One condition; the depth was limited when it was parsed."""
@@ -140,7 +159,10 @@ class _Compiler:
                 parts = [text("(") + self.condition(part) + text(")") for part in conditions]
                 return join(" OR " if operator == "OR" else " AND ", parts)  # 5
             case Not(inner):
-                return text("NOT (") + self.condition(inner) + text(")")
+                self._negations += 1
+                negated = text("NOT (") + self.condition(inner) + text(")")
+                self._negations -= 1
+                return negated
             case Comparison():
                 return self._comparison(condition)
             case Membership():
@@ -163,15 +185,16 @@ class _Compiler:
         match comparison:
             case Comparison(Literal(left, LiteralKind.NUMBER), operator, Literal(right, LiteralKind.NUMBER)):
                 return _TRUE if _compare(left, operator, right) else _FALSE
-        left_sql, right_sql = self._typed(
-            (comparison.left, comparison.right), equality=comparison.operator in {"=", "<>"}
-        )
+        operands, operator = (comparison.left, comparison.right), comparison.operator
+        guess = operator == "=" and self._is_guess(operands)  # 4
+        left_sql, right_sql = self._typed(operands, equality=operator in {"=", "<>"}, guess=guess)
         sign = self._sign((comparison.left, comparison.right), comparison.operator)
         return left_sql + text(f" {sign} ") + right_sql  # 5: one of six operators
 
     def _membership(self, condition: Membership) -> Sql:
         operands = (condition.operand, *condition.items)
-        first, *others = self._typed(operands, equality=True)
+        guess = not condition.negated and self._is_guess(operands)  # 4
+        first, *others = self._typed(operands, equality=True, guess=guess)
         sign = self._sign(operands, "=")
         if sign == "=":
             word = " NOT IN (" if condition.negated else " IN ("
@@ -192,7 +215,7 @@ class _Compiler:
     def _sign(self, operands: Sequence[Operand], operator: str) -> str:
         """The operator as the type of these operands needs it. ``citext`` with ``text`` is compared as text, as
         PostgreSQL itself does."""
-        columns = [self._find(operand).column for operand in operands if isinstance(operand, ColumnRef)]
+        columns = [self.find(operand).column for operand in operands if isinstance(operand, ColumnRef)]
         return self._dialect.comparison(columns[0], operator) if all(c.operators for c in columns) else operator
 
     def _like(self, condition: Like) -> Sql:
@@ -230,22 +253,33 @@ class _Compiler:
             raise BadRequest("Only a boolean column is a condition by itself.", resource=column.name)
         return text(self._dialect.identifier(column.name))
 
-    def _typed(self, operands: Sequence[Operand], *, equality: bool = False) -> list[Sql]:
+    def _is_guess(self, operands: Sequence[Operand]) -> bool:
+        """4: whether given values may be held against the raw values of the one column among these."""
+        columns = [operand for operand in operands if isinstance(operand, ColumnRef)]
+        if len(columns) != 1 or self._negations or not is_guessable(self.find(columns[0])):
+            return False
+        self._guesses += len(operands) - 1
+        if self._guesses > MAX_GUESSES:
+            raise SqlRefused(f"A filter compares a masked column with at most {MAX_GUESSES} values.")
+        return True
+
+    def _typed(self, operands: Sequence[Operand], *, equality: bool = False, guess: bool = False) -> list[Sql]:
         """Operands that are compared with one another; the first column gives the values their type (3)."""
-        found = next((self._find(operand) for operand in operands if isinstance(operand, ColumnRef)), None)
+        found = next((self.find(operand) for operand in operands if isinstance(operand, ColumnRef)), None)
         if found is None:
             raise BadRequest("A comparison needs a column.")
         column = found.column
         parts: list[Sql] = []
         for operand in operands:
             if isinstance(operand, ColumnRef):
-                parts.append(self._compared(operand, equality))
+                raw = text(self._dialect.identifier(column.name))
+                parts.append(raw if guess else self._compared(operand, equality))
             else:
                 parts.append(self._operand(operand, column.type_name, column))
         return parts
 
     def _compared(self, ref: ColumnRef, equality: bool) -> Sql:
-        found = self._find(ref)
+        found = self.find(ref)
         mask = self._masks.get(found.column.name)
         if found.rule is not None and found.rule.filterable == "equality" and equality and mask and mask.constant:
             return text(self._dialect.typed_literal(mask.literal, found.column))  # 4
@@ -268,12 +302,13 @@ class _Compiler:
         return self._values[variable.name]
 
     def _clear(self, ref: ColumnRef) -> Column:
-        found = self._find(ref)
+        found = self.find(ref)
         if found.rule is not None:  # 4
             raise FilterOnMasked(resource=found.column.name)
         return found.column
 
-    def _find(self, ref: ColumnRef) -> MaskedColumn:
+    def find(self, ref: ColumnRef) -> MaskedColumn:
+        """The visible column that is meant; BadRequest."""
         table = self._relation.table.name.name
         if ref.table is not None and not self._dialect.same_name(self._exact(ref.table), table):
             raise BadRequest("A column can only be qualified by the name of its own table.", resource=ref.table.text)

@@ -118,7 +118,8 @@ def identify(relation: Relation, dialect: Dialect) -> Identity:
                 Wanted(_name(dialect, c), c.type_name, c.kind, c.operators, c.collation or "") for c in columns
             )
             return Identity(tuple(wanted), key.columns, plain=all(c.kind in SPELT_ONCE for c in columns))
-    wanted_row = dialect.row_identity(relation.table, list(visible.values()))
+    readable = [column for column in visible.values() if column.readable]
+    wanted_row = dialect.row_identity(relation.table, readable)
     if relation.table.kind == "table" and dialect.name == "postgresql":
         wanted_row = wanted_row[1:]  # one table, so where the row lies is enough
     return Identity(wanted_row, (), exact=dialect.name != "mysql")
