@@ -9,17 +9,21 @@ Loading the plugin imports pytest and the standard library only; everything else
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
     from hfit.errors import HfitClientError
     from hfit.load.interface import LoadReport
+    from hfit.testing.rollback import RolledBackConnection
     from hfit.testing.session import FixtureSession
+
+    Loaded = LoadReport | dict[str, LoadReport]
 
 MARKER = (
     "hfit(name, **params): the package that hfit_package and hfit_load give: a package of hfit.toml, "
@@ -32,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The plugin's settings in pytest's own configuration; the environment wins over them."""
     parser.addini("hfit_server", "address of the hfitd gateway (HFIT_SERVER_URL)", default="")
     parser.addini("hfit_config_dir", "hfit's configuration folder (HFIT_CONFIG_DIR)", default="")
+    parser.addini("hfit_isolation", "database, transaction or reload (HFIT_ISOLATION)", default="database")
     parser.addini("hfit_offline", "use the local cache only (HFIT_OFFLINE)", type="bool", default=False)
 
 
@@ -55,6 +60,7 @@ def _hfit_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         server=config.getini("hfit_server"),
         config_dir=os.environ.get("HFIT_CONFIG_DIR") or _below(config.rootpath, config.getini("hfit_config_dir")),
         offline=os.environ.get("HFIT_OFFLINE", "").lower() in _TRUE or config.getini("hfit_offline"),
+        isolation=os.environ.get("HFIT_ISOLATION") or config.getini("hfit_isolation"),
     )
     try:
         with open_session(options, folder, worker.get("workerid", "main"), worker.get("testrunuid", "")) as session:
@@ -86,23 +92,24 @@ def hfit_package(request: pytest.FixtureRequest, _hfit_session: FixtureSession) 
 
 
 @pytest.fixture
-def hfit_load(hfit_package: Path, _hfit_session: FixtureSession) -> Iterator[Callable[..., LoadReport]]:
+def hfit_load(hfit_package: Path, _hfit_session: FixtureSession) -> Iterator[Callable[..., Loaded]]:
     """``hfit_load(url, mode="create")`` fills a database with the package; its report has ``rows`` per table.
 
-    After the test the database is as it was before: see the page on pytest. ``allow_remote`` and ``allow_dangling`` are
-    those of ``hfit load``.
+    ``hfit_load({"shop_pg": url, "crm": other})`` fills one for each provider and gives a report for each;
+    ``hfit_load("crm=" + url)`` that of one provider. After the test the databases are as they were before: see the page
+    on pytest for ``isolation``. ``allow_remote`` and ``allow_dangling`` are those of ``hfit load``.
     """
     from hfit.errors import HfitClientError  # noqa: PLC0415
+    from hfit.testing.session import Wish  # noqa: PLC0415
 
     databases = _hfit_session.fixtures()
 
     def load(
-        url: str, mode: str = "create", *, allow_remote: bool = False, allow_dangling: bool = False
-    ) -> LoadReport:
+        into: str | Mapping[str, str], mode: str = "create", *, isolation: str | None = None,
+        allow_remote: bool = False, allow_dangling: bool = False,
+    ) -> Loaded:  # fmt: skip
         try:
-            return databases.load(
-                hfit_package, url, mode, allow_remote=allow_remote, allow_dangling=allow_dangling
-            )
+            return databases.load(hfit_package, into, Wish(mode, isolation, allow_remote, allow_dangling))
         except HfitClientError as error:
             _fail(error)
 
@@ -111,6 +118,25 @@ def hfit_load(hfit_package: Path, _hfit_session: FixtureSession) -> Iterator[Cal
             yield load
     except HfitClientError as error:
         _fail(error)
+
+
+@pytest.fixture
+def hfit_rollback() -> Iterator[Callable[[Any], RolledBackConnection]]:
+    """``hfit_rollback(psycopg.connect(url))`` gives the connection in a transaction that is undone after the test.
+
+    ``commit`` and ``rollback`` of the program under test stay inside it. For any synchronous DB-API connection.
+    """
+    from hfit.errors import HfitClientError  # noqa: PLC0415
+    from hfit.testing.rollback import roll_back_later  # noqa: PLC0415
+
+    def begin(connection: Any) -> RolledBackConnection:
+        try:
+            return roll_back_later(connection, stack)
+        except HfitClientError as error:
+            _fail(error)
+
+    with contextlib.ExitStack() as stack:
+        yield begin
 
 
 def _below(root: Path, name: str) -> str:

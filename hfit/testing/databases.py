@@ -3,12 +3,16 @@
 A database that is not there is made for the test and removed after it. One that is there is filled in place, and what
 loading and the test added is taken out again, so the next test can load the same. Processes of pytest-xdist take turns
 at one database; databases of their own (the worker's name in the URL) let them run side by side.
+
+How a database is put back is ``Way``: by copies of a loaded one, or by loading again for each test; or it stays filled
+for the whole session, because the tests roll back what they do (``kept``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import hashlib
 import json
 from collections.abc import Callable, Coroutine, Iterator
@@ -25,6 +29,14 @@ from hfit.refresh.cache import patiently_locked
 _Result = TypeVar("_Result")
 Load = Callable[[Target, str], LoadReport]
 """Loads the package into a target, in a mode."""
+
+
+class Way(enum.StrEnum):
+    """How tests are kept apart."""
+
+    DATABASE = "database"
+    TRANSACTION = "transaction"
+    RELOAD = "reload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +60,14 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """One package on its way into one target."""
+    """The SQL of one provider on its way into one target. Two with the same ``content`` are loaded alike."""
 
     target: Target
     mode: str
-    digest: str
+    content: tuple[str, ...]
     load: Load
     room: Room
+    way: Way = Way.DATABASE
 
     def run(self, target: Target | None = None) -> LoadReport:
         """Load into the target, or into another one in its place."""
@@ -66,6 +79,12 @@ class Isolation(Protocol):
 
     def filled(self, filling: Filling) -> contextlib.AbstractContextManager[LoadReport]:
         """The target with the package in it; as it was when the block is left."""
+
+    def look(self, target: Target) -> object:
+        """What the target holds now, for ``settle``."""
+
+    def settle(self, target: Target, before: object) -> bool:
+        """Set counters back to where they were; whether everything else is as it was."""
 
 
 def finish(work: Coroutine[Any, Any, _Result]) -> _Result:
@@ -88,4 +107,6 @@ def write_report(path: Path, report: LoadReport) -> None:
 def read_report(path: Path, target: Target) -> LoadReport:
     """A kept report, as if it were of ``target``."""
     fields = json.loads(path.read_text("utf-8"))
-    return replace(LoadReport(**{**fields, "notes": tuple(fields["notes"])}), target=str(target))
+    return replace(
+        LoadReport(**{**fields, "notes": tuple(fields["notes"]), "steps": tuple(fields["steps"])}), target=str(target)
+    )

@@ -50,6 +50,27 @@ class MysqlIsolation:
             finish(_put_back(target, before))
 
 
+    def look(self, target: Target) -> object:
+        """Tables and their checksums."""
+        return finish(_checksums(target))
+
+    def settle(self, target: Target, before: object) -> bool:
+        """AUTO_INCREMENT goes on, as it does after every rollback."""
+        return finish(_checksums(target)) == before
+
+
+async def _checksums(target: Target) -> object:
+    connection = await _open(target)
+    try:
+        tables = await connection.fetch(_TABLES)
+        names = ", ".join(_name(str(row[0])) for row in tables if row[1] != "VIEW")
+        return sorted(tables), await connection.fetch(f"CHECKSUM TABLE {names}") if names else []
+    except MySQLError as error:
+        raise _failed(target, error) from error
+    finally:
+        connection.close()
+
+
 async def _open(target: Target) -> TargetConnection:
     connection = TargetConnection(target)
     try:

@@ -36,6 +36,7 @@ class Options:
     server: str = ""
     config_dir: str = ""
     offline: bool = False
+    isolation: str = "database"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 1. A database that is not there: the package is loaded once per session and server into a database of its own, and
    ``CREATE DATABASE ... TEMPLATE`` copies that for each test, which takes a fraction of a second. The copy is dropped
-   after the test, with whoever is still connected; the original when the last process of the session leaves.
+   after the test, with whoever is still connected; the original when the last process of the session leaves. With
+   ``reload`` there is no original: the database is made and loaded for each test.
 2. A database that is there: loaded in place. After the test everything that was not there before is dropped (schemas,
    tables, sequences, views, types, functions, extensions), and tables that were empty are emptied. Rows in tables that
    had rows before stay.
@@ -22,7 +23,8 @@ import asyncpg
 
 from hfit.errors import HfitClientError, LoadFailed
 from hfit.load.interface import LoadReport, Target
-from hfit.testing.databases import Filling, Room, finish, read_report, write_report
+from hfit.testing.databases import Filling, Room, Way, finish, read_report, write_report
+from hfit.testing.postgres_look import Look, read_look, read_objects, settle_look
 
 CONNECT_SECONDS = 20
 MAINTENANCE = ("postgres", "template1")
@@ -36,24 +38,6 @@ _DROPS = {
     "type": "DROP TYPE IF EXISTS {} CASCADE",
     "routine": "DROP ROUTINE IF EXISTS {} CASCADE",
 }
-# What users make, by kind and oid, without what belongs to an extension or comes along with a table.
-_OBJECTS = r"""
-WITH own AS (SELECT oid, nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
-loose AS (SELECT classid, objid FROM pg_depend WHERE deptype IN ('e', 'i'))
-SELECT 'schema' AS kind, oid::bigint AS id, quote_ident(nspname) AS name FROM own
-UNION ALL SELECT 'extension', oid::bigint, quote_ident(extname) FROM pg_extension
-UNION ALL SELECT CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'matview' WHEN 'S' THEN 'sequence' ELSE 'table' END,
-  c.oid::bigint, format('%I.%I', nspname, relname) FROM pg_class c JOIN own ON own.oid = relnamespace
-  WHERE relkind IN ('r', 'p', 'v', 'm', 'S')
-  AND NOT EXISTS (SELECT FROM loose WHERE classid = 'pg_class'::regclass AND objid = c.oid)
-UNION ALL SELECT 'type', t.oid::bigint, format('%I.%I', nspname, typname) FROM pg_type t
-  JOIN own ON own.oid = typnamespace
-  LEFT JOIN pg_class c ON c.oid = typrelid
-  WHERE (typtype IN ('e', 'd', 'r') OR c.relkind = 'c')
-  AND NOT EXISTS (SELECT FROM loose WHERE classid = 'pg_type'::regclass AND objid = t.oid AND typtype <> 'c')
-UNION ALL SELECT 'routine', p.oid::bigint, p.oid::regprocedure::text FROM pg_proc p JOIN own ON own.oid = pronamespace
-  WHERE NOT EXISTS (SELECT FROM loose WHERE classid = 'pg_proc'::regclass AND objid = p.oid)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +55,7 @@ class PostgresIsolation:
     def filled(self, filling: Filling) -> Iterator[LoadReport]:
         """The database with the package in it; see the module."""
         if not finish(_exists(filling.target)):
-            with self._made(filling) as report:
+            with self._loaded(filling) if filling.way is Way.RELOAD else self._copied(filling) as report:
                 yield report
             return
         before = finish(_content(filling.target))
@@ -80,18 +64,36 @@ class PostgresIsolation:
         finally:
             finish(_put_back(filling.target, before))
 
+    def look(self, target: Target) -> object:
+        """Objects, the versions of all rows, and where counters stand."""
+        return finish(_look(target))
+
+    def settle(self, target: Target, before: object) -> bool:
+        """A row that was written and committed has another version, whatever is in it."""
+        assert isinstance(before, Look)
+        return finish(_settle(target, before))
+
     @contextlib.contextmanager
-    def _made(self, filling: Filling) -> Iterator[LoadReport]:
+    def _loaded(self, filling: Filling) -> Iterator[LoadReport]:
+        name = _name(filling.target.database)
+        finish(_run(filling.target, f"CREATE DATABASE {name} TEMPLATE template0"))
+        try:
+            yield filling.run()
+        finally:
+            finish(_run(filling.target, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+    @contextlib.contextmanager
+    def _copied(self, filling: Filling) -> Iterator[LoadReport]:
         """Step 1. A mode that needs tables finds none in a fresh database, and says so itself."""
         target = filling.target
-        server = f"{target.socket or target.host}:{target.port}"
-        name = "hfit_tmpl_" + hashlib.sha256(f"{filling.room.session} {filling.digest}".encode()).hexdigest()[:24]
+        names = ("postgresql", f"{target.socket or target.host}:{target.port}", *filling.content)
+        name = "hfit_tmpl_" + hashlib.sha256("\0".join((filling.room.session, *names)).encode()).hexdigest()[:24]
         template = replace(target, database=name)
-        with filling.room.turn("postgresql", server, filling.digest, filling.mode) as place:
+        with filling.room.turn(*names) as place:
             kept = place / "report.json"
             if not kept.exists():
                 _load_template(filling, template, kept)
-            _register(filling.room, template, place, (server, filling.digest, filling.mode))
+            _register(filling.room, template, place, names)
             finish(_run(target, f"CREATE DATABASE {_name(target.database)} TEMPLATE {_name(name)}"))
         try:
             yield read_report(kept, target)
@@ -108,7 +110,7 @@ def _load_template(filling: Filling, template: Target, kept: Path) -> None:
         raise
 
 
-def _register(room: Room, template: Target, place: Path, names: tuple[str, str, str]) -> None:
+def _register(room: Room, template: Target, place: Path, names: tuple[str, ...]) -> None:
     """Note that this process uses the template; the last one that leaves drops it."""
     users = place / "users"
     users.mkdir(exist_ok=True)
@@ -118,7 +120,7 @@ def _register(room: Room, template: Target, place: Path, names: tuple[str, str, 
     mine.touch()
 
     def leave() -> None:
-        with room.turn("postgresql", *names):
+        with room.turn(*names):
             mine.unlink(missing_ok=True)
             if not any(users.iterdir()):
                 (place / "report.json").unlink(missing_ok=True)
@@ -175,7 +177,7 @@ async def _run(target: Target, statement: str) -> None:
 async def _content(target: Target) -> Content:
     connection = await _connect(target)
     try:
-        objects = await _read_objects(connection)
+        objects = await read_objects(connection)
         tables = [name for (kind, _), name in objects.items() if kind == "table"]
         question = "SELECT EXISTS (SELECT FROM {})"  # names come quoted from the server
         empty = [name for name in tables if not await connection.fetchval(question.format(name))]
@@ -186,15 +188,31 @@ async def _content(target: Target) -> Content:
         await connection.close()
 
 
-async def _read_objects(connection: Any) -> dict[tuple[str, int], str]:
-    return {(row["kind"], row["id"]): row["name"] for row in await connection.fetch(_OBJECTS)}
+async def _look(target: Target) -> Look:
+    connection = await _connect(target)
+    try:
+        return await read_look(connection)
+    except asyncpg.PostgresError as error:
+        raise _failed(target, error) from error
+    finally:
+        await connection.close()
+
+
+async def _settle(target: Target, before: Look) -> bool:
+    connection = await _connect(target)
+    try:
+        return await settle_look(connection, before)
+    except asyncpg.PostgresError as error:
+        raise _failed(target, error) from error
+    finally:
+        await connection.close()
 
 
 async def _put_back(target: Target, before: Content) -> None:
     """Step 2."""
     connection = await _connect(target)
     try:
-        after = await _read_objects(connection)
+        after = await read_objects(connection)
         async with connection.transaction():
             for kind, statement in _DROPS.items():
                 for key, name in after.items():

@@ -12,6 +12,7 @@ import pytest
 from hfit.commands.run import run
 from tests.support.fake_hfitd import FakeHfitd
 from tests.support.package_writer import PackageKey
+from tests.support.plugin_runs import ENGINES, INI, NO_DDL, add_shop
 
 
 @dataclass(frozen=True)
@@ -86,3 +87,15 @@ def hfit(capfdbinary: pytest.CaptureFixture[bytes]) -> Hfit:
 def logged_in(fake: FakeHfitd, hfit: Hfit) -> FakeHfitd:
     assert hfit("login").code == 0
     return fake
+
+
+@pytest.fixture
+def plugin_shop(logged_in: FakeHfitd, home: Path, work: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHfitd:
+    """A gateway with a package per engine, and a project."""
+    monkeypatch.setenv("HFIT_CACHE_DIR", str(home / "cache"))
+    for engine in ENGINES:
+        add_shop(logged_in, f"shop-{engine}", engine)
+        add_shop(logged_in, f"{NO_DDL}-{engine}", engine)
+    (work / "pytest.ini").write_text(INI)
+    logged_in.requests.clear()
+    return logged_in

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,68 +15,7 @@ from tests.hfit.conftest import Hfit
 from tests.live.databases import fresh_database, run_sql
 from tests.live.servers import Server
 from tests.support.fake_hfitd import FakeHfitd
-
-ENGINES = {
-    "sqlite": ("main", "INSERT INTO customer (id, name) VALUES (1,'Ann'),(2,'Bob');\n"),
-    "postgresql": ("public", "COPY public.customer (id, name) FROM stdin;\n1\tAnn\n2\tBob\n\\.\n"),
-    "mysql": ("shop", "INSERT INTO `customer` (`id`, `name`) VALUES (1,'Ann'),(2,'Bob');\n"),
-}
-INI = """[pytest]
-addopts = --strict-markers -p no:cacheprovider
-filterwarnings = error
-"""
-NO_DDL = "no-ddl"
-
-
-def add_shop(fake: FakeHfitd, template: str, engine: str) -> None:
-    """A package with one table of two rows; the template ``no-ddl`` leaves the table out."""
-    schema, rows = ENGINES[engine]
-    files = {"1-customer.sql": rows.encode()}
-    if not template.startswith(NO_DDL):
-        table = "public.customer" if engine == "postgresql" else "customer"
-        files["0-schema.sql"] = f"CREATE TABLE {table} (id integer PRIMARY KEY, name varchar(20));\n".encode()
-    counted = [{"table": f"{schema}.customer", "rows": 2, "masks": {}}]
-
-    def edit(document: dict[str, Any]) -> None:
-        document["sources"] = [{"provider": "shop", "engine": engine, "database": "shop"}]
-        for member in document["members"]:
-            if member["path"].endswith(".sql"):
-                ddl = member["path"].startswith("0")
-                member.update({"engine": engine, "kind": "ddl"} if ddl else {"engine": engine, "tables": counted})
-
-    fake.add_package(template, files).edit = edit
-
-
-@pytest.fixture
-def shop(logged_in: FakeHfitd, home: Path, work: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHfitd:
-    """A gateway with a package per engine, and a project."""
-    monkeypatch.setenv("HFIT_CACHE_DIR", str(home / "cache"))
-    for engine in ENGINES:
-        add_shop(logged_in, f"shop-{engine}", engine)
-        add_shop(logged_in, f"{NO_DDL}-{engine}", engine)
-    (work / "pytest.ini").write_text(INI)
-    logged_in.requests.clear()
-    return logged_in
-
-
-def run(work: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """pytest on one file, with our plugin and, for ``-n``, xdist; others only cost time to import."""
-    (work / "test_it.py").write_text("import pytest\n" + textwrap.dedent(text))
-    plugins = ["-p", "hfit.pytest_plugin", *(["-p", "xdist.plugin"] if "-n" in arguments else [])]
-    argv = [sys.executable, "-m", "pytest", "-q", *plugins, f"--basetemp={work.parent / 'basetemp'}", *arguments]
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return subprocess.run(
-        argv, cwd=work, env=environment, capture_output=True, text=True, timeout=100, check=False
-    )
-
-
-def passed(done: subprocess.CompletedProcess[str], count: int) -> bool:
-    assert done.returncode == 0, done.stdout + done.stderr
-    return f"{count} passed" in done.stdout
-
-
-def url_of(server: Server, database: str) -> str:
-    return f"{server.kind}://{server.user}:{server.password}@{server.host}:{server.port}/{database}"
+from tests.support.plugin_runs import INI, passed, run_pytest, url_of
 
 
 def downloads(fake: FakeHfitd) -> list[dict[str, str]]:
@@ -104,27 +40,27 @@ SQLITE = """
 """
 
 
-def test_each_test_gets_the_loaded_package(shop: FakeHfitd, work: Path) -> None:
-    assert passed(run(work, SQLITE), 3)
+def test_each_test_gets_the_loaded_package(plugin_shop: FakeHfitd, work: Path) -> None:
+    assert passed(run_pytest(work, SQLITE), 3)
     assert not (work / "shop.db").exists()
-    assert len(downloads(shop)) == 1
+    assert len(downloads(plugin_shop)) == 1
 
 
-def test_the_next_session_transfers_nothing(shop: FakeHfitd, work: Path) -> None:
-    assert passed(run(work, SQLITE), 3)
-    assert passed(run(work, SQLITE), 3)
-    first, second = downloads(shop)
+def test_the_next_session_transfers_nothing(plugin_shop: FakeHfitd, work: Path) -> None:
+    assert passed(run_pytest(work, SQLITE), 3)
+    assert passed(run_pytest(work, SQLITE), 3)
+    first, second = downloads(plugin_shop)
     assert "X-Hfit-Known-Digest" not in first
     assert len(second["X-Hfit-Known-Digest"]) == 64
 
 
-def test_processes_of_xdist_share_packages_and_take_turns(shop: FakeHfitd, work: Path) -> None:
-    assert passed(run(work, SQLITE.replace("range(3)", "range(8)"), "-n", "2"), 8)
+def test_processes_of_xdist_share_packages_and_take_turns(plugin_shop: FakeHfitd, work: Path) -> None:
+    assert passed(run_pytest(work, SQLITE.replace("range(3)", "range(8)"), "-n", "2"), 8)
     assert not (work / "shop.db").exists()
-    assert len(downloads(shop)) == 1
+    assert len(downloads(plugin_shop)) == 1
 
 
-def test_an_existing_file_is_put_back(shop: FakeHfitd, work: Path) -> None:
+def test_an_existing_file_is_put_back(plugin_shop: FakeHfitd, work: Path) -> None:
     text = """
         import sqlite3
 
@@ -139,7 +75,7 @@ def test_an_existing_file_is_put_back(shop: FakeHfitd, work: Path) -> None:
     """
     with contextlib.closing(sqlite3.connect(work / "own.db")) as own:
         own.executescript("CREATE TABLE customer (id integer PRIMARY KEY, name text); CREATE TABLE other (a);")
-    assert passed(run(work, text), 3)
+    assert passed(run_pytest(work, text), 3)
     with contextlib.closing(sqlite3.connect(work / "own.db")) as own:
         assert own.execute("SELECT name FROM sqlite_schema").fetchall() == [("customer",), ("other",)]
         assert own.execute("SELECT count(*) FROM customer").fetchall() == [(0,)]
@@ -177,30 +113,30 @@ def databases_of(server: Server) -> set[str]:
 
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_a_postgresql_database_is_made_from_a_template_for_each_test(
-    shop: FakeHfitd, work: Path, postgres_server: Server, monkeypatch: pytest.MonkeyPatch, processes: str
+    plugin_shop: FakeHfitd, work: Path, postgres_server: Server, monkeypatch: pytest.MonkeyPatch, processes: str
 ) -> None:
     before = databases_of(postgres_server)
     monkeypatch.setenv("TEST_URL", url_of(postgres_server, "plugin_WORKER"))
-    assert passed(run(work, POSTGRES, *(["-n", processes] if processes != "0" else [])), 6)
+    assert passed(run_pytest(work, POSTGRES, *(["-n", processes] if processes != "0" else [])), 6)
     assert databases_of(postgres_server) == before
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_an_existing_postgresql_database_is_put_back(
-    shop: FakeHfitd, work: Path, postgres_database: str, postgres_server: Server, monkeypatch: pytest.MonkeyPatch,
-    processes: str,
+    plugin_shop: FakeHfitd, work: Path, postgres_database: str, postgres_server: Server,
+    monkeypatch: pytest.MonkeyPatch, processes: str,
 ) -> None:  # fmt: skip
     run_sql(postgres_server, "CREATE TABLE own (a int); INSERT INTO own VALUES (7);", postgres_database)
     monkeypatch.setenv("TEST_URL", url_of(postgres_server, postgres_database))
     run_sql(postgres_server, "DELETE FROM own", postgres_database)
-    assert passed(run(work, POSTGRES, *(["-n", processes] if processes != "0" else [])), 6)
+    assert passed(run_pytest(work, POSTGRES, *(["-n", processes] if processes != "0" else [])), 6)
     objects = "SELECT string_agg(relname, ',') FROM pg_class WHERE relnamespace = 'public'::regnamespace"
     assert run_sql(postgres_server, objects, postgres_database).strip() == "own"
     assert run_sql(postgres_server, "SELECT count(*) FROM pg_type WHERE typname = 'mood'", postgres_database)[0] == "0"
 
 
 def test_tables_that_were_empty_are_emptied(
-    shop: FakeHfitd, work: Path, postgres_database: str, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+    plugin_shop: FakeHfitd, work: Path, postgres_database: str, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tables = "CREATE TABLE customer (id integer PRIMARY KEY, name text);"
     tables += "CREATE TABLE note (c integer REFERENCES customer); CREATE TABLE spare (a int);"
@@ -222,7 +158,7 @@ def test_tables_that_were_empty_are_emptied(
                     await connection.close()
                 asyncio.run(make_again())
     """
-    assert passed(run(work, text), 2)
+    assert passed(run_pytest(work, text), 2)
     assert run_sql(postgres_server, "SELECT count(*) FROM customer", postgres_database).strip() == "0"
 
 
@@ -238,43 +174,43 @@ MYSQL = """
 
 
 def test_a_mysql_database_is_made_and_dropped(
-    shop: FakeHfitd, work: Path, mariadb_server: Server, monkeypatch: pytest.MonkeyPatch
+    plugin_shop: FakeHfitd, work: Path, mariadb_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEST_URL", url_of(mariadb_server, "plugin_made").replace("mariadb://", "mysql://"))
-    assert passed(run(work, MYSQL), 3)
+    assert passed(run_pytest(work, MYSQL), 3)
     assert "plugin_made" not in run_sql(mariadb_server, "SHOW DATABASES")
 
 
 def test_an_existing_mysql_database_is_put_back(
-    shop: FakeHfitd, work: Path, mariadb_server: Server, mariadb_database: str, monkeypatch: pytest.MonkeyPatch
+    plugin_shop: FakeHfitd, work: Path, mariadb_server: Server, mariadb_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_sql(mariadb_server, "CREATE TABLE own (a int);", mariadb_database)
     monkeypatch.setenv("TEST_URL", url_of(mariadb_server, mariadb_database).replace("mariadb://", "mysql://"))
-    assert passed(run(work, MYSQL, "-n", "2"), 3)
+    assert passed(run_pytest(work, MYSQL, "-n", "2"), 3)
     assert run_sql(mariadb_server, "SHOW TABLES", mariadb_database).split() == ["own"]
 
 
 def test_a_database_with_rows_is_refused_and_stays(
-    shop: FakeHfitd, work: Path, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+    plugin_shop: FakeHfitd, work: Path, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with fresh_database(postgres_server) as name:
         script = "CREATE TABLE customer (id int PRIMARY KEY, name text); INSERT INTO customer VALUES (9, 'Own');"
         run_sql(postgres_server, script, name)
         monkeypatch.setenv("TEST_URL", url_of(postgres_server, name))
-        done = run(work, POSTGRES.replace("range(6)", "range(1)"))
+        done = run_pytest(work, POSTGRES.replace("range(6)", "range(1)"))
         assert done.returncode == 1
         assert "hfit: The target already has a table" in done.stdout
         assert "Traceback" not in done.stdout
         assert run_sql(postgres_server, "SELECT name FROM customer", name).strip() == "Own"
 
 
-def test_another_host_is_refused_before_anything_is_sent(shop: FakeHfitd, work: Path) -> None:
+def test_another_host_is_refused_before_anything_is_sent(plugin_shop: FakeHfitd, work: Path) -> None:
     text = """
         @pytest.mark.hfit("shop-postgresql")
         def test_it(hfit_load):
             hfit_load("postgresql://u:p@db.example.com/x")
     """
-    done = run(work, text)
+    done = run_pytest(work, text)
     assert "hfit: db.example.com is not this machine." in done.stdout
     assert "hfit_load accepts" not in done.stdout
 
@@ -295,28 +231,28 @@ def test_another_host_is_refused_before_anything_is_sent(shop: FakeHfitd, work: 
         ),
     ],
 )
-def test_mistakes_are_explained_without_a_traceback(shop: FakeHfitd, work: Path, text: str, said: str) -> None:
-    done = run(work, text)
+def test_mistakes_are_explained_without_a_traceback(plugin_shop: FakeHfitd, work: Path, text: str, said: str) -> None:
+    done = run_pytest(work, text)
     assert done.returncode == 1
     assert said in done.stdout
     assert "Traceback" not in done.stdout
     assert ".py:" not in done.stdout.partition("short test summary")[0]
 
 
-def test_who_is_not_logged_in_is_told_so(shop: FakeHfitd, work: Path, home: Path) -> None:
+def test_who_is_not_logged_in_is_told_so(plugin_shop: FakeHfitd, work: Path, home: Path) -> None:
     (home / ".hfit" / "token").unlink()
-    done = run(work, SQLITE)
+    done = run_pytest(work, SQLITE)
     assert done.returncode == 1
     assert done.stdout.count("Next: Run: hfit login") in (3, 6)  # where CI is set, pytest's summary is not shortened
     assert "Traceback" not in done.stdout
-    assert shop.requests == []
+    assert plugin_shop.requests == []
 
 
-def test_a_failed_download_is_not_tried_for_every_test(shop: FakeHfitd, work: Path) -> None:
-    shop.hooks["POST", "/packdownload"] = lambda handler: handler.not_found()
-    done = run(work, SQLITE)
+def test_a_failed_download_is_not_tried_for_every_test(plugin_shop: FakeHfitd, work: Path) -> None:
+    plugin_shop.hooks["POST", "/packdownload"] = lambda handler: handler.not_found()
+    done = run_pytest(work, SQLITE)
     assert "3 errors" in done.stdout
-    assert len(downloads(shop)) == 1
+    assert len(downloads(plugin_shop)) == 1
 
 
 def project(work: Path, origin: str) -> None:
@@ -325,53 +261,53 @@ def project(work: Path, origin: str) -> None:
 
 
 def test_a_locked_package_of_the_project_needs_no_server(
-    shop: FakeHfitd, work: Path, hfit: Hfit, monkeypatch: pytest.MonkeyPatch
+    plugin_shop: FakeHfitd, work: Path, hfit: Hfit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HFIT_SERVER_URL")
-    project(work, shop.origin)
+    project(work, plugin_shop.origin)
     assert hfit("refresh").code == 0
     text = SQLITE.replace('"shop-sqlite", customer_id=42', '"case"')
-    shop.tokens.clear()
-    shop.requests.clear()
-    assert passed(run(work, text), 3)
-    assert shop.requests == []
+    plugin_shop.tokens.clear()
+    plugin_shop.requests.clear()
+    assert passed(run_pytest(work, text), 3)
+    assert plugin_shop.requests == []
     lock = (work / "hfit.lock").read_text()
     (work / "hfit.toml").write_text((work / "hfit.toml").read_text().replace("a = 1", "a = 2"))
-    done = run(work, text)
+    done = run_pytest(work, text)
     assert "Next: Run: hfit refresh case" in done.stdout
     assert (work / "hfit.lock").read_text() == lock
 
 
 def test_another_package_than_the_locked_one_is_an_error(
-    shop: FakeHfitd, work: Path, hfit: Hfit, home: Path, monkeypatch: pytest.MonkeyPatch
+    plugin_shop: FakeHfitd, work: Path, hfit: Hfit, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project(work, shop.origin)
+    project(work, plugin_shop.origin)
     assert hfit("refresh").code == 0
     monkeypatch.setenv("HFIT_CACHE_DIR", str(home / "empty-cache"))
-    shop.add_package("shop-sqlite", {"0-schema.sql": b"-- another\n"})
-    done = run(work, SQLITE.replace('"shop-sqlite", customer_id=42', '"case"'))
+    plugin_shop.add_package("shop-sqlite", {"0-schema.sql": b"-- another\n"})
+    done = run_pytest(work, SQLITE.replace('"shop-sqlite", customer_id=42', '"case"'))
     assert "The server now has another package for 'case' than hfit.lock." in done.stdout
 
 
-def test_offline_takes_what_the_cache_has_or_says_that_it_has_nothing(shop: FakeHfitd, work: Path) -> None:
+def test_offline_takes_what_the_cache_has_or_says_that_it_has_nothing(plugin_shop: FakeHfitd, work: Path) -> None:
     (work / "pytest.ini").write_text(INI + "hfit_offline = true\n")
-    assert "is not in the local cache" in run(work, SQLITE).stdout
+    assert "is not in the local cache" in run_pytest(work, SQLITE).stdout
     (work / "pytest.ini").write_text(INI)
-    assert passed(run(work, SQLITE), 3)
+    assert passed(run_pytest(work, SQLITE), 3)
     (work / "pytest.ini").write_text(INI + "hfit_offline = true\n")
-    shop.requests.clear()
-    assert passed(run(work, SQLITE), 3)
-    assert shop.requests == []
+    plugin_shop.requests.clear()
+    assert passed(run_pytest(work, SQLITE), 3)
+    assert plugin_shop.requests == []
 
 
 def test_the_server_can_stand_in_the_settings_of_pytest(
-    shop: FakeHfitd, work: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+    plugin_shop: FakeHfitd, work: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HFIT_SERVER_URL")
     monkeypatch.delenv("HFIT_CONFIG_DIR")
     (home / ".hfit").rename(work / "conf")
-    (work / "pytest.ini").write_text(INI + f"hfit_server = {shop.origin}\nhfit_config_dir = conf\n")
-    assert passed(run(work, SQLITE), 3)
+    (work / "pytest.ini").write_text(INI + f"hfit_server = {plugin_shop.origin}\nhfit_config_dir = conf\n")
+    assert passed(run_pytest(work, SQLITE), 3)
 
 
 def test_the_plugin_imports_nothing_heavy_until_it_is_used(work: Path) -> None:
