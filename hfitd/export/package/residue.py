@@ -4,7 +4,8 @@ An alarm, not a fence: masks are what keeps values in, this looks whether one ca
 file that nobody classified. What it looks at is bounded, so that it costs next to nothing:
 
 1. While rows are masked, the hash of every distinctive raw value is kept (``watch``): Python's own, keyed anew in each
-   process, up to ``MAX_VALUES`` in a package. The values themselves are not kept.
+   process, up to ``MAX_VALUES`` in a package. The values themselves are not kept. Where the database computes a mask
+   the value does not come here at all, and only (4) can say something.
 2. While members are written, their words and fields are hashed likewise (``tap``): all of the first ``HEAD`` bytes,
    then ``WINDOW`` bytes of every ``STRIDE``, by position, so that the same member is always looked at in the same way.
 3. At the end the two are compared. A pseudonym that happens to be somebody's raw value is no finding.
@@ -137,7 +138,9 @@ class Residue:
 
 def _shown_kind(output: Output) -> str | None:
     """4: the kind that a column which is shown as it is has by its name."""
-    return personal_class("", output.column) if output.cell is None and output.column is not None else None
+    if output.cell is not None or output.row_cell is not None or output.hidden or output.column is None:
+        return None
+    return personal_class("", output.column)
 
 
 class _Tap:
