@@ -4,8 +4,9 @@ The server prints what no catalogue query tells completely (partitions, versioni
 leave is taken out of its tokens:
 
 1. Columns that are not granted, and every key, check, partition and generation that mentions one.
-2. Of a masked column also its default, and every check, expression and partition that mentions it: their constants
-   may be values of it.
+2. Of a masked column also its default, the members of an ENUM or SET, and every check, expression and partition that
+   mentions it: their constants may be values of it. Such an ENUM or SET becomes text; so does one whose members the
+   server does not print.
 3. All comments, and table options that name paths or logins of the server.
 4. Foreign keys to tables or columns that are not part of the export.
 
@@ -30,11 +31,13 @@ _NAME = re.compile(r"`((?:[^`]|``)*)`")
 _KEYS = frozenset(("PRIMARY", "UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "VECTOR"))
 _AFTER_DEFAULT = frozenset(("ON", "COMMENT", "CHECK", "AUTO_INCREMENT", "INVISIBLE", "GENERATED", "STORAGE"))
 _PRIVATE_OPTIONS = frozenset(("COMMENT", "CONNECTION", "PASSWORD", "DIRECTORY"))
+_LISTS = frozenset(("ENUM", "SET"))
 _SEPARATORS, _CLOSERS = frozenset(","), frozenset(")")
 _GENERATION_ENDS = frozenset(("VIRTUAL", "STORED", "PERSISTENT"))
 
 Tokens = list[str]
 MASKED = "Its words are about a masked column."
+UNPRINTED = "The server does not print its members, so its values come as text."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Visible:
     clear: frozenset[str]
     columns: frozenset[str]
     targets: Mapping[TableName, Collection[str]]  # tables of the export with their granted columns
+    unprinted: frozenset[str] = frozenset()  # ENUM and SET columns with members that are not printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,9 @@ def _lost_of_columns(
         for word, what in (("DEFAULT", "default"), ("CHECK", "check"), ("GENERATED", "generation")):
             if word in map(_word, before) and word not in map(_word, after) and not _mentions(before, hidden):
                 yield (what, _unquote(before[0]), MASKED)
+        name = _unquote(before[0])
+        if name in visible.unprinted or (name not in visible.clear and _as_text(before) != before):
+            yield ("members", name, UNPRINTED if name in visible.unprinted else MASKED)
 
 
 def _elements(tokens: Sequence[str], at: int) -> tuple[list[Tokens], int]:
@@ -173,6 +180,8 @@ def _column(tokens: Tokens, visible: Visible, leading: Collection[str]) -> Token
     name = _unquote(tokens[0])
     unclear = visible.columns - visible.clear
     tokens = _without(tokens, "COMMENT", _string_end)  # 3
+    if name not in visible.clear or name in visible.unprinted:
+        tokens = _as_text(tokens)
     if name not in visible.clear:  # 2
         tokens = _without(tokens, "DEFAULT", _default_end)
         tokens = _without(tokens, "CHECK", _parentheses_end)
@@ -181,6 +190,31 @@ def _column(tokens: Tokens, visible: Visible, leading: Collection[str]) -> Token
     if name not in leading:  # the server insists on a key that begins with it
         tokens = _without(tokens, "AUTO_INCREMENT", lambda _, at: at + 1)
     return tokens
+
+
+def _as_text(tokens: Tokens) -> Tokens:
+    """An ENUM or SET column as text that takes each of its values, in its character set."""
+    at = 2 if len(tokens) > 2 and tokens[1].isspace() else 1
+    if _word(tokens[at]) not in _LISTS:
+        return tokens
+    end = _parentheses_end(tokens, at)
+    members = [token[1:-1] for token in tokens[at:end] if token.startswith("'")]
+    width = sum(len(member) + 1 for member in members) if _word(tokens[at]) == "SET" else 255
+    return [*tokens[:at], f"varchar({max(width, 255)})", *tokens[end:]]
+
+
+def suspicious_lists(text: str) -> dict[str, tuple[str, ...]]:
+    """ENUM and SET columns of a SHOW CREATE TABLE text that print a question mark, with their members as SQL. The
+    server prints one for each character beyond the basic plane, so such a member may be another."""
+    tokens = _TOKEN.findall(text)
+    found: dict[str, tuple[str, ...]] = {}
+    for element in _elements(tokens, tokens.index("(") + 1)[0]:
+        at = 2 if len(element) > 2 and element[1].isspace() else 1
+        if _is_name(element[0]) and len(element) > at and _word(element[at]) in _LISTS:
+            members = tuple(t for t in element[at : _parentheses_end(element, at)] if t.startswith("'"))
+            if any("?" in member for member in members):
+                found[_unquote(element[0])] = members
+    return found
 
 
 def _tail(tokens: Tokens, visible: Visible) -> Tokens:

@@ -7,11 +7,12 @@ what they show into data. AUTO_INCREMENT counters and sequence states are kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from hfitd.engines.interface import DdlOptions, LeftOut
 from hfitd.engines.mysql_connection import Opened
-from hfitd.engines.mysql_create import Created, Visible, visible_definition
+from hfitd.engines.mysql_create import Created, Visible, suspicious_lists, visible_definition
 from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.mysql_errors import translated
 from hfitd.engines.mysql_insert import CLOSING, opening
@@ -86,7 +87,35 @@ async def _define(
             shown = await opened.connection.command(f"SHOW CREATE TABLE {_DIALECT.qualified(name.schema, name.name)}")
     except ExportRefused:  # a role with column grants only may not see it
         return _from_catalog(relation, [key for key in catalog.foreign_keys if key.table == name], targets)
-    return visible_definition(shown[0][1] or "", visible)
+    text = shown[0][1] or ""
+    unprinted = await _unprinted(opened, name, suspicious_lists(text), visible)
+    return visible_definition(text, replace(visible, unprinted=unprinted))
+
+
+async def _unprinted(
+    opened: Opened, table: TableName, lists: Mapping[str, Sequence[str]], visible: Visible
+) -> frozenset[str]:
+    """Clear columns that hold something else than the members as they are printed."""
+    found = []
+    for column, members in lists.items():
+        if column not in visible.clear:
+            continue
+        place, name = _DIALECT.qualified(table.schema, table.name), _DIALECT.identifier(column)
+        known = ", ".join(f"_utf8mb4 X'{_member(member).hex()}'" for member in members)
+        with translated():
+            odd = await opened.connection.command(
+                f"SELECT 1 FROM {place} WHERE {name} + 0 > 0 AND CONVERT({name} USING utf8mb4)"  # noqa: S608 - quoted
+                f" COLLATE utf8mb4_bin NOT IN ({known}) LIMIT 1"
+            )
+        if odd:
+            found.append(column)
+    return frozenset(found)
+
+
+def _member(printed: str) -> bytes:
+    """A member as bytes; printed with doubled quotes and backslash escapes."""
+    text = printed[1:-1].replace("''", "'")
+    return text.replace("\\\\", "\\").encode()
 
 
 def _from_catalog(

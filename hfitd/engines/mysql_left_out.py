@@ -18,6 +18,9 @@ from hfitd.model import Relation, TableName
 _TRIGGERS = """SELECT event_object_schema, event_object_table, trigger_name FROM information_schema.triggers
 WHERE event_object_schema IN ({}) ORDER BY trigger_name"""
 
+_VERSIONED = """SELECT table_schema, table_name FROM information_schema.tables
+WHERE table_schema IN ({}) AND table_type = 'SYSTEM VERSIONED' ORDER BY table_name"""
+
 
 async def find_left_out(
     opened: Opened, relations: Sequence[Relation], masked: Sequence[LeftOut], *, whole: bool
@@ -30,6 +33,13 @@ async def find_left_out(
     found = [
         LeftOut("trigger", name or "", str(table), "It would fire on loaded rows; what it did is in the data.")
         for schema, table_name, name in triggers
+        if (table := TableName(schema or "", table_name or "")) in names
+    ]
+    with translated():
+        versioned = await opened.connection.command(_VERSIONED.format(listed))
+    found += [
+        LeftOut("history", table.name, str(table), "Rows as they are now are carried, not those of the past.")
+        for schema, table_name in versioned
         if (table := TableName(schema or "", table_name or "")) in names
     ]
     return (*found, *masked, *_views(relations, whole=whole))

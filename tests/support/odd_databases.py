@@ -34,3 +34,20 @@ def _types(name: str) -> list[tuple[str, list[str]]]:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def mysql_structures(*, mariadb: bool) -> str:
+    """The same for MySQL; MariaDB has more."""
+    names = ["mysql.sql", "mariadb.sql"] if mariadb else ["mysql.sql"]
+    return "\n".join((ODD / name).read_text(encoding="utf-8") for name in names)
+
+
+def mysql_types(*, mariadb: bool) -> str:
+    """A table for each type: its extremes and NULL; values are SQL."""
+    script = ["SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', time_zone = '+00:00';"]
+    types = _types("mysql_types.jsonl") + (_types("mariadb_types.jsonl") if mariadb else [])
+    for number, (kind, values) in enumerate(types):
+        script.append(f"CREATE TABLE `t {number:03}` (id integer PRIMARY KEY, v {kind});")
+        rows = ", ".join(f"({place}, {value})" for place, value in enumerate(values, start=1))
+        script.append(f"INSERT INTO `t {number:03}` VALUES {rows}, (0, NULL);")
+    return "\n".join(script)
