@@ -48,9 +48,9 @@ from hfitd.export.workshop import Workshop
 from hfitd.gateway.core import Gateway
 from hfitd.gateway.digests import FileDigests
 from hfitd.gateway.guards import Guards, make_guards, open_guarded
-from hfitd.gateway.readiness import Readiness
 from hfitd.gateway.housekeeping import keep_tidy
 from hfitd.gateway.loans import LoanDesk
+from hfitd.gateway.readiness import Readiness
 from hfitd.gateway.role_guard import refuse_excess
 from hfitd.model import Actor
 from hfitd.observe.events import (

@@ -18,6 +18,7 @@ from typing import NoReturn
 import click
 
 from hfitd.cli_admin import add_admin_verbs
+from hfitd.cli_audit import add_audit_verbs
 from hfitd.cli_policy import policy
 from hfitd.cli_review import package, request, template
 from hfitd.errors import ConfigError, HfitError
@@ -152,5 +153,6 @@ def fail(error: HfitError, code: int) -> NoReturn:
 
 
 add_admin_verbs(main)
+add_audit_verbs(main)
 for group in (policy, template, request, package):
     main.add_command(group)

@@ -51,11 +51,12 @@ def ask(config_path: Path | None, socket_path: Path | None, command: str, **argu
 
 
 def _configured_socket(config_path: Path | None) -> Path | None:
-    config = _load_config(config_path)
+    config = load_configuration(config_path)
     return None if config is None else config.server.admin_socket or config.server.data_dir / "admin.sock"
 
 
-def _load_config(config_path: Path | None) -> Config | None:
+def load_configuration(config_path: Path | None) -> Config | None:
+    """The configuration that was named, or None; prints its mistakes and exits."""
     if config_path is None:
         return None
     from hfitd.config.load import load_config
@@ -98,14 +99,14 @@ def user() -> None:
 @place_options
 def user_add(email: str, key: str, roles: tuple[str, ...], **place: Path | None) -> None:
     """Add a user with a public key (a file or the key itself)."""
-    show(ask(**_place(place), command="user.add", email=email, key=read_key(key), roles=list(roles)))
+    show(ask(**place_of(place), command="user.add", email=email, key=read_key(key), roles=list(roles)))
 
 
 @user.command("list")
 @place_options
 def user_list(**place: Path | None) -> None:
     """List users."""
-    show(ask(**_place(place), command="user.list"))
+    show(ask(**place_of(place), command="user.list"))
 
 
 @user.command("show")
@@ -113,7 +114,7 @@ def user_list(**place: Path | None) -> None:
 @place_options
 def user_show(email: str, **place: Path | None) -> None:
     """Show one user."""
-    show(ask(**_place(place), command="user.show", email=email))
+    show(ask(**place_of(place), command="user.show", email=email))
 
 
 @user.command("disable")
@@ -121,7 +122,7 @@ def user_show(email: str, **place: Path | None) -> None:
 @place_options
 def user_disable(email: str, **place: Path | None) -> None:
     """Keep the user but let them log in no more."""
-    show(ask(**_place(place), command="user.disable", email=email))
+    show(ask(**place_of(place), command="user.disable", email=email))
 
 
 @user.command("enable")
@@ -129,7 +130,7 @@ def user_disable(email: str, **place: Path | None) -> None:
 @place_options
 def user_enable(email: str, **place: Path | None) -> None:
     """Let a disabled user log in again."""
-    show(ask(**_place(place), command="user.enable", email=email))
+    show(ask(**place_of(place), command="user.enable", email=email))
 
 
 @user.command("remove")
@@ -137,7 +138,7 @@ def user_enable(email: str, **place: Path | None) -> None:
 @place_options
 def user_remove(email: str, **place: Path | None) -> None:
     """Remove a user; their tokens end at once."""
-    show(ask(**_place(place), command="user.remove", email=email))
+    show(ask(**place_of(place), command="user.remove", email=email))
 
 
 @user.command("set-roles")
@@ -146,7 +147,7 @@ def user_remove(email: str, **place: Path | None) -> None:
 @place_options
 def user_set_roles(email: str, roles: tuple[str, ...], **place: Path | None) -> None:
     """Replace the user's roles."""
-    show(ask(**_place(place), command="user.set-roles", email=email, roles=list(roles)))
+    show(ask(**place_of(place), command="user.set-roles", email=email, roles=list(roles)))
 
 
 @user.command("add-key")
@@ -155,7 +156,7 @@ def user_set_roles(email: str, roles: tuple[str, ...], **place: Path | None) -> 
 @place_options
 def user_add_key(email: str, key: str, **place: Path | None) -> None:
     """Give the user another public key."""
-    show(ask(**_place(place), command="user.add-key", email=email, key=read_key(key)))
+    show(ask(**place_of(place), command="user.add-key", email=email, key=read_key(key)))
 
 
 @user.command("remove-key")
@@ -164,7 +165,7 @@ def user_add_key(email: str, key: str, **place: Path | None) -> None:
 @place_options
 def user_remove_key(email: str, fingerprint: str, **place: Path | None) -> None:
     """Take a key from the user."""
-    show(ask(**_place(place), command="user.remove-key", email=email, fingerprint=fingerprint))
+    show(ask(**place_of(place), command="user.remove-key", email=email, fingerprint=fingerprint))
 
 
 @click.group()
@@ -176,7 +177,7 @@ def key() -> None:
 @place_options
 def key_show(**place: Path | None) -> None:
     """Print the package key as an OpenSSH line, then its fingerprint."""
-    keys = ask(**_place(place), command="key.show")
+    keys = ask(**place_of(place), command="key.show")
     current = next(entry for entry in keys if entry["current"])
     click.echo(current["public_key"])
     click.echo(current["fingerprint"])
@@ -187,7 +188,7 @@ def key_show(**place: Path | None) -> None:
 @place_options
 def key_rotate(kind: str, **place: Path | None) -> None:
     """Make a new key; the one before stays valid or listed."""
-    show(ask(**_place(place), command="key.rotate", kind=kind))
+    show(ask(**place_of(place), command="key.rotate", kind=kind))
 
 
 @click.group()
@@ -200,75 +201,22 @@ def session() -> None:
 @place_options
 def session_revoke(email: str, **place: Path | None) -> None:
     """End every session of a user."""
-    show(ask(**_place(place), command="session.revoke", email=email))
-
-
-@click.group()
-def audit() -> None:
-    """What was given to whom."""
-
-
-@audit.command("tail")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many.")
-@click.option("--email", default=None, help="Only this user's.")
-@place_options
-def audit_tail(limit: int, email: str | None, **place: Path | None) -> None:
-    """Print the newest records, oldest first."""
-    for record in ask(**_place(place), command="audit.tail", limit=limit, email=email):
-        click.echo(json.dumps(record, ensure_ascii=False))
-
-
-@audit.command("verify")
-@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
-@click.option("--key", "key_path", type=click.Path(path_type=Path, exists=True), default=None, help="Public key file.")
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    envvar="HFITD_CONFIG",
-    default=None,
-    help="The daemon's configuration, which names folder and key (also HFITD_CONFIG).",
-)
-def audit_verify(directory: Path | None, key_path: Path | None, config_path: Path | None) -> None:
-    """Follow every chain of an audit folder, offline; exit 1 names the first bad record."""
-    from hfitd.audit.keys import load_public_key
-    from hfitd.audit.verify import verify_audit
-    from hfitd.errors import HfitError
-
-    data_dir, keys_dir = _configured_places(config_path)
-    if directory is not None:
-        data_dir, keys_dir = directory.parent, directory.parent / "keys"
-    try:
-        public = load_public_key(key_path or keys_dir / "audit.pub")
-        report = verify_audit(directory or data_dir / "audit", public)
-    except HfitError as error:
-        click.echo(error.message, err=True)
-        sys.exit(1)
-    for problem in report.problems:
-        click.echo(str(problem), err=True)
-    click.echo(f"{report.records} records of {len(report.instances)} instances: {'ok' if report.ok else 'DAMAGED'}")
-    sys.exit(0 if report.ok else 1)
-
-
-def _configured_places(config_path: Path | None) -> tuple[Path, Path]:
-    config = _load_config(config_path)
-    data_dir = config.server.data_dir if config else DEFAULT_DATA
-    keys_dir = config.server.keys_dir if config else None
-    return data_dir, keys_dir or data_dir / "keys"
+    show(ask(**place_of(place), command="session.revoke", email=email))
 
 
 @click.command()
 @place_options
 def status(**place: Path | None) -> None:
     """Say how the daemon is."""
-    show(ask(**_place(place), command="status"))
+    show(ask(**place_of(place), command="status"))
 
 
 def add_admin_verbs(main: click.Group) -> None:
     """Hang the verbs on the main command."""
-    for command in (user, key, session, audit, status):
+    for command in (user, key, session, status):
         main.add_command(command)
 
 
-def _place(place: Mapping[str, Path | None]) -> dict[str, Path | None]:
+def place_of(place: Mapping[str, Path | None]) -> dict[str, Path | None]:
+    """Where the daemon is, of a command's options."""
     return {"config_path": place["config_path"], "socket_path": place["socket_path"]}

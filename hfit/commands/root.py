@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "explain": ("loading", "Say why a row is in a subset: the foreign keys from the root to it."),
     "purge": ("purge", "Remove expired packages."),
     "doctor": ("doctor", "Look at server, clock, key, token and pins, and say what is wrong."),
+    "audit": ("audit", "Read the audit log: who got what. Needs the right audit.read."),
     "completion": ("completion", "Print the shell completion script."),
 }
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hfitd.errors import Conflict, NotFound
+from hfitd.errors import NotFound
 from hfitd.export.contents import Contents, read_contents
 from hfitd.export.package.codec import CODECS
 from hfitd.export.package.manifest import canonical_json

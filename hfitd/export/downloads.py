@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -280,9 +279,8 @@ class Downloads:
             may_refuse = budget.approved or job.residue.refuses or any(member.may_refuse for member in members)
             if not may_refuse:  # else the head waits
                 job.mark_checked()
-            finished = await build.run(members, context, file)
-            await asyncio.to_thread(os.fsync, file.fileno())
-        return finished
+            # not synced to the disk: the digest is checked before the file is served again after a crash
+            return await build.run(members, context, file)
 
     async def _file_away(self, job: Job, key: str, request: PackageRequest, finished: Finished, folder: Path) -> None:
         plan, now = job.plan, time.time()
