@@ -80,8 +80,8 @@ def spell_twin(name: str, column: Column, twin: Twin, mark: str) -> Sql | None:
         hidden = f"pg_catalog.char_length({name}) - {twin.first + twin.last}"
         return text(
             f"CASE WHEN {hidden} <= 0 THEN pg_catalog.repeat({mark}, pg_catalog.char_length({name})) "
-            f"ELSE pg_catalog.concat(pg_catalog.left({name}, {twin.first}), pg_catalog.repeat({mark}, {hidden}), "
-            f"pg_catalog.right({name}, {twin.last})) END"
+            f"ELSE pg_catalog.left({name}, {twin.first}) || pg_catalog.repeat({mark}, {hidden}) "
+            f"|| pg_catalog.right({name}, {twin.last}) END"
         )
     return _hash(name, twin)
 
