@@ -50,10 +50,6 @@ class WatchedSnapshot:
         return await self._snapshot.ddl(relations, options, sink)
 
     async def outlook(self, relations: Sequence[Relation], options: DdlOptions | None) -> Outlook:
-        """What will be left out."""
-        return await self._snapshot.outlook(relations, options)
-
-    async def outlook(self, relations: Sequence[Relation], options: DdlOptions | None) -> Outlook:
         """What is left out."""
         return await self._snapshot.outlook(relations, options)
 
