@@ -81,7 +81,7 @@ class Residue:
         if not isinstance(sink, _Tap):
             return select
         sink.member.expected |= {kind for output in select.outputs if (kind := _shown_kind(output)) is not None}
-        table = _QUOTES.sub("", select.into) or sink.table
+        table = sink.table or _QUOTES.sub("", select.into)
         place = f"{provider}/{table}" if table else provider
         return replace(select, outputs=tuple(self._watched(output, place) for output in select.outputs))
 
