@@ -2,14 +2,15 @@
 
 1. Every row is hashed with its key (BLAKE2b, 128 bits) and added, modulo 2^128, to one of 65,536 sums chosen by the
    hash of its key. Equal sums and counts on both sides mean equal rows, whatever their order.
-2. Where sums differ, the rows behind them are read once more and compared key by key; the first in the package's
-   order, else the first that the package does not have, is named with its key and column.
+2. Where sums differ, the rows behind them are read once more and balanced key by key, digests only; then the rows of
+   the first key in the package's order, else of the first that the package does not have, are read and looked at.
 3. Masked columns are compared with outer blanks and the spelling of numbers put aside, for a mask is written as its
    rule says and stored as the column's type prints.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -20,7 +21,8 @@ from hfit.load.interface import Canon, Cells
 from hfit.text import visible
 
 BUCKETS = 1 << 16
-MAX_KEPT_ROWS = 100_000
+MAX_KEPT_KEYS = 100_000
+ROWS_BETWEEN_PAUSES = 2000
 _MASK = (1 << 64) - 1
 
 Canons = Sequence[Canon | None]
@@ -93,7 +95,7 @@ class Sides:
 async def find_difference(sides: Sides) -> Difference | None:
     """Steps 1 and 2; None when the table is equal."""
     ours, theirs = Sums(sides.keys), Sums(sides.keys)
-    for cells in sides.package():
+    async for cells in _unhurried(sides.package()):
         ours.add(cells)
     async for cells in sides.target():
         theirs.add(cells)
@@ -103,42 +105,61 @@ async def find_difference(sides: Sides) -> Difference | None:
     return await _locate(sides, buckets)
 
 
+async def _unhurried(rows: Iterable[Cells]) -> AsyncIterator[Cells]:
+    """The rows, with pauses in which an interruption is noticed."""
+    for number, cells in enumerate(rows):
+        if number % ROWS_BETWEEN_PAUSES == 0:
+            await asyncio.sleep(0)
+        yield cells
+
+
 async def _locate(sides: Sides, buckets: frozenset[int]) -> Difference:
-    expected: dict[Cells, list[Cells]] = {}
-    kept, cut = 0, False
-    for cells in sides.package():
+    """Step 2. By key: the sum of the package's digests less that of the target's; rows cancel out only in equal
+    numbers, but for a chance of 2^-128."""
+    balance: dict[bytes, int] = {}
+    whole = True
+    async for cells in _unhurried(sides.package()):
         if bucket_of(cells, sides.keys) in buckets:
-            if kept == MAX_KEPT_ROWS:
-                cut = True
+            key = _digest(_key(cells, sides))
+            if key not in balance and len(balance) == MAX_KEPT_KEYS:
+                whole = False
                 break
-            kept += 1
-            expected.setdefault(_key(cells, sides), []).append(cells)
-    found: dict[Cells, list[Cells]] = {}
+            balance[key] = balance.get(key, 0) + int.from_bytes(_digest(cells), "big")
     extra: Cells | None = None
     async for cells in sides.target():
         if bucket_of(cells, sides.keys) in buckets:
-            key = _key(cells, sides)
-            if key in expected:
-                found.setdefault(key, []).append(cells)
+            key = _digest(_key(cells, sides))
+            if key in balance:
+                balance[key] -= int.from_bytes(_digest(cells), "big")
             elif extra is None:
-                extra = key
-    for key, rows in expected.items():
-        difference = _compare(key, rows, found.get(key, []), sides)
-        if difference is not None:
-            return difference
-    if extra is not None and not cut:
+                extra = _key(cells, sides)
+    for key, rest in balance.items():
+        if rest:
+            return await _look_at(key, sides)
+    if extra is not None and whole:
         return Difference(_shown(extra, sides), "the target has a row that the package does not have")
     return Difference("", "rows differ")
 
 
-def _compare(key: Cells, expected: Sequence[Cells], found: Sequence[Cells], sides: Sides) -> Difference | None:
-    if sorted(map(_digest, expected)) == sorted(map(_digest, found)):
-        return None
-    if len(expected) != len(found) or len(expected) > 1:
-        what = f"the package has {len(expected)} such rows, the target {len(found)}"
-        return Difference(_shown(key, sides), "the row is missing" if not found else what)
-    number = next(n for n, (left, right) in enumerate(zip(expected[0], found[0], strict=True)) if left != right)
-    return Difference(_shown(key, sides), f"column {sides.columns[number]} differs")
+async def _look_at(key: bytes, sides: Sides) -> Difference:
+    expected: list[Cells] = []
+    found: list[Cells] = []
+    counts = [0, 0]
+    async for cells in _unhurried(sides.package()):
+        if _digest(_key(cells, sides)) == key:
+            counts[0] += 1
+            expected = expected or [cells]  # one is enough: where there are several, they are counted
+    async for cells in sides.target():
+        if _digest(_key(cells, sides)) == key:
+            counts[1] += 1
+            found = found or [cells]
+    shown = _shown(_key(expected[0], sides), sides)
+    if counts == [1, 1]:
+        number = next(n for n, (left, right) in enumerate(zip(expected[0], found[0], strict=True)) if left != right)
+        return Difference(shown, f"column {sides.columns[number]} differs")
+    if not counts[1]:
+        return Difference(shown, "the row is missing")
+    return Difference(shown, f"the package has {counts[0]} such rows, the target {counts[1]}")
 
 
 def _key(cells: Cells, sides: Sides) -> Cells:
