@@ -91,10 +91,12 @@ class SqliteDialect:
         return self.qualified(table.name.schema, table.name.name)
 
     def row_identity(self, table: Table, columns: Sequence[Column]) -> tuple[Wanted, ...]:
-        """The row number, under the first of its names that no column takes."""
+        """The row number, under the first of its names that no column takes; with its table, for a joined one has
+        none and hides it."""
         taken = {column.name.translate(_LOWER) for column in table.columns}
         name = next((word for word in ("rowid", "_rowid_", "oid") if word not in taken), "rowid")
-        return (Wanted(text(name), "INTEGER", Kind.INTEGER),)
+        target = text(f"{self.identifier(table.name.name)}.") + text(name)
+        return (Wanted(target, "INTEGER", Kind.INTEGER),)
 
     def keys_compare(self, columns: Sequence[Column]) -> bool:
         """Not for columns without a type, which keep a number and its text apart, nor where a NULL may stand."""

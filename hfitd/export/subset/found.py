@@ -95,7 +95,7 @@ class KeyStore:
         file.execute("PRAGMA locking_mode = EXCLUSIVE")
         file.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         file.execute("PRAGMA temp_store = FILE")
-        file.execute("CREATE TABLE opened (nothing)")
+        file.execute("CREATE TABLE opened (number INTEGER)")
         if path:
             Path(path).unlink()
         return file
