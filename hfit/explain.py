@@ -7,12 +7,14 @@ Tables of other databases than the subset's own have a member and a provider; th
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from hfit.errors import NotFound, PackageInvalid, UsageMistake
+from hfit.graph import GraphFile, GraphSubset, GraphTable
 from hfit.package.containers import read_container
 from hfit.package.tar_reader import read_members
 from hfit.package.verify import Report
@@ -47,13 +49,14 @@ def explain_row(report: Report, table: str, key: str) -> list[Link]:
             suggestions=["Only exports of type subset follow foreign keys."],
         )
     try:
-        subsets = json.loads(_read(report))["subsets"]
-        for subset in subsets:
-            for entry in subset["tables"]:
-                number = _find(entry, table, key)
-                if number is not None:
-                    return _chain(subset, _place(entry), number)
-        known = sorted({_full(entry) for subset in subsets for entry in subset["tables"]})
+        with _opened(report) as file:
+            graph = GraphFile(file)
+            for subset in graph.subsets:
+                for entry in subset.tables:
+                    number = _find(graph, entry, table, key)
+                    if number is not None:
+                        return _chain(graph, subset, _place(entry), number)
+            known = sorted({_full(entry) for subset in graph.subsets for entry in subset.tables})
     except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise PackageInvalid("The graph of the package is malformed.") from error
     same = [name for name in known if _is_named(name, table)]
@@ -62,10 +65,10 @@ def explain_row(report: Report, table: str, key: str) -> list[Link]:
     raise NotFound(f"No subset of the package has the table {table}.", suggestions=["It has: " + ", ".join(known[:20])])
 
 
-def _find(entry: Mapping[str, Any], table: str, key: str) -> int | None:
+def _find(graph: GraphFile, entry: GraphTable, table: str, key: str) -> int | None:
     if not _is_named(_full(entry), table):
         return None
-    for number, (values, _) in enumerate(entry["rows"]):
+    for number, (values, _) in enumerate(graph.rows(entry)):
         if ",".join(values) == key:
             return number
     return None
@@ -78,18 +81,19 @@ def _is_named(full: str, written: str) -> bool:
     return written in (full, name, bare, f"{provider}{colon}{bare}")
 
 
-def _full(entry: Mapping[str, Any]) -> str:
+def _full(entry: GraphTable) -> str:
     """The name of a table with its provider, if that is another than the subset's."""
-    return f"{entry['provider']}:{entry['table']}" if "provider" in entry else str(entry["table"])
+    facts = entry.facts
+    return f"{facts['provider']}:{facts['table']}" if "provider" in facts else str(facts["table"])
 
 
-def _place(entry: Mapping[str, Any]) -> tuple[str, str]:
+def _place(entry: GraphTable) -> tuple[str, str]:
     """A table among those of all databases: its member, empty for the subset's own, and its name."""
-    return str(entry.get("member", "")), str(entry["table"])
+    return str(entry.facts.get("member", "")), str(entry.facts["table"])
 
 
-def _chain(subset: Mapping[str, Any], place: tuple[str, str], number: int) -> list[Link]:
-    tables = {_place(entry): entry for entry in subset["tables"]}
+def _chain(graph: GraphFile, subset: GraphSubset, place: tuple[str, str], number: int) -> list[Link]:
+    tables = {_place(entry): entry for entry in subset.tables}
     links: list[Link] = []
     seen: set[tuple[tuple[str, str], int]] = set()
     while True:
@@ -97,11 +101,11 @@ def _chain(subset: Mapping[str, Any], place: tuple[str, str], number: int) -> li
             raise ValueError("a way that goes in a circle")
         seen.add((place, number))
         entry = tables[place]
-        values, way = entry["rows"][number]
-        key = _named(entry["key"], values)
+        values, way = graph.row(entry, number)
+        key = _named(entry.facts["key"], values)
         if way is None:
             return [Link(_full(entry), key), *reversed(links)]
-        step = subset["steps"][way[0]]
+        step = subset.facts["steps"][way[0]]
         columns = f"{', '.join(step['from_columns'])} -> {', '.join(step['to_columns'])}"
         links.append(Link(_full(entry), key, step["foreign_key"], columns))
         place, number = (str(step.get("from_member", "")), str(step["from"])), way[1]
@@ -111,17 +115,24 @@ def _named(columns: Sequence[str], values: Sequence[str]) -> dict[str, str]:
     return dict(zip(columns, values, strict=True)) if columns else {"": values[0]}
 
 
-def _read(report: Report) -> bytes:
+@contextlib.contextmanager
+def _opened(report: Report) -> Iterator[BinaryIO]:
+    """The graph as a file that can be sought in; that of an archive is unpacked for the while."""
     if report.kind == "directory":
-        return (report.path / GRAPH).read_bytes()
-    with report.path.open("rb") as file:
-        return _read_archived(file)
+        with (report.path / GRAPH).open("rb") as file:
+            yield file
+        return
+    with tempfile.TemporaryFile() as spool, report.path.open("rb") as archive:
+        members = read_members(
+            read_container(archive), lambda path, _: _spooled(spool) if path.partition("/")[2] == GRAPH else None
+        )
+        for _ in members:
+            continue
+        yield spool
 
 
-def _read_archived(file: BinaryIO) -> bytes:
-    found = bytearray()
-    for _ in read_members(
-        read_container(file), lambda path, _: found.extend if path.partition("/")[2] == GRAPH else None
-    ):
-        continue
-    return bytes(found)
+def _spooled(spool: BinaryIO) -> Callable[[bytes], None]:
+    def take(piece: bytes) -> None:
+        spool.write(piece)
+
+    return take
