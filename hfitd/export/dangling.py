@@ -5,7 +5,8 @@ SQL and whose target the package also creates or fills, the rows are counted tha
 
 1. target exported: rows whose key is not among the target's filtered rows;
 2. target only created, not filled: every row with a whole key;
-3. but not where the masks of the columns hide what the count would tell (``linked``).
+3. but not where the masks of the columns hide what the count would tell (``linked``);
+4. where a mask shows one made-up value in every row, every row whose other columns of the key are not NULL.
 
 The counts stand in the manifest; ``hfit load`` refuses such a package unless it is told to go on.
 """
@@ -19,11 +20,11 @@ from hfitd.engines.interface import Dialect, Output, Select
 from hfitd.export.items.interface import RunScope, Step
 from hfitd.export.items.rows import RowsStep
 from hfitd.export.items.schema import SchemaStep
-from hfitd.export.linked import may_link, tells_itself
-from hfitd.export.query.select import select_keys
+from hfitd.export.linked import is_read, may_link, shows_constant, tells_itself
+from hfitd.export.query.select import from_relation, select_keys
 from hfitd.export.sources import SourceKey
 from hfitd.model import ForeignKey, Json, Relation, TableName
-from hfitd.sql import Sql, text
+from hfitd.sql import Sql, join, text
 
 Place = tuple[SourceKey, TableName]
 
@@ -62,6 +63,8 @@ async def _count(
     step: RowsStep, key: ForeignKey, target: RowsStep | None, created: set[Place], scope: RunScope
 ) -> int:
     place = (step.source, key.target)
+    if shows_constant(step.relation, key.columns) and (target is not None or place in created):
+        return await _count_rows(step, key, scope)  # 4
     if not tells_itself(step.relation, key.columns) or (target is None and place not in created):
         return 0  # 3
     if target is not None and (_is_whole(target, key) or not _links(step, key, target)):
@@ -69,6 +72,20 @@ async def _count(
     dialect = scope.sources.dialect(step.source.provider)
     counted = Select(_query(step, key, target, dialect, scope), (Output("rows"),))
     rows = await scope.opened[step.source].snapshot.rows(counted, 1)
+    return int(rows[0][0] or 0)
+
+
+async def _count_rows(step: RowsStep, key: ForeignKey, scope: RunScope) -> int:
+    """4: counted by what the actor sees: a constant column is not read."""
+    dialect = scope.sources.dialect(step.source.provider)
+    read = [name for name in key.columns if is_read(step.relation, name)]
+    conditions = [text(f"{dialect.identifier(name)} IS NOT NULL") for name in read]
+    if (where := step.where(dialect, scope)) is not None:
+        conditions.append(text("(") + where + text(")"))
+    sql = text("SELECT count(*) FROM ") + from_relation(step.relation, dialect)
+    if conditions:
+        sql += text(" WHERE ") + join(" AND ", conditions)
+    rows = await scope.opened[step.source].snapshot.rows(Select(sql, (Output("rows"),)), 1)
     return int(rows[0][0] or 0)
 
 

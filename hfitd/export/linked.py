@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hfitd.masks.constant import CONST, NULL
 from hfitd.masks.table import MASKS
 from hfitd.model import MaskedColumn, MaskRule, Relation
 
@@ -30,6 +31,20 @@ def may_link(child: Relation, columns: Sequence[str], parent: Relation, targets:
     """Whether these columns may be compared pair by pair."""
     pairs = [(child.column(here), parent.column(there)) for here, there in zip(columns, targets, strict=True)]
     return all(_alike(here, there) for here, there in pairs)
+
+
+def shows_constant(relation: Relation, columns: Sequence[str]) -> bool:
+    """Whether a reference by these columns shows the same made-up value in every row, which then refers to nothing: a
+    column under ``const`` and none that is NULL or absent. Says nothing of the raw values."""
+    rules = [item.rule.mask if (item := relation.column(name)) is not None and item.rule else "" for name in columns]
+    shown = all(relation.column(name) is not None for name in columns)
+    return shown and CONST.name in rules and NULL.name not in rules
+
+
+def is_read(relation: Relation, name: str) -> bool:
+    """Whether the column's values are made from what the database holds: it is neither absent nor a constant."""
+    item = relation.column(name)
+    return item is not None and (item.rule is None or item.rule.mask not in {CONST.name, NULL.name})
 
 
 def _alike(here: MaskedColumn | None, there: MaskedColumn | None) -> bool:

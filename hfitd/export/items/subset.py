@@ -26,6 +26,7 @@ from hfitd.export.items.tables import (
     plan_table,
     target_name,
 )
+from hfitd.export.linked import shows_constant
 from hfitd.export.query.filters import Filter, compile_filter, guessed_columns, parse_filter
 from hfitd.export.query.links import select_links
 from hfitd.export.sources import SourceKey, Sources
@@ -157,10 +158,23 @@ class SubsetStep:
 
     def _details(self, writer: Writer, files: Gathered) -> dict[str, Json]:
         source, walk = writer.source, writer.walk
-        details: dict[str, Json] = {"dangling": walk.dangling(source), "truncated": walk.meter.report(source)}
+        dangling = [*walk.dangling(source), *_constant_references(writer)]
+        details: dict[str, Json] = {"dangling": dangling, "truncated": walk.meter.report(source)}
         if source == self.source:
             details["missing_files"] = list(files.missing)
         return {name: value for name, value in details.items() if value}
+
+
+def _constant_references(writer: Writer) -> list[Json]:
+    """References that a mask shows as one made-up value in every row: they lead nowhere, and no key was followed."""
+    found: list[Json] = []
+    for key in writer.catalog.foreign_keys:
+        node = Node(writer.source, root_of(writer.catalog, key.table))
+        relation = writer.graph.relations.get(node)
+        rows = writer.walk.tables[node].rows if relation is not None else 0
+        if relation is not None and rows and shows_constant(relation, key.columns):
+            found.append({"table": str(node.table), "foreign_key": key.name, "rows": rows})
+    return found
 
 
 async def _positions(writer: Writer) -> dict[Node, dict[Key, int]]:
