@@ -167,13 +167,14 @@ def _array(item: Wanted, cells: Sequence[str | None]) -> Sql:
         spelt = ",".join(map(str, cells))
     else:
         spelt = ",".join(_quote_item(cell or "") for cell in cells)
-    element = "pg_catalog.text" if _is_array(item) else item.type_name
+    element = "pg_catalog.text" if _travels_as_text(item) else item.type_name
     return text("CAST(") + bind("{" + spelt + "}", "text") + text(f" AS {element}[])")
 
 
-def _is_array(item: Wanted) -> bool:
-    """An array of arrays is one array to the server, so these travel as text."""
-    return item.type_name.endswith("[]")
+def _travels_as_text(item: Wanted) -> bool:
+    """An array of arrays is one array to the server, and one of rows comes apart into their columns."""
+    own = item.kind is Kind.OTHER and "." in item.type_name and not item.type_name.startswith("pg_catalog.")
+    return own or item.type_name.endswith("[]")
 
 
 def _quote_item(value: str) -> str:
@@ -183,7 +184,7 @@ def _quote_item(value: str) -> str:
 def _all_equal(wanted: Sequence[Wanted], table: str, names: Sequence[str]) -> Sql:
     equal = []
     for item, name in zip(wanted, names, strict=True):
-        value = f"CAST({table}.{name} AS {item.type_name})" if _is_array(item) else f"{table}.{name}"
+        value = f"CAST({table}.{name} AS {item.type_name})" if _travels_as_text(item) else f"{table}.{name}"
         equal.append(item.target + text(f" {_equals(item)} {value}"))
     return join(" AND ", equal)
 

@@ -112,7 +112,7 @@ def identify(relation: Relation, dialect: Dialect) -> Identity:
     """The row's name: the first key that is whole, visible and can be compared; else the engine's."""
     visible = {item.column.name: item.column for item in relation.columns}
     for key in sorted(relation.table.keys, key=lambda key: not key.primary):
-        columns = [visible[name] for name in key.columns if name in visible]
+        columns = [visible[name] for name in key.columns if name in visible and visible[name].readable]
         if not key.nullable and len(columns) == len(key.columns) and dialect.keys_compare(columns):
             wanted = (
                 Wanted(_name(dialect, c), c.type_name, c.kind, c.operators, c.collation or "") for c in columns
