@@ -90,10 +90,12 @@ class Client(Gateway):
         jobs: int = 4,
         locked: bool = False,
         check: bool = False,
+        force: bool = False,
     ) -> list[Outcome]:
         """Bring the packages of ``hfit.toml`` in ``folder`` (or above it) up to date, from this client's server.
 
-        An outcome per package, with its ``error`` where it failed. ``locked`` and ``check`` are those of the command.
+        An outcome per package, with its ``error`` where it failed. ``locked``, ``check`` and ``force`` are those of the
+        command.
         """
         from hfit.refresh.cache import open_cache  # noqa: PLC0415 - lazy: few programs need it
         from hfit.refresh.fetch import Fetcher  # noqa: PLC0415
@@ -105,4 +107,5 @@ class Client(Gateway):
         mode = Mode.LOCKED if locked else Mode.CHECK if check else Mode.UPDATE
         project = require_project(folder or Path.cwd())
         fetcher = Fetcher(self, open_cache())
-        return refresh(project, project.choose(names), fetcher, mode=mode, jobs=jobs, done=lambda _: None)
+        chosen = project.choose(names)
+        return refresh(project, chosen, fetcher, mode=mode, jobs=jobs, done=lambda _: None, force=force)

@@ -17,7 +17,7 @@ from hfit.commands.completions import complete_parameters, complete_templates
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import Session, current_session
 from hfit.credentials.pins import Trust
-from hfit.errors import UsageMistake
+from hfit.errors import LoadFailed, UsageMistake
 from hfit.package.verify import verify_package
 from hfit.package_download import EXTENSIONS, PackageRequest, download_package, stream_sql
 
@@ -117,8 +117,15 @@ def _download(session: Session, request: PackageRequest) -> None:
 def _stream(session: Session, request: PackageRequest, provider: str | None, output: str | None) -> None:
     if output not in (None, "-"):
         raise UsageMistake("--stream-sql writes to standard output; use > FILE.")
-    with session.progress(f"{request.template_name}: download") as progress:
-        stream_sql(session.gateway(), request, provider, sys.stdout.buffer, progress)
+    try:
+        with session.progress(f"{request.template_name}: download") as progress:
+            stream_sql(session.gateway(), request, provider, sys.stdout.buffer, progress)
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise LoadFailed(
+            "Whoever reads the SQL ended before all of it was written.",
+            suggestions=["See what it said; it may have kept what came before. hfit load keeps all or nothing."],
+        ) from error
 
 
 def _archive_to_stdout(session: Session, request: PackageRequest) -> None:

@@ -42,7 +42,8 @@ def complete_packages(_: click.Context, __: click.Parameter, incomplete: str) ->
 )
 @click.option("--locked", is_flag=True, default=False, help="Exactly the packages of hfit.lock, otherwise exit 5.")
 @click.option("--check", is_flag=True, default=False, help="Only say what would change; exit 1 if something would.")
-def refresh_command(*, names: tuple[str, ...], jobs: int, locked: bool, check: bool) -> int:
+@click.option("--force", is_flag=True, default=False, help="Replace folders that were changed by hand.")
+def refresh_command(*, names: tuple[str, ...], jobs: int, locked: bool, check: bool, force: bool) -> int:
     """Bring all packages of hfit.toml up to date and lock them.
 
     hfit.toml is looked for here and in the folders above. Without NAMEs all its packages are fetched. A package that
@@ -57,7 +58,7 @@ def refresh_command(*, names: tuple[str, ...], jobs: int, locked: bool, check: b
     session = _session_of(project)
     fetcher = Fetcher(session.gateway(), open_cache())
     outcomes = refresh(
-        project, chosen, fetcher, mode=mode, jobs=jobs, done=lambda outcome: _say(session, outcome, mode)
+        project, chosen, fetcher, mode=mode, jobs=jobs, done=lambda outcome: _say(session, outcome, mode), force=force
     )
     code = exit_code(outcomes, mode)
     if session.printer.json:

@@ -42,8 +42,7 @@ def run(arguments: Sequence[str]) -> int:
         _tell_what_is_left(error)
         return INTERRUPTED
     except BrokenPipeError:
-        # whoever read our output has gone; without this the interpreter complains once more while it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
         return BROKEN_PIPE
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
@@ -78,9 +77,16 @@ def _report(arguments: Sequence[str], error: HfitClientError) -> int:
     from hfit.output.printer import Printer  # noqa: PLC0415 - lazy start-up
 
     Printer(json="--json" in arguments, color="--no-color" not in arguments).error(error)
-    with contextlib.suppress(OSError):
+    try:
         sys.stdout.flush()
+    except OSError:
+        _abandon_output()
     return error.exit_code
+
+
+def _abandon_output() -> None:
+    """Whoever read it has gone; without this the interpreter complains once more while it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _unexpected(arguments: Sequence[str], error: Exception) -> int:

@@ -86,11 +86,12 @@ def pause_seconds(retry_after: float | None, attempt: int) -> float:
     return min(wanted, MAX_PAUSE_SECONDS) * random.uniform(1.0, 1.25)  # noqa: S311 - spreads load, guards nothing
 
 
-def install(report: Report, target: Path, trust: Trust) -> None:
-    """Extract a verified archive and give it its name; what is no unmodified package there is refused."""
+def install(report: Report, target: Path, trust: Trust, *, force: bool = False) -> None:
+    """Extract a verified archive and give it its name; what is no unmodified package there is refused, or replaced with
+    ``force``."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with locked(target):
         clear_leftovers(target)
-        check_target(target, trust, force=False)
+        check_target(target, trust, force=force)
         with report.path.open("rb") as file, extracted(file, report, target) as folder:
-            place(folder, target, trust, force=False)
+            place(folder, target, trust, force=force)

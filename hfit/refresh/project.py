@@ -160,7 +160,7 @@ class _Checker:
         template, compression = table.get("template"), table.get("compression", "gzip")
         if not isinstance(template, str) or not template:
             self._wrong(f"{where}.template: the name of a template is needed.")
-        if compression not in EXTENSIONS:
+        if not isinstance(compression, str) or compression not in EXTENSIONS:
             self._wrong(f"{where}.compression: it is one of {', '.join(EXTENSIONS)}.")
         params = self._params(where + ".params", table.get("params", {}))
         into = self._into(where + ".into", table.get("into"))
@@ -211,4 +211,6 @@ class _Checker:
     def _unknown(self, where: str, table: Mapping[str, object], known: Sequence[str]) -> None:
         for key in table:
             if key not in known:
-                self._wrong(f"{where}{key}: there is no such key; they are {', '.join(known)}.")
+                near = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean '{near[0]}'?" if near else f"they are {', '.join(known)}."
+                self._wrong(f"{where}{key}: there is no such key; {hint}")

@@ -4,6 +4,7 @@
 2. What the folder (else the cache) holds is told to the server by digest, so an unchanged package is not sent.
 3. ``locked``: the digest of ``hfit.lock`` and no other; from the folder or the cache without any request, else from the
    server; the lock file is not written. ``check``: nothing of the project is written; only the cache fills.
+4. What stands in a package's place and is no unmodified package is left alone, unless ``force`` says to replace it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hfit.errors import (
     DigestMismatch,
@@ -76,18 +78,19 @@ def refresh(
     mode: Mode,
     jobs: int,
     done: Callable[[Outcome], None],
+    force: bool = False,
 ) -> list[Outcome]:
     """Refresh the chosen packages, at most ``jobs`` at once; ``done`` hears of each. Outcomes are in the file's order.
 
     Raises only what concerns the whole run: a damaged lock file, another ``hfit refresh`` in the same project.
     """
     if mode is not Mode.UPDATE:
-        return _run(chosen, _Work(fetcher, read_lock(project.lock_path), mode), jobs, done)
+        return _run(chosen, _Work(fetcher, read_lock(project.lock_path), mode, force), jobs, done)
     with locked(project.lock_path):
         entries = read_lock(project.lock_path)
         outcomes: list[Outcome] = []
         try:
-            return _run(chosen, _Work(fetcher, entries, mode), jobs, _both(outcomes.append, done))
+            return _run(chosen, _Work(fetcher, entries, mode, force), jobs, _both(outcomes.append, done))
         finally:  # also what was in place before an interruption is locked
             fresh = {item.wanted.name: item.entry for item in outcomes if item.entry and not item.error}
             kept = {name: entry for name, entry in {**entries, **fresh}.items() if name in project.packages}
@@ -142,6 +145,7 @@ class _Work:
     fetcher: Fetcher
     entries: Mapping[str, Locked]
     mode: Mode
+    force: bool
 
     def outcome(self, wanted: Wanted) -> Outcome:
         """Step 1: whatever goes wrong with one package stays with it."""
@@ -157,7 +161,7 @@ class _Work:
             return Outcome(wanted, "failed", error=HfitClientError("hfit itself failed.", reason=reason))
 
     def _updated(self, wanted: Wanted) -> Outcome:
-        here = self._installed(wanted)
+        is_new, here = _is_free(wanted.into), self._installed(wanted)
         entry = self.entries.get(wanted.name)
         known = here or self._cached(wanted)
         found: list[Report] = []
@@ -165,7 +169,7 @@ class _Work:
         def use(report: Report) -> None:
             found.append(report)
             if self.mode is Mode.UPDATE and not _same(here, report):
-                install(report, wanted.into, self.fetcher.trust())
+                install(report, wanted.into, self.fetcher.trust(), force=self.force)
 
         digest = known.manifest.package_digest if known else ""
         sent = self.fetcher.fetch(_request(wanted), digest, use)
@@ -176,9 +180,9 @@ class _Work:
                 raise IntegrityFailed("The server says that nothing changed, but there is no earlier package here.")
             report = known
             if here is None and self.mode is Mode.UPDATE:
-                install(report, wanted.into, self.fetcher.trust())
+                install(report, wanted.into, self.fetcher.trust(), force=self.force)
         fresh = lock_entry(report.manifest, wanted)
-        result = "new" if here is None else "untouched" if _same(here, report) and fresh == entry else "updated"
+        result = "new" if is_new else "untouched" if _same(here, report) and fresh == entry else "updated"
         return Outcome(wanted, result, fresh, sent)
 
     def _locked(self, wanted: Wanted) -> Outcome:
@@ -186,16 +190,15 @@ class _Work:
         if entry is None or not entry.fits(wanted):
             what = "has no entry for it" if entry is None else "was written for another template or other parameters"
             raise DigestMismatch(f"hfit.lock {what}.", suggestions=[f"Run: hfit refresh {wanted.name}"])
-        here = self._installed(wanted)
+        result, here = "new" if _is_free(wanted.into) else "updated", self._installed(wanted)
         if here is not None and here.manifest.package_digest == entry.package_digest:
             _check_lock(here.manifest, entry, wanted)
             return Outcome(wanted, "untouched", entry)
-        result = "new" if here is None else "updated"
         report = self.fetcher.cache.find(self.fetcher.origin, entry.package_digest, self.fetcher.trust())
 
         def use(report: Report) -> None:
             _check_lock(report.manifest, entry, wanted)
-            install(report, wanted.into, self.fetcher.trust())
+            install(report, wanted.into, self.fetcher.trust(), force=self.force)
 
         if report is not None:
             use(report)
@@ -206,7 +209,7 @@ class _Work:
     def _installed(self, wanted: Wanted) -> Report | None:
         """The unmodified package in its place; None when there is nothing, or one that may simply be replaced."""
         target = wanted.into
-        if not target.is_symlink() and (not target.exists() or (target.is_dir() and not any(target.iterdir()))):
+        if _is_free(target):
             return None
         try:
             if target.is_symlink() or not target.is_dir():
@@ -215,7 +218,9 @@ class _Work:
         except PackageExpired:
             return None
         except IntegrityFailed as error:
-            hint = [f"Move {target} away, or remove it, and run the command again."]
+            if self.force:  # 4
+                return None
+            hint = [f"Move {target} away, or remove it, and run the command again; or replace it with --force."]
             if self.mode is Mode.LOCKED:
                 message = f"{target} is not what hfit.lock has."
                 raise DigestMismatch(message, reason=error.message, suggestions=hint) from error
@@ -229,6 +234,10 @@ class _Work:
         digest = entry.package_digest if entry and entry.fits(wanted) else ""
         recalled = self.fetcher.cache.recall(self.fetcher.origin, wanted.request_digest)
         return self.fetcher.cached(digest) or self.fetcher.cached(recalled)
+
+
+def _is_free(target: Path) -> bool:
+    return not target.is_symlink() and (not target.exists() or (target.is_dir() and not any(target.iterdir())))
 
 
 def _request(wanted: Wanted) -> PackageRequest:

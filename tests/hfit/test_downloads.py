@@ -339,6 +339,20 @@ def test_sql_streams_in_load_order_after_everything_was_verified(logged_in: Fake
     assert (ended.code, ended.out) == (5, "")
 
 
+@pytest.mark.parametrize("size", [10, 2_000_000])
+def test_a_reader_of_sql_that_leaves_is_told_without_a_traceback(logged_in: FakeHfitd, work: Path, size: int) -> None:
+    logged_in.package.files = {"a.sql": b"-- " + b"x" * size + b"\n"}
+    read, write = os.pipe()
+    os.close(read)  # as a client does that could not connect
+    argv = [sys.executable, "-m", "hfit", "pkg-download", NAME, "42", "--stream-sql"]
+    done = subprocess.run(argv, cwd=work, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: Whoever reads the SQL ended before all of it was written.")
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    assert list(work.iterdir()) == []
+
+
 def test_a_file_of_a_volume_arrives_and_goes_on(logged_in: FakeHfitd, hfit: Hfit, work: Path) -> None:
     content = logged_in.files["app/a.log"]
     assert hfit("download", "app_logs:/app/a.log").out == f"{work}/a.log\n"

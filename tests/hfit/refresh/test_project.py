@@ -89,6 +89,8 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
     ):  # fmt: skip
         assert part in said
     assert len(said.splitlines()) == 12
+    assert "sever: there is no such key; did you mean 'server'?" in said
+    assert "packages.b.kompression: there is no such key; did you mean 'compression'?" in said
 
 
 @pytest.mark.parametrize("text", ["", "packages = 1", "[packages]", "not toml", "[packages]\na = 1"])

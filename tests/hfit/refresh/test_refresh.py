@@ -186,6 +186,59 @@ def test_a_changed_fixture_is_not_overwritten(project: FakeHfitd, hfit: Hfit, wo
     assert hfit("refresh", "alpha", "--locked").code == 5
 
 
+@pytest.mark.parametrize("options", [[], ["--locked"]])
+def test_force_replaces_what_was_changed_by_hand(
+    project: FakeHfitd, hfit: Hfit, work: Path, options: list[str]
+) -> None:
+    assert hfit("refresh").code == 0
+    (work / PLACE / "alpha/b.txt").write_text("mine")
+    (work / PLACE / "beta/more.txt").write_text("mine")
+    ended = hfit("refresh", "--force", "--json", *options)
+    assert results(ended.out) == {"alpha": "updated", "beta": "updated", "gamma": "untouched"}
+    assert (work / PLACE / "alpha/b.txt").read_text() == "alpha" * 500
+    assert not (work / PLACE / "beta/more.txt").exists()
+    assert sorted(path.name for path in (work / PLACE).iterdir()) == list(NAMES)
+
+
+def test_force_never_follows_a_link(project: FakeHfitd, hfit: Hfit, work: Path, home: Path) -> None:
+    (home / "elsewhere").mkdir()
+    (home / "elsewhere/mine.txt").write_text("mine")
+    (work / PLACE).mkdir(parents=True)
+    (work / PLACE / "alpha").symlink_to(home / "elsewhere")
+    assert hfit("refresh", "--force", "alpha").code == 6
+    assert (home / "elsewhere/mine.txt").read_text() == "mine"
+
+
+def test_a_killed_run_leaves_whole_packages_and_the_next_one_goes_on(
+    project: FakeHfitd, hfit: Hfit, work: Path
+) -> None:
+    """C12: nothing that looks whole but is not, no lock that stays."""
+    started, release = threading.Event(), threading.Event()
+
+    def slow(handler: Handler) -> None:
+        started.set()
+        release.wait(30)
+        handler.hang_up()
+
+    project.hooks["POST", "/packdownload"] = only("gamma", slow)
+    process = subprocess.Popen([sys.executable, "-m", "hfit", "refresh"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert len([process.stdout.readline(), process.stdout.readline()]) == 2
+    assert started.wait(20)
+    process.kill()
+    process.wait(20)
+    release.set()
+    process.stdout.close()
+    for name in ("alpha", "beta"):
+        assert hfit("verify", work / PLACE / name).code == 0
+    del project.hooks["POST", "/packdownload"]
+    ended = hfit("refresh", "--json")
+    assert ended.code == 0, ended.err
+    assert set(lock(work)) == set(NAMES)
+    assert results(ended.out)["gamma"] == "new"
+    assert not [path for path in (work / PLACE).iterdir() if path.name.startswith(".")]
+
+
 def test_busy_servers_are_waited_for(project: FakeHfitd, hfit: Hfit) -> None:
     """429 and 503 with Retry-After, more often than one request of the gateway tries."""
     counts = {"alpha": 0, "beta": 0}
