@@ -127,6 +127,16 @@ def openapi() -> None:
     click.echo(json.dumps(make_document(ROUTES, installed_version()), indent=2))
 
 
+@main.command()
+@click.argument("what", type=click.Choice(["template", "config"]))
+def schema(what: str) -> None:
+    """Print the JSON Schema of templates or of the configuration, for editors."""
+    require_server_libraries()
+    from hfitd.editor_schemas import DOCUMENTS
+
+    click.echo(json.dumps(DOCUMENTS[what](), indent=2))
+
+
 def require_server_libraries() -> None:
     """Exit with the command that installs them when the server's libraries are not there."""
     missing = [name for name in SERVER_LIBRARIES if find_spec(name) is None]

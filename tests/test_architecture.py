@@ -20,7 +20,10 @@ ROOMS = {
     "apispec": ("hfitd.web",),
     "asyncpg": ("hfitd.engines", "hfit.load", "hfit.testing.postgres"),
     "backports": ("hfitd.export.package", "hfit.package"),
-    "click": ("hfit.cli", "hfit.commands", "hfitd.cli", "hfitd.cli_admin"),
+    "click": (
+        *("hfit.cli", "hfit.commands", "hfitd.cli", "hfitd.cli_admin", "hfitd.cli_audit", "hfitd.cli_policy"),
+        "hfitd.cli_review",
+    ),
     "compression": ("hfitd.export.package", "hfit.package"),
     # The audit log signs its own checkpoints: it stands below access. The demo makes a developer's key pair.
     "cryptography": ("hfitd.access", "hfitd.audit", "hfitd.demo", "hfit.credentials"),
@@ -41,7 +44,7 @@ ROOMS = {
 # An import inside a function is for a start-up that must not pay for every command, and for the extras of a release.
 LAZY = (
     *("hfit", "hfit.cli", "hfit.client", "hfit.commands", "hfit.gateway", "hfit.pytest_plugin"),
-    *("hfitd.cli", "hfitd.cli_admin"),
+    *("hfitd.cli", "hfitd.cli_admin", "hfitd.cli_audit"),
 )
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "service", "misc"}
 

@@ -60,6 +60,19 @@ def load_value_key(keys_dir: Path) -> bytes:
     return key
 
 
+def load_instance_name(data_dir: Path) -> str:
+    """The name of this installation's instance, made if absent (file ``instance``); AuditUnavailable likewise."""
+    text = _load(data_dir / "instance", _new_instance_name)
+    try:
+        return text.decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise AuditUnavailable("The file `instance` in data_dir is damaged; remove it to get a new name.") from error
+
+
+def _new_instance_name() -> bytes:
+    return f"hfitd-{secrets.token_hex(4)}\n".encode()
+
+
 def _new_signing_key() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hfitd.audit.disk import Disk
 from hfitd.audit.keys import load_signing_key, load_value_key
-from hfitd.audit.record import AuditRecord, canonical, record_fields
+from hfitd.audit.record import AuditRecord, TableCount, canonical, record_fields, shorten
 from hfitd.audit.segments import AuditProblem, Recovered, Segments
 from hfitd.audit.sinks import SinkRunner, make_sinks
 from hfitd.audit.writer import Submission, Writer
@@ -53,11 +53,14 @@ class AuditNotice:
 class AuditLog:
     """The chain of one instance. Make one with ``open``; use it from one event loop."""
 
-    def __init__(self, writer: Writer, sinks: list[SinkRunner], value_key: bytes, instance: str) -> None:
+    def __init__(
+        self, writer: Writer, sinks: list[SinkRunner], value_key: bytes, instance: str, folder: Path
+    ) -> None:
+        self.folder = folder
+        self.instance = instance
         self._writer = writer
         self._sinks = sinks
         self._value_key = value_key
-        self._instance = instance
         self._closed = False
 
     @classmethod
@@ -94,7 +97,7 @@ class AuditLog:
                 for runner in runners:
                     runner.close()
                 raise
-            return cls(writer, runners, value_key, instance)
+            return cls(writer, runners, value_key, instance, directory)
 
         return await asyncio.to_thread(start)
 
@@ -121,7 +124,7 @@ class AuditLog:
         except asyncio.CancelledError:
             future.add_done_callback(self._end_unwanted)  # 3
             raise
-        return AuditToken(f"{self._instance}-{seq}", seq, started)
+        return AuditToken(f"{self.instance}-{seq}", seq, started)
 
     async def end(
         self,
@@ -132,10 +135,12 @@ class AuditLog:
         size: int = 0,
         package_digest: str = "",
         code: str = "",
+        tables: Sequence[TableCount] = (),
     ) -> None:
         """Write how it ended: "done", "failed", "refused", "cancelled" or "aborted_by_client", with the error's code.
 
-        The record is written even when the caller is cancelled meanwhile. AuditUnavailable.
+        ``rows`` and ``size`` are what was given out, ``tables`` what of it came from where. The record is written even
+        when the caller is cancelled meanwhile. AuditUnavailable.
         """
         fields: dict[str, object] = {
             "kind": "end",
@@ -145,7 +150,8 @@ class AuditLog:
             "bytes": size,
             "seconds": round(time.monotonic() - token.started, 6),
         }
-        more = {"package_digest": package_digest, "code": code}
+        counts = shorten([{"object": table.object, "rows": table.rows, "bytes": table.size} for table in tables])
+        more = {"package_digest": package_digest, "code": code, "tables": counts}
         await self._submit(fields | {name: value for name, value in more.items() if value})
 
     async def note(self, record: AuditRecord, outcome: str, *, code: str = "") -> None:

@@ -22,8 +22,9 @@ class AuditRecord:
     """Who wants what. Empty fields are left out of the line.
 
     ``action`` is a grant's action or a word for what is no grant: "login", "admin.user.add". ``columns`` are full
-    names, ``masks`` say which mask covers which of them. ``statement`` is a fingerprint or text with its literals
-    replaced by ``AuditLog.value_digest``; no field may hold a value, a token, a nonce or a password.
+    names, ``masks`` say which mask covers which of them, ``raw`` which of them are given without theirs.
+    ``parameters`` are digests of values, ``statement`` is a text with its literals replaced by
+    ``AuditLog.value_digest``; no field may hold a value, a token, a nonce or a password.
     """
 
     action: str
@@ -34,13 +35,24 @@ class AuditRecord:
     objects: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     masks: Mapping[str, str] = field(default_factory=dict)
+    raw: tuple[str, ...] = ()
     policy_version: str = ""
     template_digest: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
     statement: str = ""
     request_id: str = ""
     reason: str = ""
     os_uid: int | None = None
     details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TableCount:
+    """How much of one object (``PROVIDER/SCHEMA/TABLE``) was read: rows, and bytes where they are known apart."""
+
+    object: str
+    rows: int
+    size: int = 0
 
 
 def record_fields(record: AuditRecord) -> dict[str, object]:

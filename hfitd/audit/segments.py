@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hfitd.audit.chain import BrokenLine, Position, checkpoint_position, first_position, follow, link
 from hfitd.audit.disk import Disk
-from hfitd.audit.record import canonical
 from hfitd.errors import AuditUnavailable
 
 SEGMENT_NAME = re.compile(r"(?P<instance>[A-Za-z0-9_.-]+)-(?P<number>[0-9]{8})\.jsonl")
@@ -113,13 +112,13 @@ class Segments:
         if not there.st_mode & stat.S_IWUSR or os.statvfs(self._directory).f_flag & os.ST_RDONLY:
             raise AuditProblem("the file of the audit log is read-only")
 
-    def keep_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """Put the newest checkpoint beside the chain, whole or not at all; OSError."""
+    def keep_checkpoint(self, line: bytes) -> None:
+        """Put the newest checkpoint beside the chain as it stands there, whole or not at all; OSError."""
         path = self._directory / f"{self._instance}.checkpoint"
         draft = path.with_suffix(".new")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            self._disk.append(descriptor, canonical(checkpoint))
+            self._disk.append(descriptor, line)
             self._disk.sync(descriptor)
         finally:
             os.close(descriptor)

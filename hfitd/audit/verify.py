@@ -72,6 +72,7 @@ class _Walk:
         self._key = key
         self._witnesses = witnesses
         self._recent: dict[int, bytes] = {}
+        self._before_last = self._last = 0  # what the two newest checkpoints of the chain cover
         self.position = first_position(instance)
         self.problem: Problem | None = None
 
@@ -104,6 +105,7 @@ class _Walk:
         following, record = follow(self.position, text)
         if record.get("kind") == "checkpoint":
             covered = checkpoint_position(self._key, self._instance, record)
+            self._before_last, self._last = self._last, covered.seq
             if self._recent.get(covered.seq) != covered.digest:
                 raise BrokenLine("is a checkpoint of another chain")
         witness = self._witnesses.pop(following.seq, None)
@@ -119,14 +121,18 @@ class _Walk:
         path = self._directory / f"{self._instance}.checkpoint"
         self._kept: Position | None = None
         try:
-            self._kept = checkpoint_position(self._key, self._instance, json.loads(path.read_bytes()))
+            fields = json.loads(path.read_bytes())
+            self._kept = checkpoint_position(self._key, self._instance, fields)
+            self._witnesses.setdefault(int(fields["seq"]), str(fields["hash"]))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, RecursionError) as error:
+        except (KeyError, ValueError, TypeError, RecursionError) as error:
             raise BrokenLine("cannot be vouched for: the newest checkpoint is damaged") from error
         return self._kept
 
     def _check_end(self, kept: Position | None) -> None:
+        if self._before_last > (kept.seq if kept is not None else 0):
+            raise BrokenLine("cannot be vouched for: the newest checkpoint is gone, or an older one was put back")
         if kept is not None and kept.seq > self.position.seq:
             raise BrokenLine(f"is missing at the end: a checkpoint has seen record {kept.seq}")
         if self._witnesses:

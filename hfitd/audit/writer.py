@@ -181,9 +181,9 @@ class Writer:
             if stopping:
                 self._append([{"kind": "stop"}])
             checkpoint = sign_checkpoint(self._key, self._instance, self._segments.position, _now())
-            line = self._segments.append([checkpoint], tuple(self._open))
-            self._on_lines(line)
-            self._segments.keep_checkpoint(checkpoint)
+            lines = self._segments.append([checkpoint], tuple(self._open))
+            self._on_lines(lines)
+            self._segments.keep_checkpoint(lines[0])
             self._since_checkpoint = 0
         except (OSError, AuditProblem) as error:
             self._set_problem(str(error) if isinstance(error, AuditProblem) else "a checkpoint cannot be written")

@@ -287,8 +287,9 @@ class Engine(Protocol):
     async def databases(self) -> list[str]:
         """Databases that may be read, sorted."""
 
-    def snapshot(self, database: str | None = None) -> AbstractAsyncContextManager[Snapshot]:
-        """Open a snapshot of the database (default: the provider's). Busy when every connection is taken."""
+    def snapshot(self, database: str | None = None, user: str = "") -> AbstractAsyncContextManager[Snapshot]:
+        """Open a snapshot of the database (default: the provider's). Busy when every connection is taken for too long;
+        ``user`` is whom it is for, so that each user gets a share of the connections."""
 
     async def check(self) -> ServerReport:
         """Connect and say what is there; DbUnavailable when it is not."""

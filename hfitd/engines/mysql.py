@@ -1,6 +1,7 @@
 """MySQL and MariaDB as one provider: few connections, each for one snapshot, gone with it.
 
-1. At most ``max_connections`` snapshots at once; who waits too long, or finds too many waiting, gets Busy.
+1. At most ``max_connections`` at once; who waits too long, or finds too many waiting, gets Busy. Only the connection
+   that ends a query (3) waits for nobody and lasts a moment.
 2. Only configured databases are read: ``database`` and what the globs of ``databases`` match, never the server's own.
 3. A snapshot that is left early loses its socket at once; then a second connection ends its query on the server,
    also when the job was cancelled. The server id of both connections is compared, so that behind a proxy nobody
@@ -35,31 +36,31 @@ SYSTEM_DATABASES = frozenset(("information_schema", "mysql", "performance_schema
 class MysqlEngine:
     """One MySQL or MariaDB server. Connects to nothing until it is asked something."""
 
-    def __init__(self, provider: ProviderConfig) -> None:
+    def __init__(self, provider: ProviderConfig, places: Places | None = None) -> None:
         self.name = provider.name
         self.dialect: Dialect = MysqlDialect()
         self._provider = provider
-        self._places = Places(provider.max_connections)  # 1
+        self._places = places or Places(provider.name, provider.max_connections)  # 1
         self._open: set[Opened] = set()
         self._kills: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def databases(self) -> list[str]:
         """Configured databases that the role can see."""
-        async with opened(self._provider, None) as session:
+        async with self._places.take(), opened(self._provider, None) as session:
             with translated():
                 rows = await session.connection.command("SHOW DATABASES")
         return sorted(name for (name,) in rows if name is not None and self._is_allowed(name))
 
     @asynccontextmanager
-    async def snapshot(self, database: str | None = None) -> AsyncIterator[MysqlSnapshot]:
+    async def snapshot(self, database: str | None = None, user: str = "") -> AsyncIterator[MysqlSnapshot]:
         """A snapshot of the whole server that reads ``database`` by default. NotFound when it is not configured."""
         name = database or self._provider.database
         if not name or not self._is_allowed(name):  # 2
             raise NotFound("There is no such database.")
         if self._closed:
             raise DbUnavailable("This provider is being closed; try again.")
-        async with self._places.take(), opened(self._provider, name) as session:
+        async with self._places.take(user), opened(self._provider, name) as session:
             await self._refuse_old(session)
             with translated():
                 rows = await session.connection.command("SHOW DATABASES")
@@ -80,7 +81,7 @@ class MysqlEngine:
 
     async def check(self) -> ServerReport:
         """Log in and say what is there and what the role could do besides reading."""
-        async with opened(self._provider, self._provider.database or None) as session:
+        async with self._places.take(), opened(self._provider, self._provider.database or None) as session:
             await self._refuse_old(session)
             with translated():
                 grants = await session.connection.command("SHOW GRANTS")  # without FOR: with the roles in force

@@ -33,6 +33,7 @@ from hfitd.engines.interface import (
     Snapshot,
 )
 from hfitd.engines.lag import refuse_old
+from hfitd.engines.places import Places
 from hfitd.engines.plan_reads import refuse_unexpected
 from hfitd.engines.postgres_binds import Prepared, Statements
 from hfitd.engines.postgres_catalog import read_catalog
@@ -67,11 +68,11 @@ PRINTED_BY_CAST = frozenset((
 class PostgresEngine:
     """One PostgreSQL server. Connects when first asked for something."""
 
-    def __init__(self, provider: ProviderConfig) -> None:
+    def __init__(self, provider: ProviderConfig, places: Places | None = None) -> None:
         self.name = provider.name
         self.dialect = PostgresDialect()
         self._provider = provider
-        self._pool = Pool(provider)
+        self._pool = Pool(provider, places)
 
     async def databases(self) -> list[str]:
         """The provider's database and those of its globs that the role may connect to."""
@@ -80,12 +81,12 @@ class PostgresEngine:
                 records = await lease.connection.fetch(_DATABASES)
         return sorted(name for name in (record[0] for record in records) if self._may_read(name))
 
-    def snapshot(self, database: str | None = None) -> AbstractAsyncContextManager[Snapshot]:
+    def snapshot(self, database: str | None = None, user: str = "") -> AbstractAsyncContextManager[Snapshot]:
         """One consistent view; a database that the provider does not list is NotFound."""
         name = database or self._provider.database
         if not self._may_read(name):
             raise NotFound("There is no such database.", resource=name)
-        return self._snapshot(name)
+        return self._snapshot(name, user)
 
     async def check(self) -> ServerReport:
         """Version and whatever the role can do that a reader should not."""
@@ -107,8 +108,8 @@ class PostgresEngine:
             refuse_old(await read_lag(lease.connection), self._provider.max_lag_seconds)
 
     @asynccontextmanager
-    async def _snapshot(self, database: str) -> AsyncIterator[Snapshot]:
-        async with self._pool.lend(database) as lease:
+    async def _snapshot(self, database: str, user: str) -> AsyncIterator[Snapshot]:
+        async with self._pool.lend(database, user) as lease:
             await self._refuse_old(lease)
             position = await read_position(lease.connection)
             yield PostgresSnapshot(lease, self._provider.statement_timeout_seconds, position)
@@ -185,8 +186,8 @@ class PostgresSnapshot:
     async def render(self, select: Select, form: Format, sink: Sink) -> Receipt:
         """COPY text as it comes for SQL without masks; taken apart only where a mask or another form needs it."""
         async with self._turn, self._deadline():
-            prepared = await self._prepare(select, Stage.RUN)  # 2
             select = await self._served(select)
+            prepared = await self._prepare(select, Stage.RUN)  # 2
             shape = Shape.of(select.outputs, prepared.types)
             await self._statements.set_binds(prepared)  # 3
             if form is Format.SQL:
@@ -208,7 +209,6 @@ class PostgresSnapshot:
         async with self._turn:
             return await write_ddl(self._connection, relations, options, sink)
 
-    async def _render_sql(self, prepared: Prepared, shape: Shape, into: str, sink: Sink) -> Receipt:
     async def _render_text(self, prepared: Prepared, shape: Shape, form: Format, sink: Sink) -> Receipt:
         renderer = Renderer(shape, text_encoder(form, shape), sink)
         lines = Lines()
@@ -219,6 +219,7 @@ class PostgresSnapshot:
         await self._copy(prepared.copy_text, take)
         return await renderer.finish()
 
+    async def _render_sql(self, prepared: Prepared, shape: Shape, into: str, sink: Sink) -> Receipt:
         out = Collector(sink)
         columns = ", ".join(self._dialect.identifier(name) for name in shape.names)
         target = f"{into} ({columns})" if columns else into

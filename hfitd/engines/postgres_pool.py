@@ -64,17 +64,17 @@ class Lease:
 class Pool:
     """The connections of one provider."""
 
-    def __init__(self, provider: ProviderConfig) -> None:
+    def __init__(self, provider: ProviderConfig, places: Places | None = None) -> None:
         self._provider = provider
-        self._places = Places(provider.max_connections)
+        self._places = places or Places(provider.name, provider.max_connections)
         self._lent: set[Connection] = set()
         self._idle: dict[Connection, tuple[str, asyncio.TimerHandle]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def lend(self, database: str) -> AsyncIterator[Lease]:
+    async def lend(self, database: str, user: str = "") -> AsyncIterator[Lease]:
         """A connection with an open snapshot. Leaving the block with an error closes it and ends its query."""
-        async with self._places.take():  # 5
+        async with self._places.take(user):  # 5
             lease = Lease(await self._open(database), database)
             try:
                 yield lease
@@ -157,6 +157,8 @@ class Pool:
             return
         with translated(Stage.OWN):
             await lease.connection.execute("ROLLBACK")  # 2
+        if not self._places.is_alone:
+            return  # an unused connection would count, and another instance may want its place
         timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._expire, lease.connection)
         self._idle[lease.connection] = (lease.database, timer)
 

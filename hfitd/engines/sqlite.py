@@ -20,11 +20,11 @@ from hfitd.errors import DbUnavailable, NotFound
 class SqliteEngine:
     """One file. Opens it for each snapshot, in a thread of its own."""
 
-    def __init__(self, provider: ProviderConfig) -> None:
+    def __init__(self, provider: ProviderConfig, places: Places | None = None) -> None:
         self.name = provider.name
         self.dialect: Dialect = SqliteDialect()
         self._provider = provider
-        self._places = Places(provider.max_connections)
+        self._places = places or Places(provider.name, provider.max_connections)
         self._open: set[Worker] = set()
         self._closed = False
 
@@ -33,14 +33,14 @@ class SqliteEngine:
         return [MAIN]
 
     @asynccontextmanager
-    async def snapshot(self, database: str | None = None) -> AsyncIterator[SqliteSnapshot]:
+    async def snapshot(self, database: str | None = None, user: str = "") -> AsyncIterator[SqliteSnapshot]:
         """A read transaction. NotFound for another database than ``main``, DbUnavailable without the file."""
         if (database or MAIN) != MAIN:
             raise NotFound("There is no such database.")
         if self._closed:
             raise DbUnavailable("This provider is being closed; try again.")
         path = self._path()
-        async with self._places.take(), opened(path, self._provider.statement_timeout_seconds) as worker:
+        async with self._places.take(user), opened(path, self._provider.statement_timeout_seconds) as worker:
             self._open.add(worker)
             try:
                 snapshot = SqliteSnapshot(worker, path, SqliteDialect())

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hfitd.errors import NotFound
+from hfitd.errors import Conflict, NotFound
 from hfitd.export.contents import Contents, read_contents
 from hfitd.export.package.codec import CODECS
 from hfitd.export.package.manifest import canonical_json
@@ -107,7 +107,8 @@ class Artifacts:
     async def grant(self, package_id: str, actor: Actor) -> None:
         """(2) Remember that this principal's own request obtained the package."""
         key = _grant_key(package_id, actor)
-        await self._store.write(key, actor.email.encode(), ttl_seconds=self.ttl_seconds)
+        with contextlib.suppress(Conflict):  # it is remembered already
+            await self._store.write(key, actor.email.encode(), expect=0, ttl_seconds=self.ttl_seconds)
 
     async def granted(self, package_id: str, actor: Actor) -> bool:
         """(2) Whether it was this principal's own request."""

@@ -36,7 +36,7 @@ async def read_catalog(sources: Sources, actor: Actor, provider: str, database: 
     """The shape of a database that the actor may enter."""
     if database not in await list_databases(sources, actor, provider):
         raise NotFound("There is no such database.", resource=database)
-    async with sources.engines[provider].snapshot(database) as snapshot:
+    async with sources.engines[provider].snapshot(database, actor.email) as snapshot:
         return await snapshot.catalog()
 
 

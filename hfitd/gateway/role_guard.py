@@ -43,10 +43,10 @@ class GuardedEngine:
         return await self._engine.databases()
 
     @asynccontextmanager
-    async def snapshot(self, database: str | None = None) -> AsyncIterator[Snapshot]:
+    async def snapshot(self, database: str | None = None, user: str = "") -> AsyncIterator[Snapshot]:
         """A snapshot; DbUnavailable when the role can do more than read."""
         await self._prove()
-        async with self._engine.snapshot(database) as snapshot:
+        async with self._engine.snapshot(database, user) as snapshot:
             yield snapshot
 
     async def check(self) -> ServerReport:

@@ -136,6 +136,16 @@ class EmbeddedStore:
 
         await self._run(release)
 
+    async def holder(self, key: str) -> str | None:
+        """See Store."""
+        statement = "SELECT owner FROM lease WHERE key = ? AND expires > ?"
+
+        def select() -> str | None:
+            row = self._database.execute(statement, (check_key(key), time.time())).fetchone()
+            return None if row is None else str(row[0])
+
+        return await self._run(select)
+
     async def ping(self) -> None:
         """See Store."""
         await self._run(lambda: self._database.execute("SELECT count(*) FROM record WHERE key = ''").fetchone())

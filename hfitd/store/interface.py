@@ -66,6 +66,9 @@ class Store(Protocol):
     async def release(self, key: str, owner: str) -> None:
         """Give a lease back if this owner still holds it."""
 
+    async def holder(self, key: str) -> str | None:
+        """The owner of a lease, or None when nobody holds it."""
+
     async def ping(self) -> None:
         """Raise StoreUnavailable when it does not answer."""
 

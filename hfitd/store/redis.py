@@ -160,12 +160,22 @@ class RedisStore:
         name = _name("l", key)
 
         async def release(pipe: Pipeline) -> None:
-            if await pipe.get(name) == owner.encode():
+            if await pipe.get(name) == owner.encode("utf-8", "surrogateescape"):
                 _begin(pipe)
                 pipe.delete(name)
                 await pipe.execute()
 
         await self._watch([name], release)
+
+    async def holder(self, key: str) -> str | None:
+        """See Store."""
+        name = _name("l", key)
+
+        async def holder(client: Redis) -> str | None:
+            owner = cast(bytes | None, await client.get(name))
+            return None if owner is None else owner.decode("utf-8", "surrogateescape")
+
+        return await self._link.run(name, holder)
 
     async def ping(self) -> None:
         """See Store."""

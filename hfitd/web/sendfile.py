@@ -17,7 +17,7 @@ import os
 import select
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 BLOCK = 1 << 20
 STINT = 8 << 20
@@ -32,8 +32,13 @@ def can_send_file(transport: asyncio.Transport) -> bool:
     return plain and not transport.is_closing() and transport.get_write_buffer_size() == 0
 
 
-async def send_file(transport: asyncio.Transport, descriptor: int, start: int, stop: int) -> None:
-    """Send the bytes from ``start`` to ``stop``; ConnectionError when the client leaves or the file is too short."""
+async def send_file(
+    transport: asyncio.Transport, descriptor: int, start: int, stop: int, sent: Callable[[int], object] = int
+) -> None:
+    """Send the bytes from ``start`` to ``stop``; ConnectionError when the client leaves or the file is too short.
+
+    ``sent`` hears how many have gone, after each stint.
+    """
     connection = transport.get_extra_info("socket")
     if _NOTSENT_LOWAT is not None:
         connection.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
@@ -44,7 +49,8 @@ async def send_file(transport: asyncio.Transport, descriptor: int, start: int, s
         position = start
         while position < stop:
             running = loop.run_in_executor(None, stint.push, position, min(stop, position + STINT))
-            position = await asyncio.shield(running)
+            before, position = position, await asyncio.shield(running)
+            sent(position - before)
             if transport.is_closing():
                 raise ConnectionResetError("the connection was closed")
             if position < stop and stint.slow:

@@ -20,7 +20,7 @@ from aiohttp.web_protocol import RequestHandler
 from hfitd.errors import Internal
 from hfitd.gateway.core import Gateway
 from hfitd.web.connections import Runner
-from hfitd.web.context import GATEWAY
+from hfitd.web.context import GATEWAY, RATE
 from hfitd.web.middleware import ROUTE, answer_errors, authenticate, identify, refuse_oddities
 from hfitd.web.openapi import make_document
 from hfitd.web.routes import ROUTES
@@ -51,6 +51,7 @@ def build_app(door: Gateway, routes: Sequence[Route] = ROUTES) -> web.Applicatio
 async def _tidy_headers(request: web.Request, response: web.StreamResponse) -> None:
     """No version of anything, no sniffing, no framing."""
     response.headers["Server"] = "hfitd"
+    response.headers.update(request.get(RATE, {}))
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("X-Frame-Options", "DENY")
     response.headers.setdefault("Referrer-Policy", "no-referrer")

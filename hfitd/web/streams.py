@@ -6,11 +6,12 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from urllib.parse import quote
 
 from aiohttp import web
 
-from hfitd.web.context import BEGAN, SENT
+from hfitd.web.context import BEGAN, LEFT, SENT
 from hfitd.web.ranges import Span
 from hfitd.web.sendfile import can_send_file, send_file
 
@@ -56,6 +57,7 @@ async def send_chunks(
     """Stream of unknown length."""
     response = await begin(request, 200, headers, None)
     async for chunk in chunks:
+        _count(request, len(chunk))
         await response.write(chunk)
     return await finish(request, response)
 
@@ -78,18 +80,29 @@ async def send_span(
     position, size = span.start, CHUNK
     while position < span.stop:
         if span.stop - position > SMALL and can_send_file(transport):
-            await send_file(transport, descriptor, position, span.stop)
+            await send_file(transport, descriptor, position, span.stop, partial(_count, request))
             break
         data = await asyncio.to_thread(os.pread, descriptor, min(size, span.stop - position), position)
         if not data:
             raise ConnectionResetError("the file became shorter")
         began = time.monotonic()
+        _count(request, len(data))
         await response.write(data)
         position += len(data)
         size = min(2 * size, MAX_CHUNK) if time.monotonic() - began < KEEPS_UP_SECONDS else CHUNK
     if plain:
         transport.set_write_buffer_limits()
     return await finish(request, response, span.stop - span.start)
+
+
+def bytes_left(request: web.Request) -> int:
+    """How many bytes of the body have been handed to the connection, also when it was broken off."""
+    left: int = request.get(LEFT, 0)
+    return left
+
+
+def _count(request: web.Request, size: int) -> None:
+    request[LEFT] = bytes_left(request) + size
 
 
 def head_response(headers: Mapping[str, str], length: int | None = None, status: int = 200) -> web.Response:

@@ -138,7 +138,7 @@ async def test_no_route_gives_anything_to_somebody_without_token_or_grants(
     if route.path.endswith("/auth/logout"):
         return
     answer = await call(world, world.nobody, number, private)
-    if "{" in route.path or route.method != "GET":
+    if "{" in route.path or route.method != "GET" or route.path.endswith("/audit"):
         assert answer.status in {400, 403, 404} or route.path.endswith("bundle"), answer.body
         assert answer.status >= 400
     else:

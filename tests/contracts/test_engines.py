@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from hfitd.engines.interface import DdlOptions, Format, Select, Snapshot, Wanted
+from hfitd.engines.places import Places
 from hfitd.engines.table import open_engine
 from hfitd.errors import (
     Busy,
@@ -417,9 +418,8 @@ async def test_closing_the_engine_ends_what_runs(world: World) -> None:
     assert await vanished(world)
 
 
-async def test_who_finds_no_place_gets_busy_with_a_hint(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hfitd.engines.places.QUEUE_SECONDS", 0.05)
-    engine = open_engine(replace(world.provider, max_connections=1))
+async def test_who_finds_no_place_gets_busy_with_a_hint(world: World) -> None:
+    engine = open_engine(world.provider, Places("shop", 1, queue_seconds=0.05))
     try:
         async with engine.snapshot():
             with pytest.raises(Busy) as caught:

@@ -102,7 +102,7 @@ class QueryStep:
 
         async def build(sink: Sink) -> Built:
             receipt = await snapshot.render(select, self.form, sink)
-            tables = tuple(TableEntry(t.table, receipt.rows, t.masks) for t in self.tables)
+            tables = tuple(TableEntry(t.table, receipt.rows, t.masks, receipt.size) for t in self.tables)
             return Built(receipt.rows, tables)
 
         return Checked((Member(self.export.key, "rows", build, self.source),), self.tables)

@@ -16,7 +16,7 @@ from hfitd.export.browse import (
 )
 from hfitd.export.rows import RowsRequest
 from hfitd.web.context import SENT, actor, gateway
-from hfitd.web.streams import head_response, send_chunks
+from hfitd.web.streams import bytes_left, head_response, send_chunks
 
 FORMS = {"application/x-ndjson": Format.NDJSON, "text/csv": Format.CSV}
 TYPES = {form: name for name, form in FORMS.items()}
@@ -64,7 +64,8 @@ async def rows(request: web.Request) -> web.StreamResponse:
     finally:
         if job.error is not None:
             outcome = "failed"
-        await streams.delivered(job, "done" if SENT in request else outcome, job.size)
+        await streams.delivered(job, "done" if SENT in request else outcome, bytes_left(request))
+        await streams.count(actor(request), job)
 
 
 async def rows_exist(request: web.Request) -> web.Response:

@@ -10,8 +10,8 @@ from json.encoder import encode_basestring as _text
 
 from aiohttp import web
 
-from hfitd.errors import BadRequest, NotFound
 from hfitd.audit.record import AuditRecord
+from hfitd.errors import BadRequest, NotFound
 from hfitd.export.files import OpenedFile, find_best, list_files, list_volumes, open_file, require_volume
 from hfitd.export.masked_files import Served, etag_of
 from hfitd.export.record import actor_record, file_record
@@ -105,7 +105,9 @@ async def _send(
         response = await send_span(request, file.fileno(), span, headers)
         outcome = "done"
     finally:
-        await asyncio.shield(door.audit.end(token, "done" if SENT in request else outcome, size=span.stop - span.start))
+        left = bytes_left(request)
+        await asyncio.shield(door.audit.end(token, "done" if SENT in request else outcome, size=left))
+        await asyncio.shield(door.quotas.count(actor(request), rows=0, size=left))
     return response
 
 

@@ -8,6 +8,7 @@ from importlib.resources import files as package_files
 from aiohttp import web
 
 from hfitd.errors import NotFound
+from hfitd.observe.events import AuditLag
 from hfitd.observe.metrics import METRICS_CONTENT_TYPE
 from hfitd.web.context import gateway
 
@@ -65,7 +66,9 @@ async def version(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """All metrics in the Prometheus text format."""
-    text = gateway(request).observer.metrics_text()
+    door = gateway(request)
+    door.observer.event(AuditLag(door.audit.lag))
+    text = door.observer.metrics_text()
     return web.Response(body=text, headers={"Content-Type": METRICS_CONTENT_TYPE})
 
 

@@ -163,7 +163,7 @@ async def test_a_slot_is_given_back_when_its_holder_fails_or_is_cancelled(limits
 
 
 async def test_r8_without_the_store_each_instance_keeps_its_share(store: EmbeddedStore) -> None:
-    limits = Limits(store, LimitsConfig(requests_per_minute=8, concurrent_packages=2), AUTH, instances=2)
+    limits = Limits(store, LimitsConfig(requests_per_minute=8, concurrent_packages=2), AUTH, instances=lambda: 2)
     await store.close()
     decisions = [await limits.count_request(BOB) for _ in range(5)]
     assert [decision.allowed for decision in decisions] == [True] * 4 + [False]

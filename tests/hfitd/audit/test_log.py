@@ -20,7 +20,6 @@ from hfitd.audit.disk import Disk
 from hfitd.audit.keys import load_public_key
 from hfitd.audit.log import AuditLog, AuditNotice
 from hfitd.audit.record import MAX_ITEMS, MAX_TEXT, AuditRecord
-from hfitd.audit.search import search_audit
 from hfitd.audit.verify import AuditReport, verify_audit
 from hfitd.errors import AuditUnavailable
 
@@ -457,22 +456,6 @@ async def test_a_sink_that_fails_is_reported_and_stops_nobody(tmp_path: Path) ->
 async def test_a_sink_that_is_none_refuses_the_start(tmp_path: Path, name: str) -> None:
     with pytest.raises(AuditUnavailable, match="audit sink"):
         await opened(tmp_path, sinks=(name,))
-
-
-async def test_a_search_finds_the_newest_that_fit_with_their_ends(tmp_path: Path) -> None:
-    log = await opened(tmp_path, segment_bytes=2000)
-    for number in range(8):
-        who = "bob@x" if number % 2 else "eve@x"
-        token = await log.begin(AuditRecord("rows", email=who, request_id=str(number)))
-        await log.end(token, "done", rows=number)
-    await log.note(AuditRecord("login", email="bob@x"), "done")
-    await log.close()
-    folder = tmp_path / "audit"
-    found = search_audit(folder, email="bob@x", limit=3)
-    assert [(record["kind"], record.get("rows")) for record in found] == [("begin", None), ("end", 7), ("note", None)]
-    assert [record["email"] for record in search_audit(folder, action="login")] == ["bob@x"]
-    assert search_audit(folder, since="9999") == []
-    assert search_audit(folder, limit=0) == []
 
 
 async def test_the_signature_of_a_checkpoint_is_of_the_published_key(tmp_path: Path) -> None:
