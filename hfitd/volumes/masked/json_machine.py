@@ -15,27 +15,26 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
 from dataclasses import dataclass, field
 
 from hfitd.volumes.masked.interface import MAX_RECORD, refuse
+from hfitd.volumes.masked.json_grammar import (
+    DIGITS,
+    ELEMENTS,
+    LEAF_VALUE,
+    MEMBERS,
+    NAME,
+    SMALL_VALUE,
+    SPACE,
+    STRING,
+    TOKEN,
+    WORD,
+    may_go_on,
+)
 from hfitd.volumes.masked.json_places import Place
 from hfitd.volumes.masked.values import JsonMask
 
 MAX_DEPTH = 512
-_WS = rb"[ \t\n\r]*+"
-_TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"'
-_NUMERAL = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+"
-_LEAF = rb"(?:%b|%b|true|false|null)" % (_TEXT, _NUMERAL)
-_MEMBER = rb"%b:%b" % (_TEXT + _WS, _WS + _LEAF)
-_SPACE = re.compile(_WS)
-_TOKEN = re.compile(rb"%b(?:(%b)|(%b)|(true|false|null)|([{}\[\],:]))" % (_WS, _TEXT, _NUMERAL))
-# 6: what stands between two brackets, up to the last leaf that surely ends here
-_MEMBERS = re.compile(rb"(%b)(%b(?:%b,%b)*)(?=%b[,}])" % (_WS, _MEMBER, _WS, _WS + _MEMBER, _WS))
-_ELEMENTS = re.compile(rb"(%b)(%b(?:%b,%b)*)(?=%b[,\]])" % (_WS, _LEAF, _WS, _WS + _LEAF, _WS))
-_PAIR = re.compile(rb"(%b)((%b)%b:%b)(%b)(?=%b[,}])" % (_WS, _TEXT, _WS, _WS, _LEAF, _WS))
-_STRING, _DIGITS, _WORD = 1, 2, 3  # groups of _TOKEN; 4 is punctuation
-
 
 @dataclass(slots=True)
 class _Level:
@@ -97,8 +96,8 @@ class JsonMachine:
         while True:
             while (end := self._leap(buffer, position)) > position:  # 6
                 position = end
-            found = _TOKEN.match(buffer, position)
-            if found is None or (found.lastindex == _DIGITS and not final and _may_go_on(buffer, found.end())):
+            found = TOKEN.match(buffer, position)
+            if found is None or (found.lastindex == DIGITS and not final and may_go_on(buffer, found.end())):
                 break
             kind = found.lastindex
             assert kind is not None
@@ -106,7 +105,7 @@ class JsonMachine:
             self._blank(buffer[position:begin])
             position = found.end()
             self._token(kind, buffer[begin:position])
-        blank = _SPACE.match(buffer, position)
+        blank = SPACE.match(buffer, position)
         if blank is not None and blank.end() == len(buffer):
             self._blank(buffer[position:])
             position = len(buffer)
@@ -118,31 +117,44 @@ class JsonMachine:
         if not self._levels or wants not in ("name", "first name", "value", "first"):
             return position
         level = self._levels[-1]
+        names = wants in ("name", "first name")
+        if names == level.array:
+            return position  # the value of a member
         if self._hidden is not None or (level.place.dead and level.inherited is None):
-            if level.array != (wants in ("value", "first")):
-                return position
-            found = (_ELEMENTS if level.array else _MEMBERS).match(buffer, position)
+            found = (ELEMENTS if level.array else MEMBERS).match(buffer, position)
             if found is None:
                 return position
             level.lead += found[1]
             self._let_out(level)
             self._write(found[2])
-        elif wants in ("name", "first name"):
-            found = _PAIR.match(buffer, position)
-            if found is None:
-                return position
-            mask = level.place.member(_decode(found[3])).mask or level.inherited
-            if mask is not None and mask.drops:
-                return position
+            self._line += buffer.count(b"\n", position, found.end())
+            self._wants = "next"
+            return found.end()
+        return self._leap_members(level, buffer, position) if names else position
+
+    def _leap_members(self, level: _Level, buffer: bytes, start: int) -> int:
+        """6, where some members are masked: one after the other, as long as their values are small."""
+        position, out = start, self._out
+        while found := NAME.match(buffer, position):
+            place = level.place.member(_decode(found[3]))
+            mask = place.mask or level.inherited
+            plain = mask is None and place.dead
+            value = (SMALL_VALUE if plain else LEAF_VALUE).match(buffer, found.end())
+            if value is None or (mask is not None and mask.drops):
+                break
             level.lead += found[1]
             self._let_out(level)
-            self._out += found[2]
-            self._out += found[4] if mask is None else mask.cover(found[4])
-        else:
-            return position
-        self._line += buffer.count(b"\n", position, found.end())
-        self._wants = "next"
-        return found.end()
+            out += found[2]
+            out += value[1] if mask is None else mask.cover(value[1])
+            out += value[2]
+            position = value.end()
+            if value[3] is None:
+                self._wants = "next"
+                break
+            level.lead += b","
+            self._wants = "name"
+        self._line += buffer.count(b"\n", start, position)
+        return position
 
     def _blank(self, blanks: bytes) -> None:
         if blanks:
@@ -164,7 +176,7 @@ class JsonMachine:
                 self._close(token)
             else:
                 self._value(kind, token)
-        elif kind == _STRING and wants in ("name", "first name"):
+        elif kind == STRING and wants in ("name", "first name"):
             self._name(token)
         elif token == b"}" and wants == "first name":
             self._close(token)
@@ -217,7 +229,7 @@ class JsonMachine:
                 level.lead.clear()
             elif self._hidden is None:
                 self._let_out(level)
-        if kind in (_STRING, _DIGITS, _WORD):
+        if kind in (STRING, DIGITS, WORD):
             self._write(token if mask is None or self._hidden is not None else mask.cover(token))
             self._ended()
         elif token in (b"{", b"["):
@@ -249,11 +261,6 @@ class JsonMachine:
             replacement, self._hidden = self._hidden[1], None
             self._write(replacement)
         self._wants = "next" if self._levels else "end"
-
-
-def _may_go_on(buffer: bytes, end: int) -> bool:
-    """Whether more of a number may follow; ``1.5e`` is the beginning of one."""
-    return end == len(buffer) or buffer[end] in b"0123456789.eE+-"
 
 
 def _decode(token: bytes) -> bytes:
