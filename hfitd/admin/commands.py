@@ -101,7 +101,8 @@ class AdminDesk:
         user = await self._user(arguments)
         await self._door.tokens.revoke(user.email)
         await self._door.users.remove(user.email)
-        return {"removed": user.email}
+        retired = await self._door.library.templates.retire(user.email)
+        return {"removed": user.email, "retired_templates": retired}
 
     async def _user_set_roles(self, arguments: Mapping[str, Json]) -> Json:
         roles = texts_of(arguments, "roles")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import cast
@@ -63,7 +64,9 @@ class Templates:
 
     1. Another owner's draft is NotFound, exactly like a name that nobody has (T13).
     2. Names and owners are encoded in the key: ``:`` or ``_`` in a name reach nobody else's template (T13).
-    3. A version is addressed by the digest of its text and never changes: what was approved stays what it was (T13).
+    3. Templates belong to a person, not to an address: those of a user who is removed are retired under a name that no
+       address can have, so whoever is added under the same address later owns none of them (T13).
+    4. A version is addressed by the digest of its text and never changes: what was approved stays what it was (T13).
     """
 
     def __init__(self, store: Store) -> None:
@@ -81,7 +84,7 @@ class Templates:
         return await self._with_text(head.template)
 
     async def version(self, digest: str) -> str | None:
-        """The text of a version that is or was some template's, or None (3)."""
+        """The text of a version that is or was some template's, or None (4)."""
         record = await self._store.read(key_of(_VERSION_KIND, digest))
         if record is None:
             return None
@@ -136,6 +139,20 @@ class Templates:
             template = replace(template, state="shared", updated=timestamp_now())
             await self._store.write_all(_records(template, head.version))
         return template
+
+    async def retire(self, owner: str) -> int:
+        """Take their templates from a user who is removed, and say how many; what they shared goes on being shared (3).
+
+        The new owner's name is ``ADDRESS~TAG``. A template that somebody changes meanwhile is Conflict.
+        """
+        address = normalise_email(owner)
+        label = f"{address}~{secrets.token_hex(4)}"
+        names = [parts_of(key)[1] for key in await self._store.keys(key_of(_KIND, address, ""))]
+        for name in names:
+            template = await self._with_text((await self._own(address, name)).template)
+            await self._store.write_all(_records(replace(template, owner=label), 0))
+            await self._store.delete(_key(address, name))
+        return len(names)
 
     async def put_bundle(
         self, owner: str, news: Sequence[NewTemplate], *, dry_run: bool = False

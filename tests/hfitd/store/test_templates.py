@@ -186,3 +186,25 @@ async def test_a_damaged_version_is_not_run(tmp_path: Path) -> None:
         await templates.get("case", ALICE)
     assert replace(made, text="") != made
     await store.close()
+
+
+async def test_t13_templates_of_a_removed_user_are_nobodys_who_comes_later(templates: Templates) -> None:
+    await templates.create(ALICE, NewTemplate("mine", "a: 1"))
+    await templates.create(ALICE, NewTemplate("ours", "b: 1"))
+    await templates.create("alice@x.org", NewTemplate("other", "c: 1"))
+    await templates.share(ALICE, "ours")
+    assert await templates.retire("Alice@X") == 2
+    for name in ("mine", f"{ALICE}:mine", f"{ALICE}:ours"):
+        with pytest.raises(NotFound):
+            await templates.get(name, ALICE)
+    with pytest.raises(NotFound):
+        await templates.delete(ALICE, "ours")
+    assert (await templates.create(ALICE, NewTemplate("mine", "d: 1"))).state == "draft"
+    shared = await templates.get("ours", BOB)
+    assert shared.text == "b: 1"
+    assert shared.owner.startswith("alice@x~")
+    assert (await templates.get(f"{shared.owner}:ours", BOB)).text == "b: 1"
+    with pytest.raises(BadRequest):
+        await templates.create(shared.owner, NewTemplate("x", "e: 1"))
+    assert [item.name for item in await templates.visible("alice@x.org")] == ["other", "ours"]
+    assert await templates.retire(BOB) == 0
