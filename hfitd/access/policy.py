@@ -252,6 +252,9 @@ class Policy:
         filters = self.compiled.row_filters
         widest = rows_of_roles(filters, paths, (role for role in actor.roles if role in self.compiled.grants))
         meant = self._roles_of_view(actor, provider, catalog, table, classes) if action is not Action.DDL else None
+        if not table.columns:  # PostgreSQL has such tables; whoever may have any column may have their rows
+            roles = [_granting_roles(grants, item, paths, "") for item in actions]
+            return _Sight(table, paths, (), {"": rows_of_roles(filters, paths, roles[0])}) if all(roles) else None
         views: list[ColumnView] = []
         rows: dict[str, Rows] = {}
         for column in table.columns:
