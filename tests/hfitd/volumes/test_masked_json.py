@@ -94,8 +94,9 @@ def test_dropped_members_are_gone_with_their_commas(document: Any, blank: str, p
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(alphabet=st.sampled_from('{}[],:"0123.eE-+ truefalsn\\x\n'), max_size=14), st.integers(1, 5))
-def test_only_json_passes(text: str, piece: int) -> None:
+@given(st.text(alphabet=st.sampled_from('{}[],:"0123.eE-+ truefalsn\\x\n'), max_size=14), st.integers(1, 5),
+       st.sampled_from(["$.zz", "$..zz"]))  # fmt: skip
+def test_only_json_passes(text: str, piece: int, path: str) -> None:
     def refuse(word: str) -> None:
         raise ValueError(word)
 
@@ -105,7 +106,7 @@ def test_only_json_passes(text: str, piece: int) -> None:
     except ValueError:
         valid = not text
     try:
-        made = feed(machine(rule({"$..zz": "hash"})), text.encode(), piece)
+        made = feed(machine(rule({path: "hash"})), text.encode(), piece)
     except FileNotMaskable:
         assert not valid
     else:
