@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from hfit.credentials.pins import Trust, parse_key_argument, read_pins
 from hfit.errors import UsageMistake
+from hfit.explain import Link, explain_row
 from hfit.file_download import DownloadedFile, Query, download_file
 from hfit.gateway import Gateway, Parameters
 from hfit.load.interface import LoadReport
@@ -71,16 +72,49 @@ class Client(Gateway):
         mode: str | None = None,
         allow_remote: bool = False,
         allow_dangling: bool = False,
+        dry_run: bool = False,
+        databases: Mapping[str, str] | None = None,
+        lock_seconds: float = 30.0,
         key: str | None = None,
         progress: Progress = silent,
     ) -> list[LoadReport]:
-        """Load a package into ``[PROVIDER=]URL``, one or several; a report per provider. Needs no connection."""
+        """Load a package into ``[PROVIDER=]URL``, one or several; a report per provider. Needs no connection.
+
+        All targets or none, as far as their engines can. ``dry_run``: only say what would be done. ``databases``: MySQL
+        databases of the package and what they are called in the target. ``lock_seconds``: how long to wait for a lock.
+        """
         from hfit.load.run import LoadRequest, load_package  # noqa: PLC0415 - lazy: the drivers cost 150 ms
         from hfit.load.target import parse_intos  # noqa: PLC0415
 
         targets = parse_intos([into] if isinstance(into, str) else into, os.environ)
-        request = LoadRequest(path, targets, mode, allow_remote, allow_dangling)
+        request = LoadRequest(
+            path, targets, mode, allow_remote, allow_dangling, dry_run, databases or {}, lock_seconds=lock_seconds
+        )
         return load_package(request, trust_of(self.settings, key), progress)
+
+    def compare(
+        self,
+        path: Path,
+        target: str | Sequence[str],
+        *,
+        allow_remote: bool = False,
+        databases: Mapping[str, str] | None = None,
+        key: str | None = None,
+    ) -> dict[str, int]:
+        """Verify that loaded databases hold exactly the package's rows; rows per table. Needs no connection.
+
+        TargetDiffers names the first table, row and column that differ.
+        """
+        from hfit.load.run import LoadRequest, verify_target  # noqa: PLC0415 - lazy: the drivers cost 150 ms
+        from hfit.load.target import parse_intos  # noqa: PLC0415
+
+        targets = parse_intos([target] if isinstance(target, str) else target, os.environ)
+        request = LoadRequest(path, targets, None, allow_remote, allow_dangling=True, databases=databases or {})
+        return verify_target(request, trust_of(self.settings, key))
+
+    def explain(self, path: Path, table: str, row_key: str, *, key: str | None = None) -> list[Link]:
+        """The chain of foreign keys from the root of a subset to a row; ``row_key`` is comma-separated."""
+        return explain_row(verify_package(path, trust_of(self.settings, key)), table, row_key)
 
     def refresh(
         self,

@@ -70,7 +70,7 @@ def parse_target(url: str, environment: Mapping[str, str]) -> Target:
         database=database,
         host=host,
         port=port or _PORTS[engine],
-        user=unquote(parts.username or "") or getpass.getuser(),
+        user=unquote(parts.username or "") or _own_name(),
         password=_password(parts, engine, environment),
         socket=socket,
         tls=_tls(options.get("tls"), remote=remote),
@@ -128,6 +128,13 @@ def _options(query: str, engine: str) -> dict[str, str]:
             raise _mistake(f"Its option '{name}' is not known; known are {', '.join(sorted(_OPTIONS[engine]))}.")
         found[_OPTIONS[engine][name]] = value
     return found
+
+
+def _own_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError) as error:  # a container's user may have none
+        raise _mistake("It has to name the user, because yours has no name on this machine.") from error
 
 
 def _is_loopback(host: str) -> bool:

@@ -18,7 +18,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hfit.errors import HfitClientError, UsageMistake
 from hfit.gateway import Parameters
@@ -188,7 +188,8 @@ class _Checker:
             self._wrong(f"{where}: a folder below that of {FILE_NAME} is needed.")
             return self._root
         parts = PurePosixPath(value).parts
-        absolute = PurePosixPath(value).is_absolute() or Path(value).is_absolute() or "\\" in value or "\0" in value
+        elsewhere = PurePosixPath(value).is_absolute() or bool(PureWindowsPath(value).drive)
+        absolute = elsewhere or "\\" in value or "\0" in value
         if absolute or ".." in parts or not parts:  # 1
             self._wrong(f"{where}: it is a relative path below the folder of {FILE_NAME}, without '..'.")
             return self._root

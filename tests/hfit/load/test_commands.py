@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from hfit.client import Client
+from hfit.errors import TargetDiffers
 from tests.hfit.conftest import Hfit
 from tests.support.package_writer import Package, PackageKey
 from tests.support.whole_packages import Content
@@ -162,3 +164,17 @@ def test_a_dry_run_says_what_would_be_done(hfit: Hfit, package: Path, package_ke
     assert "Would be done: 00.sql: create node" in done.err
     assert "Would be done: 01.sql: insert into node" in done.err
     assert "2 rows would be loaded into new.db (mode create)." in done.err
+
+
+def test_python_has_the_same_verbs(package: Path, package_key: PackageKey, work: Path) -> None:
+    client, key = Client("http://127.0.0.1:1"), package_key.fingerprint
+    (dry,) = client.load(package, "sqlite:///own.db", dry_run=True, key=key)
+    assert dry.dry_run and dry.steps[0] == "00.sql: create node"
+    (report,) = client.load(package, "shop=sqlite:///own.db", key=key)
+    assert client.compare(package, "sqlite:///own.db", key=key) == dict(report.rows) == {"main.node": 2}
+    assert [link.words() for link in client.explain(package, "node", "1", key=key)] == ["main.node (id=1)  root"]
+    with closing(sqlite3.connect(work / "own.db")) as connection:
+        connection.execute("DELETE FROM node")
+        connection.commit()
+    with pytest.raises(TargetDiffers, match="the row is missing"):
+        client.compare(package, ["shop=sqlite:///own.db"], key=key)
