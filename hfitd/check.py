@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from hfitd.access.dead_globs import Shapes, find_dead, find_unfit
+from hfitd.access.policy import Policy
 from hfitd.app import keys_folder
 from hfitd.config.model import Config, ProviderConfig
+from hfitd.engines.interface import Engine
 from hfitd.engines.table import open_engine
 from hfitd.errors import DbUnavailable, HfitError, LoginRefused, NotFound
+from hfitd.model import Catalog
 from hfitd.store.open import open_store
 from hfitd.volumes.folder import open_volume
 
@@ -29,7 +33,11 @@ async def check_all(config: Config, *, database: str | None, store: bool, volume
     results: list[CheckResult] = []
     if database not in {None, "*"} and not chosen:
         results.append(CheckResult(f"provider {database}", False, "there is no such provider in the configuration"))
-    results += await asyncio.gather(*(_check_provider(config, name) for name in chosen))
+    looked = await asyncio.gather(*(_check_provider(config, name) for name in chosen))
+    results += [result for result, _ in looked]
+    shapes = {name: catalogs for name, (_, catalogs) in zip(chosen, looked, strict=True) if catalogs}
+    if shapes:
+        results.append(_check_policy(config, Shapes(shapes, whole=len(shapes) == len(config.providers))))
     if volumes:
         results += [_check_volume(config, name) for name in config.volumes]
     if store:
@@ -37,18 +45,39 @@ async def check_all(config: Config, *, database: str | None, store: bool, volume
     return results
 
 
-async def _check_provider(config: Config, name: str) -> CheckResult:
+async def _check_provider(config: Config, name: str) -> tuple[CheckResult, list[Catalog]]:
+    """What the server says of itself and of the role, and the shapes of its databases."""
     engine = open_engine(config.providers[name])
     try:
         report = await engine.check()
+        catalogs = await _read_catalogs(engine)
     except HfitError as error:
-        return CheckResult(f"provider {name}", False, f"{error.message} {_remedy(config.providers[name], error)}")
+        problem = f"{error.message} {_remedy(config.providers[name], error)}"
+        return CheckResult(f"provider {name}", False, problem), []
     finally:
         await engine.close()
     warnings = (*report.warnings, *report.excess)
     if report.excess and "db-role" not in config.server.insecure:
         warnings += ('with such a role hfitd does not use the provider, unless server.insecure names "db-role"',)
-    return CheckResult(f"provider {name}", True, f"{report.engine} {report.version}", warnings)
+    return CheckResult(f"provider {name}", True, f"{report.engine} {report.version}", warnings), catalogs
+
+
+async def _read_catalogs(engine: Engine) -> list[Catalog]:
+    """One for each database; on MySQL one catalogue holds them all."""
+    names = [None] if engine.dialect.name == "mysql" else await engine.databases()
+    catalogs = []
+    for name in names:
+        async with engine.snapshot(name) as snapshot:
+            catalogs.append(await snapshot.catalog())
+    return catalogs
+
+
+def _check_policy(config: Config, shapes: Shapes) -> CheckResult:
+    """What of the policy means nothing in these databases, or cannot be kept there."""
+    policy = Policy(config.policy, config.roles, b"only to look at the policy")
+    warnings = (*find_dead(policy.compiled, shapes), *find_unfit(policy, shapes))
+    count = sum(len(catalog.tables) for catalogs in shapes.catalogs.values() for catalog in catalogs)
+    return CheckResult("policy", True, f"held against {count} tables", warnings)
 
 
 def _remedy(provider: ProviderConfig, error: HfitError) -> str:
