@@ -102,6 +102,7 @@ class Column:
     expression: str = ""  # MySQL: what a generated column computes; PostgreSQL has it in ``default``
     operators: str = ""  # PostgreSQL: the schema of the type's operators when the type is an extension's (citext)
     members: tuple[str, ...] = ()  # of an enumeration
+    checks: tuple[str, ...] = ()  # CHECK constraints over it alone, as the engine prints them
     readable: bool = True  # whether the database role may SELECT it; what it may not is known by name only
 
 

@@ -169,7 +169,7 @@ def verify_command(
     the key that signed it is neither pinned (at login) nor named with --key; exit 6 when the package has expired.
 
     With --target the tables of a loaded database are compared with the package row by row; exit 5 names the first
-    table, row and column that differ.
+    table, row and column that differ. Of several providers those are compared that have a --target.
     """
     session = current_session()
     trust = trust_of(session.settings, key)
@@ -200,6 +200,7 @@ def _compare(
         allow_dangling=True,
         databases=parse_databases(databases),
         allow_hidden=hidden,
+        only_named=True,
     )
     return verify_target(request, trust)
 

@@ -29,7 +29,7 @@ def pkg_example_command() -> None:
         session.printer.raw(EXAMPLE.encode())
 
 
-@click.group("pkg-tmpl")
+@click.group("pkg-tmpl", commands=[approve, unapprove])
 def pkg_tmpl_command() -> None:
     """Work with templates."""
 
@@ -158,10 +158,6 @@ def share(name: str) -> None:
     """Let others run a template of yours, each with their own rights."""
     session = current_session()
     session.printer.fields(session.gateway().share_template(name))
-
-
-pkg_tmpl_command.add_command(approve)
-pkg_tmpl_command.add_command(unapprove)
 
 
 def _names(item: Mapping[str, object]) -> tuple[str, str]:

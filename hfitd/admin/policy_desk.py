@@ -63,7 +63,7 @@ class PolicyDesk:
             raise NotFound("There is no such user.", resource=email)
         if not target:
             raise BadRequest("The argument `object` is missing.", resource="object")
-        actor = Actor(user.email, user.roles)
+        actor = await self._door.loans.with_loans(Actor(user.email, user.roles))
         policy = self._door.sources().policy
         wanted = str(arguments.get("action") or "")
         actions = [action for action in self._actions_on(target) if wanted in {"", action.value}]
@@ -71,7 +71,7 @@ class PolicyDesk:
             raise BadRequest("There is no such action on this object.", resource=wanted)
         document: dict[str, Json] = {
             "user": user.email,
-            "roles": list(user.roles),
+            "roles": list(actor.roles),
             "object": target,
             "decisions": [_decision(policy, actor, action, target) for action in actions],
         }

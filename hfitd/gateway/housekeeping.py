@@ -11,7 +11,7 @@ from hfitd.export.artifacts import Artifacts
 from hfitd.store.access import AccessRequests
 
 ROUND_SECONDS = 300.0
-KEEP_REQUESTS_SECONDS = 90 * 86400.0  # the audit log has them for as long as it is kept
+KEEP_REQUESTS_SECONDS = 30 * 86400.0  # the audit log has them for as long as it is kept
 
 
 async def keep_tidy(artifacts: Artifacts, requests: AccessRequests, every_seconds: float = ROUND_SECONDS) -> None:

@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from hfitd.access.grants import template_role
 from hfitd.access.limits import Limits
-from hfitd.access.tokens import Tokens
+from hfitd.access.tokens import Tokens, lend
 from hfitd.audit.block import recorded
 from hfitd.audit.record import AuditRecord
 from hfitd.config.model import RoleConfig
@@ -31,7 +31,7 @@ from hfitd.export.workshop import Workshop
 from hfitd.gateway.wishes import Wish, check_wish
 from hfitd.model import Action, Actor
 from hfitd.observe.events import AccessDecided, GlassBroken
-from hfitd.store.access import AccessRequest, AccessRequests, no_request
+from hfitd.store.access import AccessRequest, AccessRequests, new_id, no_request
 from hfitd.store.templates import Templates
 from hfitd.store.users import Users
 
@@ -80,6 +80,7 @@ class LoanDesk:
             seconds=seconds,
             created=now,
             answer_by=now + self._lifetime_seconds,
+            id=new_id(),
         )
         if wish.break_glass:
             return await self._break_glass(actor, request, now)
@@ -160,9 +161,9 @@ class LoanDesk:
         looked = replace(request, reviewed_by=actor.email, reviewed=self._clock(), review=note)
         return await self._save("access.review", actor, looked, os_uid, reason=note)
 
-    async def alarms(self) -> list[AccessRequest]:
-        """Broken glass that nobody has reviewed."""
-        return [item for item in await self.requests.every() if item.unreviewed]
+    async def with_loans(self, actor: Actor) -> Actor:
+        """The actor with what they have on loan now."""
+        return lend(replace(actor, loans=await self.requests.loans(actor.email)), self._clock())
 
     async def _break_glass(self, actor: Actor, request: AccessRequest, now: float) -> AccessRequest:
         granted = replace(

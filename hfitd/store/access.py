@@ -6,6 +6,7 @@ Both are sealed and move together, so a loan without an approved request behind 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -95,12 +96,12 @@ class AccessRequests:
     async def every(self) -> list[AccessRequest]:
         """All that are kept, the newest first."""
         ids = [parts_of(key)[0] for key in await self._store.keys(key_of(_REQUEST_KIND, ""))]
-        found = [await self.get(request_id) for request_id in ids]
+        found = await asyncio.gather(*(self.get(request_id) for request_id in ids))
         return sorted((item for item in found if item is not None), key=lambda item: item.created, reverse=True)
 
     async def create(self, request: AccessRequest) -> AccessRequest:
-        """Keep a new request under a fresh id; one that is granted already (break-glass) lends at once."""
-        return await self._write(replace(request, id=secrets.token_hex(8), version=0))
+        """Keep a new request, under a fresh id unless it has one; one that is granted already lends at once."""
+        return await self._write(replace(request, id=request.id or new_id(), version=0))
 
     async def save(self, request: AccessRequest) -> AccessRequest:
         """Replace the version that was read and bring the loan in line; Conflict when somebody else decided."""
@@ -165,6 +166,11 @@ def _with(loans: tuple[Loan, ...], request: AccessRequest) -> tuple[Loan, ...]:
     if request.state != "granted":
         return kept
     return (*kept, Loan(request.role, request.ends, request.id, request.break_glass))
+
+
+def new_id() -> str:
+    """An id that nobody can guess."""
+    return secrets.token_hex(8)
 
 
 def _request_key(request_id: str) -> str:

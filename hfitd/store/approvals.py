@@ -7,6 +7,7 @@ reviewer sees what changed since.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -122,13 +123,9 @@ class Approvals:
 
     async def every(self) -> dict[tuple[str, str], Approval]:
         """All of them by owner and name."""
-        found = {}
-        for key in await self._store.keys(key_of(_KIND, "")):
-            owner, name = parts_of(key)
-            approval = await self.get(owner, name)
-            if approval is not None:
-                found[owner, name] = approval
-        return found
+        places = [parts_of(key) for key in await self._store.keys(key_of(_KIND, ""))]
+        found = await asyncio.gather(*(self.get(owner, name) for owner, name in places))
+        return {(approval.owner, approval.name): approval for approval in found if approval is not None}
 
 
 def _parse(key: str, record: Record) -> Approval:

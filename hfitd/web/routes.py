@@ -107,7 +107,11 @@ ROUTES: tuple[Route, ...] = (
         "One file by path, or the first that the filters select",
         tag="volumes",
         response=BINARY,
-        query={"path": "Path in the volume", **FILES_QUERY},
+        query={
+            "path": "Path in the volume",
+            "raw_path": "The path in base64, as a listing shows names that are not UTF-8",
+            **FILES_QUERY,
+        },
         audits_itself=True,
     ),
     api("HEAD", "/files/{volume}/download", files.file_head, "The head of that file", tag="volumes"),

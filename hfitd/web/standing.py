@@ -60,7 +60,8 @@ class _Watch:
         if await door.tokens.still_holds(self._claims, person):
             self.arm()
             return
-        transport = self._request.transport
-        if transport is not None:
-            transport.abort()
-        await asyncio.shield(door.audit.note(actor_record("access.ended", person), "refused", code="TOKEN_INVALID"))
+        try:
+            await door.audit.note(actor_record("access.ended", person), "refused", code="TOKEN_INVALID")
+        finally:
+            if self._request.transport is not None:
+                self._request.transport.abort()

@@ -137,6 +137,7 @@ async def test_broken_glass_works_at_once_is_an_alarm_and_waits_for_another_pers
     assert (lines[-1]["level"], lines[-1]["request"]) == ("critical", made.json["id"])
     record = next(r for r in daemon.audit_records() if r.get("action") == "access.break_glass")
     assert (record["reason"], record["details"]["ticket"]) == ("ticket 4711", "T-1")
+    assert record["details"]["request"] == made.json["id"]
     assert made.json["id"] in {item["id"] for item in daemon.admin("status")["break_glass"]}
     assert (await answer(free, person, made.json["id"], "review", note="fine")).code == "FORBIDDEN"
     assert (await answer(free, free.owner, made.json["id"], "review", note="")).status == 400

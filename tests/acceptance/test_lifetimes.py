@@ -1,4 +1,4 @@
-"""How long packages may be used and fetched: in the manifest, at the client, and taken back by the owner of the data."""
+"""How long packages may be used and fetched: in the manifest, at the client, and until their owner takes them back."""
 
 from __future__ import annotations
 

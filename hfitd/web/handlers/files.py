@@ -18,6 +18,7 @@ from hfitd.export.record import actor_record, file_record
 from hfitd.model import Action
 from hfitd.volumes.interface import FileEntry, ListingQuery, OpenFile
 from hfitd.volumes.listing import parse_listing_query
+from hfitd.volumes.paths import shown_raw_path
 from hfitd.web.context import SENT, actor, gateway
 from hfitd.web.ranges import wanted_span
 from hfitd.web.streams import attachment, bytes_left, head_response, send_chunks, send_span
@@ -53,27 +54,34 @@ async def download_file(request: web.Request) -> web.StreamResponse:
     """One file by path, or the first that the filters select; whole or a range."""
     door, volume = gateway(request), request.match_info["volume"]
     require_volume(door.sources(), actor(request), volume, Action.FILES_READ)
-    path = request.query.get("path")
-    if path is not None and len(request.query) > 1:
-        raise BadRequest("Give a path or filters, not both.", resource="path")
-    if path is not None:
-        path = path.removeprefix("/")  # as in VOLUME:/PATH
-    else:
-        path = await find_best(door.sources(), actor(request), volume, _query(request))
+    path, raw_path = await _asked_file(request, volume)
     if not door.sources().policy.may(actor(request), Action.FILES_READ, f"{volume}/{path}"):
         raise NotFound("There is no such file in this volume.", resource=volume)
     if request.method != "HEAD":
         door.sources().rules.refuse_direct(actor(request))
         await door.quotas.check(actor(request))
-    async with open_file(door.sources(), actor(request), volume, path) as opened:
+    async with open_file(door.sources(), actor(request), volume, path, raw_path) as opened:
         etag = f'"{etag_of(opened)}"'
         if request.headers.get("If-None-Match") == etag:
             return head_response({"ETag": etag}, status=304)
-        async with door.masked_files.open(opened, actor(request), volume, path) as served:
+        async with door.masked_files.open(opened, actor(request), volume, path, raw_path) as served:
             headers = await _headers(request, opened, served, etag)
             if request.method == "HEAD":
                 return head_response({**headers, "Accept-Ranges": "bytes"}, served.file.entry.size)
             return await _send(request, file_record(actor(request), volume, path, opened), served.file, headers)
+
+
+async def _asked_file(request: web.Request, volume: str) -> tuple[str, str]:
+    """The path of the file, and its base64 form when that is what names it."""
+    given = [name for name in ("path", "raw_path") if name in request.query]
+    if not given:
+        best = await find_best(gateway(request).sources(), actor(request), volume, _query(request))
+        return best.path, best.raw_path
+    if len(request.query) > 1:
+        raise BadRequest("Give a path or filters, not both.", resource=given[0])
+    if given == ["path"]:
+        return request.query["path"].removeprefix("/"), ""  # as in VOLUME:/PATH
+    return shown_raw_path(request.query["raw_path"]), request.query["raw_path"]
 
 
 async def _headers(request: web.Request, opened: OpenedFile, served: Served, etag: str) -> dict[str, str]:

@@ -51,6 +51,18 @@ async def test_each_actor_has_his_requests_and_hears_when_to_come_again(limits: 
     assert (await limits.check_request(EVE)).remaining == 2
 
 
+async def test_access_requests_are_limited_by_the_hour_and_for_each_person(store: EmbeddedStore) -> None:
+    limits = Limits(store, LimitsConfig(requests_per_hour=2), AUTH)
+    for _ in range(2):
+        await limits.check_access_request(BOB)
+    with pytest.raises(RateLimited) as caught:
+        await limits.check_access_request(BOB)
+    assert caught.value.resource == "requests_per_hour"
+    assert caught.value.retry_after_seconds is not None
+    assert 1000 < caught.value.retry_after_seconds <= 1800
+    assert (await limits.check_access_request(EVE)).allowed
+
+
 async def test_a18_bad_logins_lock_that_address_and_name_and_never_the_user_elsewhere(limits: Limits) -> None:
     for _ in range(3):
         await limits.check_login("192.0.2.1", "bob@x")

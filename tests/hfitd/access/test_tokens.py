@@ -347,4 +347,4 @@ async def test_a_verified_token_asks_the_store_once_in_5_seconds(store, keys, al
     text = tokens.issue(alice, alice.keys[0].fingerprint).text
     for _ in range(20):
         await tokens.verify(text)
-    assert counting.asked == 2  # the user, and whether the token was logged out
+    assert counting.asked == 3  # the user, whether the token was logged out, what is on loan
