@@ -44,7 +44,7 @@ def check_dangling(loadables: Sequence[Loadable], *, allowed: bool) -> None:
     for loadable in loadables:
         for member in loadable.members:
             listed = member.details.get("dangling")
-            dangling = [entry for entry in listed if not _is_virtual(entry)] if isinstance(listed, list) else []
+            dangling = [entry for entry in listed if not _is_harmless(entry)] if isinstance(listed, list) else []
             if dangling and not allowed:
                 first = dangling[0] if isinstance(dangling[0], dict) else {}
                 raise TargetRefused(
@@ -54,9 +54,10 @@ def check_dangling(loadables: Sequence[Loadable], *, allowed: bool) -> None:
                 )
 
 
-def _is_virtual(entry: object) -> bool:
-    """Whether it is of a key that only the template knows, perhaps into another database: no constraint breaks."""
-    return isinstance(entry, dict) and entry.get("virtual") is True
+def _is_harmless(entry: object) -> bool:
+    """Whether it is of a key that only the template knows, perhaps into another database, or of one that is as broken
+    in the source, where it was never validated: no constraint breaks."""
+    return isinstance(entry, dict) and (entry.get("virtual") is True or entry.get("in_source") is True)
 
 
 def choose_targets(loadables: Sequence[Loadable], targets: Mapping[str, Target]) -> list[tuple[Loadable, Target]]:

@@ -36,10 +36,12 @@ class Dangling:
     table: str
     foreign_key: str
     rows: int
+    in_source: bool = False  # the whole target is in the package, so they refer to nothing in the source either
 
     def document(self) -> Json:
         """As the manifest has it."""
-        return {"table": self.table, "foreign_key": self.foreign_key, "rows": self.rows}
+        document: dict[str, Json] = {"table": self.table, "foreign_key": self.foreign_key, "rows": self.rows}
+        return document | {"in_source": True} if self.in_source else document
 
 
 async def find_dangling(steps: Sequence[Step], scope: RunScope) -> Mapping[str, tuple[Dangling, ...]]:
@@ -50,7 +52,7 @@ async def find_dangling(steps: Sequence[Step], scope: RunScope) -> Mapping[str, 
     for (source, name), step in filled.items():
         keys = [key for key in scope.opened[source].catalog.foreign_keys if key.table == name]
         counted = [
-            Dangling(str(name), key.name, rows)
+            Dangling(str(name), key.name, rows, _is_complete(filled.get((source, key.target))))
             for key in keys
             if (rows := await _count(step, key, filled.get((source, key.target)), created, scope))
         ]
@@ -91,7 +93,13 @@ async def _count_rows(step: RowsStep, key: ForeignKey, scope: RunScope) -> int:
 
 def _is_whole(target: RowsStep, key: ForeignKey) -> bool:
     """Whether every row of the target is exported, so that a validated key cannot dangle."""
-    return target.condition is None and target.relation.row_filter is None and key.validated
+    return _is_complete(target) and key.validated
+
+
+def _is_complete(target: RowsStep | None) -> bool:
+    if target is None or target.limit is not None:
+        return False
+    return target.condition is None and target.relation.row_filter is None
 
 
 def _links(step: RowsStep, key: ForeignKey, target: RowsStep) -> bool:

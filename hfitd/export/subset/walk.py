@@ -161,8 +161,10 @@ class Walk:
                 await self._go_up(number, taken)
 
     def dangling(self, source: SourceKey) -> list[Json]:
-        """References of one database without a row, for the manifest. A ``virtual`` one breaks no constraint."""
+        """References of one database without a row, for the manifest. A ``virtual`` one breaks no constraint, one
+        ``in_source`` is as broken there: nothing was cut off that it could refer to."""
         found: list[Json] = []
+        cut_off = bool(self.meter.report(source))
         for upward in self.upward:
             edge = upward.edge
             if upward.dangling and edge.child.node.source == source:
@@ -170,6 +172,8 @@ class Walk:
                 entry["rows"] = upward.dangling
                 if edge.key is None:
                     entry["virtual"] = True
+                elif not edge.cut and not cut_off and self._graph.relations[edge.parent.node].row_filter is None:
+                    entry["in_source"] = True
                 if edge.crosses:
                     entry |= {"to_provider": edge.parent.node.source.provider, "to_table": str(edge.parent.node)}
                 found.append(entry)

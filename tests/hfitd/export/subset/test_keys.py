@@ -59,7 +59,8 @@ async def test_virtual_references_without_a_row_are_reported(nasty: SubsetWorld)
 async def test_a_reference_of_an_unchecked_key_without_a_row_is_reported_and_not_fatal(nasty: SubsetWorld) -> None:
     result = await nasty.run(("nasty.legacy_orphan", ""), children="none")
     assert result.rows["nasty.legacy_orphan"] == 2
-    assert result.detail("dangling") == [{"table": "nasty.legacy_orphan", "foreign_key": "legacy_fk", "rows": 1}]
+    entry = {"table": "nasty.legacy_orphan", "foreign_key": "legacy_fk", "rows": 1, "in_source": True}
+    assert result.detail("dangling") == [entry]
 
 
 @pytest.mark.parametrize("written", ["nasty.doc.nothing->>'a'", "nasty.nothing.a", "a"])
