@@ -103,13 +103,16 @@ class Client(Gateway):
     ) -> dict[str, int]:
         """Verify that loaded databases hold exactly the package's rows; rows per table. Needs no connection.
 
-        TargetDiffers names the first table, row and column that differ.
+        ``target`` is ``[PROVIDER=]URL``, one or several; providers without one are not compared. TargetDiffers names
+        the first table, row and column that differ.
         """
         from hfit.load.run import LoadRequest, verify_target  # noqa: PLC0415 - lazy: the drivers cost 150 ms
         from hfit.load.target import parse_intos  # noqa: PLC0415
 
         targets = parse_intos([target] if isinstance(target, str) else target, os.environ)
-        request = LoadRequest(path, targets, None, allow_remote, allow_dangling=True, databases=databases or {})
+        request = LoadRequest(
+            path, targets, None, allow_remote, allow_dangling=True, databases=databases or {}, only_named=True
+        )
         return verify_target(request, trust_of(self.settings, key))
 
     def explain(self, path: Path, table: str, row_key: str, *, key: str | None = None) -> list[Link]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.live.databases import fresh_database
+from tests.live.servers import find_binary
 from tests.live.world import World
 
 TEMPLATE = """hfitVersion: 1
@@ -69,3 +72,45 @@ def test_a_subset_of_three_providers_is_loaded_compared_and_explained(package: P
         for table in subset["tables"]:
             shown = hfit("explain", str(package), table["table"], ",".join(table["rows"][-1][0]))
             assert shown.splitlines()[0].endswith("root")
+
+
+def stream(world: World, cwd: Path, provider: str, consumer: list[str], secret: dict[str, str]) -> tuple[int, int, str]:
+    """``hfit pkg-download ... --stream-sql | consumer``: both exit codes, and what hfit said."""
+    arguments = ["pkg-download", "loading-case", "rental_id=1", "--stream-sql", "--provider", provider]
+    environment = world.daemon.client_environment(world.dev)
+    argv = world.daemon.client_argv(*arguments)
+    with subprocess.Popen(argv, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as producer:
+        assert producer.stderr is not None
+        done = subprocess.run(
+            consumer, stdin=producer.stdout, env=os.environ | secret, capture_output=True, check=False
+        )
+        assert producer.stdout is not None
+        producer.stdout.close()
+        said = producer.stderr.read().decode()
+    return producer.returncode, done.returncode, said
+
+
+def test_streamed_sql_loads_by_the_servers_own_clients(package: Path, world: World) -> None:
+    """Sakila's tables refer to each other in circles."""
+    pg, my = world.shop.postgres, world.shop.mariadb
+    with fresh_database(pg) as first, fresh_database(my) as second:
+        psql = [str(find_binary("psql", "HFIT_TEST_PG_BIN", "postgresql-client")), "-Xq", "-v", "ON_ERROR_STOP=1", "-h", pg.host, "-p", str(pg.port)]
+        psql += ["-U", pg.user, "-d"]
+        mysql = [str(find_binary("mariadb", "HFIT_TEST_MYSQL_BIN", "mariadb-client-core")), "--no-defaults"]
+        mysql += [f"--host={my.host}", f"--port={my.port}", f"--user={my.user}"]
+        mysql += ["--protocol=tcp", "--default-character-set=utf8mb4"]
+        secrets = {"PGPASSWORD": pg.password, "MYSQL_PWD": my.password}
+        assert stream(world, package.parent, "shop_pg", [*psql, first], secrets) == (0, 0, "")
+        assert stream(world, package.parent, "shop_my", [*mysql, second], secrets) == (0, 0, "")
+        for target in (f"shop_pg={pg.url(first)}", f"shop_my={my.url(second)}"):
+            done = world.daemon.hfit(world.dev, "verify", str(package), "--target", target, cwd=package.parent)
+            assert done.code == 0, done.err
+        again, ended, said = stream(world, package.parent, "shop_pg", [*psql, first], secrets)
+        assert ended == 3  # psql stops at the first table, which is there
+        assert again == 0 or (again, "ended before all of it was written" in said) == (1, True)
+
+
+def test_only_some_of_the_providers_are_not_loaded_by_mistake(package: Path, world: World) -> None:
+    done = world.daemon.hfit(world.dev, "load", str(package), "--into", "music=sqlite:///some.db", cwd=package.parent)
+    assert (done.code, "Where 'shop_my' goes is not said" in done.err) == (2, True)
+    assert not (package.parent / "some.db").exists()
