@@ -94,8 +94,8 @@ def test_streamed_sql_loads_by_the_servers_own_clients(package: Path, world: Wor
     """Sakila's tables refer to each other in circles."""
     pg, my = world.shop.postgres, world.shop.mariadb
     with fresh_database(pg) as first, fresh_database(my) as second:
-        psql = [str(find_binary("psql", "HFIT_TEST_PG_BIN", "postgresql-client")), "-Xq", "-v", "ON_ERROR_STOP=1", "-h", pg.host, "-p", str(pg.port)]
-        psql += ["-U", pg.user, "-d"]
+        psql = [str(find_binary("psql", "HFIT_TEST_PG_BIN", "postgresql-client")), "-Xq", "-v", "ON_ERROR_STOP=1"]
+        psql += ["-h", pg.host, "-p", str(pg.port), "-U", pg.user, "-d"]
         mysql = [str(find_binary("mariadb", "HFIT_TEST_MYSQL_BIN", "mariadb-client-core")), "--no-defaults"]
         mysql += [f"--host={my.host}", f"--port={my.port}", f"--user={my.user}"]
         mysql += ["--protocol=tcp", "--default-character-set=utf8mb4"]
