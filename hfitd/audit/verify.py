@@ -72,6 +72,7 @@ class _Walk:
         self._key = key
         self._witnesses = witnesses
         self._recent: dict[int, bytes] = {}
+        self._kept_line, self._kept_seq = b"", 0
         self._before_last = self._last = 0  # what the two newest checkpoints of the chain cover
         self.position = first_position(instance)
         self.problem: Problem | None = None
@@ -111,6 +112,8 @@ class _Walk:
         witness = self._witnesses.pop(following.seq, None)
         if witness is not None and witness != following.digest.hex():
             raise BrokenLine("is not the one that a witness has seen")
+        if following.seq == self._kept_seq and text + b"\n" != self._kept_line:
+            raise BrokenLine("is not the newest checkpoint as it was kept")
         self.position = following
         self._recent[following.seq] = following.digest
         self._recent.pop(following.seq - 8, None)  # a checkpoint covers the record just before it or before a head
@@ -121,9 +124,11 @@ class _Walk:
         path = self._directory / f"{self._instance}.checkpoint"
         self._kept: Position | None = None
         try:
-            fields = json.loads(path.read_bytes())
+            self._kept_line = path.read_bytes()
+            fields = json.loads(self._kept_line)
             self._kept = checkpoint_position(self._key, self._instance, fields)
-            self._witnesses.setdefault(int(fields["seq"]), str(fields["hash"]))
+            self._kept_seq = int(fields["seq"])
+            self._witnesses.setdefault(self._kept_seq, str(fields["hash"]))
         except FileNotFoundError:
             return None
         except (KeyError, ValueError, TypeError, RecursionError) as error:

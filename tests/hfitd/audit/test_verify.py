@@ -189,3 +189,93 @@ async def test_each_instance_has_its_chain_and_its_problem(tmp_path: Path) -> No
 async def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AuditUnavailable):
         verify_audit(tmp_path / "none", Ed25519PrivateKey.generate().public_key())
+
+
+async def _small_log(folder: Path) -> tuple[Path, list[str]]:
+    """A closed chain of few records in two segments, and what a witness has seen of it."""
+    log = await AuditLog.open(folder / "audit", instance="one", keys_dir=folder / "keys", segment_bytes=900)
+    for number in range(2):
+        token = await log.begin(AuditRecord("rows", email="bob@x", request_id=str(number)))
+        await log.end(token, "done", rows=number)
+    await log.close()
+    lines = [line for path in sorted((folder / "audit").glob("*.jsonl")) for line in path.read_text().splitlines()]
+    return folder / "audit", lines
+
+
+async def test_d03_every_flipped_byte_is_found_where_it_is(tmp_path: Path) -> None:
+    folder, _ = await _small_log(tmp_path)
+    key = load_public_key(tmp_path / "keys" / "audit.pub")
+    assert verify_audit(folder, key).ok
+    seq = 0
+    for path in sorted(folder.glob("*.jsonl")):
+        whole = path.read_bytes()
+        for position in range(len(whole)):
+            flipped = bytearray(whole)
+            flipped[position] ^= 1
+            path.write_bytes(bytes(flipped))
+            (problem,) = verify_audit(folder, key).problems
+            expected = seq + whole[:position].count(b"\n") + 1
+            assert problem.seq in {expected, expected + 1}, (path.name, position)  # a lost newline spoils the next, too
+        path.write_bytes(whole)
+        seq += whole.count(b"\n")
+    assert verify_audit(folder, key).ok
+
+
+@pytest.mark.parametrize("what", ["remove", "repeat", "swap", "cut"])
+async def test_d03_every_record_removed_repeated_or_moved_is_found(tmp_path: Path, what: str) -> None:
+    folder, _ = await _small_log(tmp_path)
+    key = load_public_key(tmp_path / "keys" / "audit.pub")
+    seq = 0
+    for path in sorted(folder.glob("*.jsonl")):
+        lines = path.read_bytes().splitlines(keepends=True)
+        for index in range(len(lines) - (what == "swap")):
+            changed = {
+                "remove": [*lines[:index], *lines[index + 1 :]],
+                "repeat": [*lines[: index + 1], *lines[index:]],
+                "swap": [*lines[:index], *lines[index : index + 2][::-1], *lines[index + 2 :]],
+                "cut": lines[:index],
+            }[what]
+            path.write_bytes(b"".join(changed))
+            (problem,) = verify_audit(folder, key).problems
+            assert problem.seq == seq + index + 1 + (what == "repeat")
+        path.write_bytes(b"".join(lines))
+        seq += len(lines)
+
+
+async def test_d03_the_newest_checkpoint_cannot_be_taken_away_or_be_an_older_one(tmp_path: Path) -> None:
+    folder, _ = await _small_log(tmp_path)
+    key = load_public_key(tmp_path / "keys" / "audit.pub")
+    kept = folder / "one.checkpoint"
+    first = kept.read_bytes()
+    for number in range(2):
+        log = await AuditLog.open(folder, instance="one", keys_dir=tmp_path / "keys")
+        await log.note(AuditRecord("login", request_id=str(number)), "done")
+        await log.close()
+    assert verify_audit(folder, key).ok
+    newest = kept.read_bytes()
+    kept.write_bytes(first)
+    assert "older one" in str(verify_audit(folder, key).problems[0])
+    kept.unlink()
+    assert not verify_audit(folder, key).ok
+    for position in range(len(newest)):
+        flipped = bytearray(newest)
+        flipped[position] ^= 1
+        kept.write_bytes(bytes(flipped))
+        assert not verify_audit(folder, key).ok, position
+    kept.write_bytes(newest)
+    assert verify_audit(folder, key).ok
+
+
+async def test_d03_an_older_copy_of_the_whole_folder_is_found_by_what_another_sink_has_kept(tmp_path: Path) -> None:
+    folder, _ = await _small_log(tmp_path)
+    shutil.copytree(folder, tmp_path / "old")
+    log = await AuditLog.open(folder, instance="one", keys_dir=tmp_path / "keys")
+    await log.note(AuditRecord("login"), "done")
+    await log.close()
+    kept = [line for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "old", folder)
+    key = load_public_key(tmp_path / "keys" / "audit.pub")
+    assert verify_audit(folder, key).ok  # nothing in the folder can tell
+    (problem,) = verify_audit(folder, key, witnesses=[f"<109>1 - - - - {kept[-1]}"]).problems
+    assert "missing at the end" in problem.reason
