@@ -2,8 +2,9 @@
 
 1. The column is granted and not masked; its values are names of files only for whoever may see them.
 2. A file is opened by the volume, which keeps to its root, and only if the actor may read it.
-3. Whatever cannot be had, a name that is no path, a file that is not there or not granted, is listed in the manifest
-   as missing, all alike.
+3. Whatever cannot be had is listed in the manifest as missing, all alike: a name that is no path or leads out of the
+   volume, a file that is not there or not granted, a name that a package cannot hold, on any system or beside another.
+   A file that a mask rule covers and cannot mask refuses the package, as it does everywhere.
 
 Files lie beside the member: those of ``case.sql`` in ``case.files/<volume>/<path in the volume>``.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hfitd.errors import ExportRefused, HfitError, TemplateInvalid
+from hfitd.errors import ExportRefused, NotFound, PathRefused, TemplateInvalid
 from hfitd.export.items.files import copy_file, may_read, require_file
 from hfitd.export.items.interface import Member, PlanScope, RunScope
 from hfitd.export.query.links import select_links
@@ -24,9 +25,11 @@ from hfitd.export.subset.found import unpack
 from hfitd.export.subset.reach import Graph
 from hfitd.export.subset.realm import Realm
 from hfitd.export.subset.walk import Walk
-from hfitd.export.template.names import key_problem
+from hfitd.export.template.names import component_problem, fold
 from hfitd.model import Action, Json
 from hfitd.sql import text
+
+MAX_DEPTH = 32  # parts of a path in a volume; the client takes 40 in a package
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +97,38 @@ async def gather_files(columns: Sequence[FileColumn], reader: Reader, scope: Run
             wanted[column.volume, path.removeprefix("/")] = None
     members: list[Member] = []
     missing: list[Json] = []
+    taken = Taken()
     for volume, path in sorted(wanted):
         target = f"{folder}/{volume}/{path}"
-        if await _is_there(scope, volume, path) and not key_problem(target):
+        if _can_stand(path) and await _is_there(scope, volume, path) and taken.take(target):
             members.append(copy_file(scope, volume, path, target))
         else:
             missing.append({"volume": volume, "path": path})  # 3
     return Gathered(tuple(members), tuple(missing))
+
+
+class Taken:
+    """Names that stand in the package already; a system without case has room for one of two that differ by it."""
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+
+    def take(self, path: str) -> bool:
+        """Whether there is room for a file of this name; then it is taken."""
+        folded = fold(path)
+        parts = folded.split("/")
+        folders = {"/".join(parts[:count]) for count in range(1, len(parts))}
+        if folded in self._files or folded in self._folders or folders & self._files:
+            return False
+        self._files.add(folded)
+        self._folders |= folders
+        return True
+
+
+def _can_stand(path: str) -> bool:
+    parts = path.split("/")
+    return len(parts) < MAX_DEPTH and not any(component_problem(part) for part in parts)
 
 
 async def _is_there(scope: RunScope, volume: str, path: str) -> bool:
@@ -109,7 +137,5 @@ async def _is_there(scope: RunScope, volume: str, path: str) -> bool:
     try:
         await require_file(scope, volume, path)
         return True
-    except HfitError as error:
-        if error.status >= 500:
-            raise
+    except (NotFound, PathRefused):
         return False
