@@ -11,6 +11,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 _GRANT = re.compile(r"GRANT (?P<what>.+?) ON (?P<scope>(?:`(?:[^`]|``)*`|\*)\.(?:`(?:[^`]|``)*`|\*)) TO ", re.DOTALL)
+# roles that the account can take on: GRANT `reader`, `writer`@`%` TO `hfit`@`%`
+_NAME = r"`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)?"
+_ROLES = re.compile(rf"GRANT (?P<roles>{_NAME}(?:, ?{_NAME})*) TO ")
+_PROXY = re.compile(r"GRANT PROXY ON ")
 _COLUMNS = re.compile(r"\((?:`(?:[^`]|``)*`|[^()`])*\)")  # of a column grant
 # All that reading needs or that shows no rows and changes nothing. What is not here is excess, also what a later
 # server invents.
@@ -29,6 +33,7 @@ _POWERS = {
     "SYSTEM_USER": "it can act on accounts of administrators",
     "CONNECTION ADMIN": "it can end the connections of others",
     "CONNECTION_ADMIN": "it can end the connections of others",
+    "PROXY": "it can act as another account",
 }
 
 
@@ -37,16 +42,24 @@ def powers_of(grants: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     privileges: set[str] = set()
     can_grant = False
     for grant in grants:
+        if _PROXY.match(grant):
+            privileges.add("PROXY")
         match = _GRANT.match(grant)
         if match:
             names = _names(match["what"])
             privileges.update(names)
             if match["scope"] == "*.*" and "ALL PRIVILEGES" in names:
                 privileges.update(("FILE", "SUPER", "PROCESS"))
-            can_grant = can_grant or grant.endswith("WITH GRANT OPTION")
+            can_grant = can_grant or re.search(r" WITH .*GRANT OPTION", grant[match.end() :]) is not None
     needless = sorted(privileges & _NEEDLESS)
     warnings = [f"The role has {', '.join(needless)}, which reading does not need."] if needless else []
     return tuple(warnings), tuple(_excess(sorted(privileges), can_grant=can_grant))
+
+
+def roles_of(grants: Iterable[str]) -> list[str]:
+    """The roles that the account can take on besides its own rights, quoted as SHOW GRANTS wrote them."""
+    found = [match["roles"] for grant in grants if (match := _ROLES.match(grant))]
+    return [name for names in found for name in re.findall(_NAME, names)]
 
 
 def _names(what: str) -> list[str]:

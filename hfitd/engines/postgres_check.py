@@ -1,7 +1,8 @@
 """What ``hfitd check`` says of a PostgreSQL login: everything it can do besides reading.
 
-The role is the last guard when all others fail (O13), so each power that a reader does not need is named. Two are
-warnings only: CREATEDB touches nothing that exists, and before version 15 everybody may create in schema ``public``.
+The role is the last guard when all others fail (O13), so each power that a reader does not need is named, also those
+of roles that it can become by SET ROLE. Warnings only are: CREATEDB, which touches nothing that exists; the schema
+``public`` before version 15, where everybody may create; and reading more than tables.
 """
 
 from __future__ import annotations
@@ -32,6 +33,25 @@ SELECT count(*) FILTER (WHERE nspname <> 'public') AS others, count(*) FILTER (W
 FROM pg_namespace
 WHERE nspname <> 'information_schema' AND left(nspname, 3) <> 'pg_' AND has_schema_privilege(oid, 'CREATE')
 """
+_BECOMES = """
+SELECT r.rolname::text AS name, r.rolsuper OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls AS strong,
+    (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'v', 'f') AND n.nspname <> 'information_schema' AND left(n.nspname, 3) <> 'pg_'
+            AND (has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+                OR has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE'))) AS writable
+FROM pg_roles r
+WHERE r.rolname <> current_user AND left(r.rolname, 3) <> 'pg_' AND pg_has_role(r.oid, 'MEMBER')
+ORDER BY 1
+"""
+_EXTRAS = """
+SELECT ARRAY(SELECT r.rolname::text FROM pg_roles r
+        WHERE r.rolname IN ('pg_read_all_data', 'pg_monitor', 'pg_read_all_stats', 'pg_read_all_settings')
+        AND pg_has_role(r.oid, 'MEMBER') ORDER BY 1) AS readers,
+    (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'v', 'f') AND n.nspname <> 'information_schema' AND left(n.nspname, 3) <> 'pg_'
+            AND (has_table_privilege(c.oid, 'SELECT WITH GRANT OPTION')
+                OR has_any_column_privilege(c.oid, 'SELECT WITH GRANT OPTION'))) AS passes_on
+"""
 _ATTRIBUTES = (
     ("rolcreaterole", "the role may create roles"),
     ("rolreplication", "the role may replicate, which reads everything"),
@@ -47,6 +67,8 @@ async def report_server(connection: Any) -> ServerReport:
         role = await connection.fetchrow(_ROLE)
         writable = await connection.fetchval(_WRITABLE)
         creatable = await connection.fetchrow(_CREATABLE)
+        becomes = await connection.fetch(_BECOMES)
+        extras = await connection.fetchrow(_EXTRAS)
     version = str(role["version"]).split(" ")[0]
     if role["rolsuper"]:
         return ServerReport("postgresql", version, excess=("the role is a superuser",))
@@ -56,7 +78,13 @@ async def report_server(connection: Any) -> ServerReport:
         excess.append(f"the role may write to {writable} tables")
     if creatable["others"]:
         excess.append(f"the role may create objects in {creatable['others']} schemas")
+    if extras["passes_on"]:
+        excess.append(f"the role may pass on its rights to {extras['passes_on']} tables")
+    for other in becomes:
+        if other["strong"] or other["writable"]:
+            excess.append(f"the role may become {other['name']}, which can do more than read")
     warnings = ["the role may create databases"] if role["rolcreatedb"] else []
+    warnings += [f"the role is a member of {name}, which reading tables does not need" for name in extras["readers"]]
     if creatable["public"]:
         closed = server_version(connection) >= _PUBLIC_CLOSED_SINCE
         (excess if closed else warnings).append("the role may create objects in schema public")
