@@ -21,7 +21,7 @@ from hfitd.engines.lag import refuse_old
 from hfitd.engines.mysql_connection import Opened, opened
 from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.mysql_errors import translated
-from hfitd.engines.mysql_grants import powers_of
+from hfitd.engines.mysql_grants import powers_of, roles_of
 from hfitd.engines.mysql_lag import read_lag
 from hfitd.engines.mysql_snapshot import STALL_SECONDS, MysqlSnapshot
 from hfitd.engines.places import Places
@@ -84,9 +84,20 @@ class MysqlEngine:
         async with self._places.take(), opened(self._provider, self._provider.database or None) as session:
             await self._refuse_old(session)
             with translated():
-                grants = await session.connection.command("SHOW GRANTS")  # without FOR: with the roles in force
-            warnings, excess = powers_of([grant for (grant,) in grants if grant is not None])
+                grants = await self._grants(session)
+            warnings, excess = powers_of(grants)
             return ServerReport(session.engine, session.version, warnings, excess)
+
+    async def _grants(self, session: Opened) -> list[str]:
+        """What the account may do with the roles in force, and with every role that it can take on."""
+        connection = session.connection
+        found = [grant for (grant,) in await connection.command("SHOW GRANTS") if grant is not None]
+        for role in roles_of(found):
+            if session.mariadb:
+                await connection.command(f"SET ROLE {role}")
+            show = "SHOW GRANTS" if session.mariadb else f"SHOW GRANTS FOR CURRENT_USER() USING {role}"
+            found += [grant for (grant,) in await connection.command(show) if grant is not None]
+        return found
 
     async def close(self) -> None:
         """Abort every connection, end their queries, and open no more."""
