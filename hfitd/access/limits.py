@@ -16,6 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 
+from hfitd.access.credit import Credit
 from hfitd.config.model import AuthConfig, LimitsConfig
 from hfitd.errors import RateLimited, StoreUnavailable
 from hfitd.model import Actor
@@ -37,10 +38,10 @@ class LocalBuckets:
     def __init__(self) -> None:
         self._arrival: OrderedDict[str, float] = OrderedDict()
 
-    def allow(self, key: str, *, limit: int, period_seconds: float) -> RateDecision:
+    def allow(self, key: str, *, limit: int, period_seconds: float, cost: int = 1) -> RateDecision:
         """Like Store.allow."""
         now = time.monotonic()
-        decision, ahead = next_arrival(self._arrival.get(key, 0.0) - now, limit, period_seconds)
+        decision, ahead = next_arrival(self._arrival.get(key, 0.0) - now, limit, period_seconds, cost)
         self._arrival[key] = now + ahead
         self._arrival.move_to_end(key)
         if len(self._arrival) > _REMEMBERED:
@@ -64,12 +65,20 @@ class Limits:
         self._auth = auth
         self._instances = instances
         self._local = LocalBuckets()
+        self._credit = Credit()
         self._running: dict[str, int] = {}
 
     async def count_request(self, actor: Actor) -> RateDecision:
         """Count one request of the actor and say whether it fits; ``rate_headers`` tells the caller."""
-        key = key_of("rate", "requests", actor.email)
-        return await self._count(key, self._limits.requests_per_minute, _MINUTE_SECONDS)
+        key, limit = key_of("rate", "requests", actor.email), self._limits.requests_per_minute
+        known = self._credit.spend(key)
+        if known is not None:
+            return known
+        wanted = self._credit.wanted(key, limit)
+        decision = await self._count(key, limit, _MINUTE_SECONDS, wanted)
+        if not decision.allowed and wanted > 1:
+            wanted, decision = 1, await self._count(key, limit, _MINUTE_SECONDS)
+        return self._credit.fill(key, decision, wanted) if decision.allowed else decision
 
     async def check_request(self, actor: Actor) -> RateDecision:
         """The same; RateLimited when it does not fit."""
@@ -132,12 +141,12 @@ class Limits:
         else:
             del self._running[email]
 
-    async def _count(self, key: str, limit: int, period_seconds: float) -> RateDecision:
+    async def _count(self, key: str, limit: int, period_seconds: float, cost: int = 1) -> RateDecision:
         try:
-            return await self._store.allow(key, limit=limit, period_seconds=period_seconds)
+            return await self._store.allow(key, limit=limit, period_seconds=period_seconds, cost=cost)
         except StoreUnavailable:
             share = max(limit // max(self._instances(), 1), 1)  # 3
-            return self._local.allow(f"lost:{key}", limit=share, period_seconds=period_seconds)
+            return self._local.allow(f"lost:{key}", limit=share, period_seconds=period_seconds, cost=cost)
 
 
 def rate_headers(decision: RateDecision) -> dict[str, str]:

@@ -109,9 +109,9 @@ class EmbeddedStore:
         """See Store."""
         return await self._run(lambda: self._add(check_key(key), amount, ttl_seconds))
 
-    async def allow(self, key: str, *, limit: int, period_seconds: float) -> RateDecision:
+    async def allow(self, key: str, *, limit: int, period_seconds: float, cost: int = 1) -> RateDecision:
         """See Store."""
-        return await self._run(lambda: self._allow(check_key(key), limit, period_seconds))
+        return await self._run(lambda: self._allow(check_key(key), limit, period_seconds, cost))
 
     async def acquire(self, key: str, owner: str, ttl_seconds: float) -> bool:
         """See Store."""
@@ -223,10 +223,10 @@ class EmbeddedStore:
         )
         return int(self._database.execute(statement, (key, amount, expires)).fetchone()[0])
 
-    def _allow(self, key: str, limit: int, period_seconds: float) -> RateDecision:
+    def _allow(self, key: str, limit: int, period_seconds: float, cost: int) -> RateDecision:
         now = time.time()
         row = self._database.execute("SELECT expires FROM rate WHERE key = ?", (key,)).fetchone()
-        decision, ahead = next_arrival(0.0 if row is None else row[0] - now, limit, period_seconds)
+        decision, ahead = next_arrival(0.0 if row is None else row[0] - now, limit, period_seconds, cost)
         if decision.allowed:
             self._database.execute("INSERT OR REPLACE INTO rate VALUES (?, ?)", (key, now + ahead))
         return decision

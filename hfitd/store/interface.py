@@ -57,8 +57,10 @@ class Store(Protocol):
     async def add(self, key: str, amount: int = 1, *, ttl_seconds: float | None = None) -> int:
         """Add to a counter and return the sum; the first addition starts its time to live."""
 
-    async def allow(self, key: str, *, limit: int, period_seconds: float) -> RateDecision:
-        """GCRA rate limit: ``limit`` requests per period, evenly refilled, a burst of ``limit`` at most."""
+    async def allow(self, key: str, *, limit: int, period_seconds: float, cost: int = 1) -> RateDecision:
+        """GCRA rate limit: ``limit`` requests per period, evenly refilled, a burst of ``limit`` at most.
+
+        ``cost`` requests are counted at once, all or none."""
 
     async def acquire(self, key: str, owner: str, ttl_seconds: float) -> bool:
         """Take or renew a lease; False while another owner holds it."""

@@ -11,8 +11,11 @@ from hfitd.store.interface import RateDecision
 _ROUNDING = 1e-9
 
 
-def next_arrival(ahead_seconds: float, limit: int, period_seconds: float) -> tuple[RateDecision, float]:
-    """Decide on one more request; returns the decision and how far ahead of now the arrival time lies afterwards.
+def next_arrival(
+    ahead_seconds: float, limit: int, period_seconds: float, cost: int = 1
+) -> tuple[RateDecision, float]:
+    """Decide on ``cost`` more requests at once, all or none; returns the decision and how far ahead of now the arrival
+    time lies afterwards.
 
     ``limit`` below one allows nothing.
     """
@@ -20,9 +23,9 @@ def next_arrival(ahead_seconds: float, limit: int, period_seconds: float) -> tup
         return RateDecision(False, 0, 0, period_seconds), 0.0
     interval = period_seconds / limit
     ahead = max(ahead_seconds, 0.0)
-    wait = ahead + interval - period_seconds
+    wait = ahead + cost * interval - period_seconds
     if wait > _ROUNDING * period_seconds:
         return RateDecision(False, limit, 0, wait), ahead
-    ahead += interval
+    ahead += cost * interval
     remaining = int((period_seconds - ahead) / interval + _ROUNDING * limit)
     return RateDecision(True, limit, max(remaining, 0), 0.0), ahead

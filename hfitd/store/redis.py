@@ -121,7 +121,7 @@ class RedisStore:
 
         return await self._link.run(name, add)
 
-    async def allow(self, key: str, *, limit: int, period_seconds: float) -> RateDecision:
+    async def allow(self, key: str, *, limit: int, period_seconds: float, cost: int = 1) -> RateDecision:
         """See Store."""
         name = _name("g", key)
 
@@ -129,7 +129,7 @@ class RedisStore:
             left = int(await pipe.pttl(name))
             fraction = await pipe.get(name)
             ahead = 0.0 if left <= 0 else (left + float(fraction or 0)) / 1000
-            decision, ahead = next_arrival(ahead, limit, period_seconds)
+            decision, ahead = next_arrival(ahead, limit, period_seconds, cost)
             if decision.allowed:
                 whole, rest = divmod(ahead * 1000, 1)
                 _begin(pipe)

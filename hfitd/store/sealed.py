@@ -108,9 +108,9 @@ class SealedStore:
         """See Store."""
         return await self._inner.add(key, amount, ttl_seconds=ttl_seconds)
 
-    async def allow(self, key: str, *, limit: int, period_seconds: float) -> RateDecision:
+    async def allow(self, key: str, *, limit: int, period_seconds: float, cost: int = 1) -> RateDecision:
         """See Store."""
-        return await self._inner.allow(key, limit=limit, period_seconds=period_seconds)
+        return await self._inner.allow(key, limit=limit, period_seconds=period_seconds, cost=cost)
 
     async def acquire(self, key: str, owner: str, ttl_seconds: float) -> bool:
         """See Store; a holder that this installation did not name holds nothing and is reported (5)."""

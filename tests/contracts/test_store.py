@@ -198,6 +198,14 @@ async def test_a_counter_adds_up_and_its_time_runs_from_the_first_addition(store
         await asyncio.sleep(0.02)
 
 
+async def test_several_requests_are_counted_at_once_or_not_at_all(store: Store) -> None:
+    first = await store.allow("rate:c", limit=10, period_seconds=600, cost=7)
+    assert (first.allowed, first.remaining) == (True, 3)
+    assert not (await store.allow("rate:c", limit=10, period_seconds=600, cost=4)).allowed
+    assert (await store.allow("rate:c", limit=10, period_seconds=600, cost=3)).allowed
+    assert not (await store.allow("rate:c", limit=10, period_seconds=600)).allowed
+
+
 async def test_a_rate_allows_the_burst_then_says_when_to_come_again(store: Store) -> None:
     decisions = await asyncio.gather(*(store.allow("rate:a", limit=5, period_seconds=600) for _ in range(8)))
     assert sorted(decision.allowed for decision in decisions) == [False] * 3 + [True] * 5
