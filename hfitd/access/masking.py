@@ -5,7 +5,8 @@
 3. Partitions, inherited tables and their roots hold the same data, so a rule of one holds for the same column of all.
 4. A rule on a key follows its foreign keys: to the columns that refer to it always, and, when the mask keeps equal
    values equal, to the column they refer to, so that joins survive. A column with a rule of its own keeps that one.
-5. Where a key compares without case, ``hash`` folds case on all columns that share it, or joins would break.
+5. Where a key compares without case (or accents, or blanks at the end), ``hash`` folds them on all columns that share
+   it, or joins would break.
 6. A generated column that computes from a hidden column, or may, shows NULL, unless it has a rule of its own or is
    cleared.
 7. A column of a view that computes from a hidden column has no class of its own yet, whatever its name looks like,
@@ -26,6 +27,9 @@ from hfitd.masks.table import MASKS, rule_mistake
 from hfitd.model import Catalog, Column, MaskRule, Table, TableName
 
 Place = tuple[TableName, str]
+
+# MySQL's and MariaDB's collations of Unicode that take a letter with an accent for the one without.
+_WITHOUT_ACCENTS = re.compile(r"utf8(mb[34])?_((general|unicode(_520)?)(_nopad)?|0900_ai|uca1400(_nopad)?_ai)_ci")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,24 +154,38 @@ def _spread(own: Mapping[Place, MaskRule], order: Iterable[Place], catalog: Cata
 
 
 def _fold_keys(rules: dict[Place, MaskRule], catalog: Catalog) -> None:
-    """Step 5: hash folds on every column joined by foreign keys to one that compares without case."""
+    """Step 5: hash folds on every column that foreign keys join to one that compares without case or accents."""
     always, keyed = _edges(catalog)
-    waiting = deque(place for place in rules if place in always.keys() | keyed.keys() and _ignores_case(catalog, place))
-    seen = set(waiting)
-    while waiting:
-        place = waiting.popleft()
-        rule = rules.get(place)
-        if rule is not None and rule.mask == "hash":
-            rules[place] = replace(rule, options={**rule.options, "fold": True})
-        for target in (always.get(place, set()) | keyed.get(place, set())) - seen:
-            seen.add(target)
-            waiting.append(target)
+    seen: set[Place] = set()
+    for start in [place for place, rule in rules.items() if rule.mask == "hash"]:
+        group = [] if start in seen else [start]
+        seen.add(start)
+        for place in group:
+            near = (always.get(place, set()) | keyed.get(place, set())) - seen
+            seen |= near
+            group += sorted(near)
+        words = {word for place in group for word in _folding(catalog, place).split()} if len(group) > 1 else set()
+        if not words:
+            continue
+        fold = ("accents" if "accents" in words else "case") + (" pad" if "pad" in words else "")
+        for place in group:
+            rule = rules.get(place)
+            if rule is not None and rule.mask == "hash":
+                rules[place] = replace(rule, options={**rule.options, "fold": fold})
 
 
-def _ignores_case(catalog: Catalog, place: Place) -> bool:
-    column = catalog.tables[place[0]].column(place[1])
-    collation = (column.collation or "").lower() if column else ""
-    return collation.endswith("_ci") or collation == "nocase"
+def _folding(catalog: Catalog, place: Place) -> str:
+    """How the column compares text, as the option ``fold`` of the mask hash; empty when exactly."""
+    column = catalog.tables[place[0]].column(place[1]) if place[0] in catalog.tables else None
+    if column is None:
+        return ""
+    collation = (column.collation or "").lower()
+    if collation == "nocase" or column.type_name.rpartition(".")[2] == "citext":
+        return "case"
+    if not collation.endswith("_ci"):
+        return ""
+    accents = "accents" if _WITHOUT_ACCENTS.fullmatch(collation) else "case"
+    return accents if "0900" in collation or "nopad" in collation else f"{accents} pad"
 
 
 def _computed(table: Table, rules: Mapping[Place, MaskRule], clear: set[Place]) -> Iterable[Column]:

@@ -9,6 +9,7 @@ grants only (then MariaDB wants REFERENCES on the database, too).
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -36,9 +37,15 @@ ON r.constraint_schema IN ({0})
 AND r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name
 WHERE k.referenced_table_name IS NOT NULL AND k.table_schema IN ({0})
 ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position"""
-_JSON_CHECKS = """SELECT constraint_schema, table_name, constraint_name
-FROM information_schema.check_constraints
-WHERE level = 'Column' AND constraint_schema IN ({}) AND check_clause LIKE 'json\\_valid(%'"""
+_MARIADB_CHECKS = """SELECT constraint_schema, table_name, constraint_name, check_clause, level
+FROM information_schema.check_constraints WHERE constraint_schema IN ({})
+ORDER BY constraint_schema, table_name, constraint_name"""
+_MYSQL_CHECKS = """SELECT t.table_schema, t.table_name, t.constraint_name, c.check_clause, 'Table'
+FROM information_schema.table_constraints t JOIN information_schema.check_constraints c
+ON c.constraint_schema = t.constraint_schema AND c.constraint_name = t.constraint_name
+WHERE t.constraint_type = 'CHECK' AND t.table_schema IN ({})
+ORDER BY t.table_schema, t.table_name, t.constraint_name"""
+_MYSQL_WITH_CHECKS = (8, 0, 16)
 
 _VIEWS = "SELECT table_schema, table_name, view_definition FROM information_schema.views WHERE table_schema IN ({})"
 
@@ -57,14 +64,14 @@ async def read_catalog(opened: Opened, database: str, databases: Sequence[str]) 
     tables = await ask(_TABLES)
     columns = _by_table(await ask(_COLUMNS))
     keys = _by_table(await ask(_KEYS))
-    json_columns = {row[:3] for row in await ask(_JSON_CHECKS)} if opened.mariadb else set()
+    checks = await ask(_MARIADB_CHECKS if opened.mariadb else _MYSQL_CHECKS) if _has_checks(opened) else []
     return Catalog(
         engine=opened.engine,
         version=opened.version,
         database=database,
         default_schema=database,
         tables=with_reads(
-            {table.name: table for table in _tables(tables, columns, keys, json_columns)},
+            {table.name: table for table in _tables(tables, columns, keys, _by_table(checks))},
             {_name(row): row[2] or "" for row in await ask(_VIEWS)},
         ),
         foreign_keys=tuple(_foreign_keys(await ask(_FOREIGN_KEYS), wanted)),
@@ -83,12 +90,18 @@ def _by_table(rows: Rows) -> Owned:
     return owned
 
 
-def _tables(tables: Rows, columns: Owned, keys: Owned, json_columns: set[tuple[str | None, ...]]) -> Iterable[Table]:
+def _has_checks(opened: Opened) -> bool:
+    """Every MariaDB that is supported; MySQL knows no CHECK before 8.0.16."""
+    version = tuple(int(part) for part in re.findall(r"\d+", opened.version)[:3])
+    return opened.mariadb or version >= _MYSQL_WITH_CHECKS
+
+
+def _tables(tables: Rows, columns: Owned, keys: Owned, checks: Owned) -> Iterable[Table]:
     for row in sorted(tables, key=_name):
         name = _name(row)
         if row[2] not in _KINDS or not columns.get(name):
             continue
-        described = tuple(_column(item, is_json=(*name_parts(name), item[2]) in json_columns) for item in columns[name])
+        described = tuple(_column(item, checks.get(name, [])) for item in columns[name])
         yield Table(
             name=name,
             kind=_KINDS[row[2]],
@@ -99,17 +112,14 @@ def _tables(tables: Rows, columns: Owned, keys: Owned, json_columns: set[tuple[s
         )
 
 
-def name_parts(name: TableName) -> tuple[str, str]:
-    """Database and table."""
-    return name.schema, name.name
-
-
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None else None
 
 
-def _column(row: Sequence[str | None], *, is_json: bool) -> Column:
+def _column(row: Sequence[str | None], checks: Rows) -> Column:
     _, _, name, data_type, column_type, nullable, default, extra, length, collation, expression, privileges = row
+    own = [item[3] or "" for item in checks if item[4] == "Column" and item[2] == name]
+    is_json = any(clause.startswith("json_valid(") for clause in own)  # how MariaDB declares JSON
     kind = Kind.JSON if is_json else kind_of_type(data_type or "")
     flags = (extra or "").upper()
     return Column(
@@ -124,8 +134,22 @@ def _column(row: Sequence[str | None], *, is_json: bool) -> Column:
         collation=collation,
         invisible="INVISIBLE" in flags,
         expression=expression or "",
+        members=_members(column_type or ""),
+        checks=tuple(item[3] or "" for item in checks if _names(item[3] or "") == {name}),
         readable="select" in (privileges or "").lower().split(","),
     )
+
+
+def _members(column_type: str) -> tuple[str, ...]:
+    """What an ENUM or SET is declared to hold."""
+    if not column_type.startswith(("enum(", "set(")):
+        return ()
+    return tuple(found.replace("''", "'") for found in re.findall(r"'((?:[^']|'')*)'", column_type))
+
+
+def _names(expression: str) -> set[str]:
+    """The columns that an expression of the server's names."""
+    return {found.replace("``", "`") for found in re.findall(r"`((?:[^`]|``)+)`", expression)}
 
 
 def _is_stored(flags: str) -> bool:

@@ -34,7 +34,10 @@ SELECT a.attrelid::int8 AS table_oid, a.attnum AS number, a.attnotnull AS not_nu
     a.atttypmod AS typmod, format_type(a.atttypid, a.atttypmod) AS type_name, a.attidentity::text AS identity,
     a.attgenerated::text AS generated, NOT (a.attnotnull OR t.typnotnull) AS nullable,
     pg_get_expr(d.adbin, d.adrelid) AS default_text, o.collname::text AS collation,
-    has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable
+    has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable,
+    ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = a.atttypid ORDER BY e.enumsortorder) AS members,
+    ARRAY(SELECT pg_get_expr(k.conbin, k.conrelid) FROM pg_constraint k
+        WHERE k.conrelid = a.attrelid AND k.contype = 'c' AND k.conkey = ARRAY[a.attnum] ORDER BY k.conname) AS checks
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     LEFT JOIN pg_collation o ON o.oid = a.attcollation
@@ -194,6 +197,8 @@ def column_of(record: Mapping[str, Any], info: TypeInfo) -> Column:
         collation=record["collation"],
         operators=info.operators,
         readable=record["readable"],
+        members=tuple(record["members"]),
+        checks=tuple(record["checks"]),
     )
 
 

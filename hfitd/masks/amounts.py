@@ -146,7 +146,7 @@ def _bind_noise(rule: MaskRule, column: Column, binding: Binding) -> BoundMask:
             return value if value in _SPECIAL else b""
         number = Decimal(value.decode("ascii"))
         size = abs(number)
-        around = amount if amount is not None else _EXACT.divide(_EXACT.multiply(size, percent or 0), Decimal(100))
+        around = amount if amount is not None else _EXACT.multiply(size, percent or 0).scaleb(-2, _EXACT)
         exponent = _exponent(number)
         units = int(size.scaleb(-exponent, _EXACT))
         reach = int(around.scaleb(-exponent, _EXACT).to_integral_value(ROUND_CEILING, _EXACT))

@@ -26,6 +26,7 @@ _COUNTRY = re.compile(rb"\(?(\+|00)[ (]*([1-9][ ]?[0-9]?[ ]?[0-9]?)")
 _DIGITS = re.compile(rb"[0-9]+")
 _LETTERS = re.compile(rb"[a-z]+")
 _STRANGE = re.compile(r"[^a-z0-9 +\-./()#,;*]")
+_USUAL = b"0123456789 +-./()#,;*"
 _NO_DIGIT = bytes(set(range(256)) - set(b"0123456789"))
 _NO_LETTER = bytes(set(range(256)) - set(b"abcdefghijklmnopqrstuvwxyz"))
 
@@ -35,7 +36,9 @@ def _bind_phone(rule: MaskRule, column: Column, binding: Binding) -> BoundMask:
     digits_of, letters_of = Permutation(binding.key, b"phone\0"), Permutation(binding.key, b"letters\0")
 
     def cell(value: bytes) -> bytes:
-        text = _STRANGE.sub("x", fold_person(value).decode("utf-8", "replace")).encode("ascii")
+        text = fold_person(value)
+        if text.translate(None, _USUAL):
+            text = _STRANGE.sub("x", text.decode("utf-8", "replace")).encode("ascii")
         digits = text.translate(None, _NO_DIGIT)
         kept = _country_length(text)
         country = digits[:kept]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from hfitd.errors import MaskDoesNotFit
+from hfitd.masks.checks import read_check
 from hfitd.masks.interface import BoundMask
 from hfitd.model import Column, Kind, MaskRule, Table
 
@@ -23,6 +25,9 @@ INSTEAD = {
 }
 
 
+_NO_RANGE = re.compile(r"(year|bit)\b", re.IGNORECASE)
+
+
 def refuse(mask: str, column: Column, why: str, advice: str = "") -> MaskDoesNotFit:
     """The error that names the column, the reason and what to do."""
     advice = advice or f"give the column another mask, for example {INSTEAD[column.kind]}"
@@ -35,6 +40,8 @@ def need_kind(mask: str, column: Column, kinds: Sequence[Kind]) -> None:
     """Refuse a column whose values are of another kind."""
     if column.kind not in kinds:
         raise refuse(mask, column, f"it makes {' or '.join(kinds)}, the column holds {column.kind}")
+    if column.kind is Kind.INTEGER and _NO_RANGE.match(column.type_name):
+        raise refuse(mask, column, f"a {column.type_name} does not hold every whole number", "give it null or const")
 
 
 def need_length(mask: str, column: Column, longest: int, advice: str = "") -> None:
@@ -60,12 +67,19 @@ def need_subject(mask: str, column: Column, subject: str, table: Table | None) -
         raise refuse(mask, column, f"its table has no column {subject}", advice)
 
 
-def need_members(mask: str, column: Column, bound: BoundMask) -> None:
-    """Refuse a mask that makes values which are no members of the column's enumeration."""
-    if not column.members or (bound.constant and (bound.literal is None or bound.literal in column.members)):
+def need_values(mask: str, column: Column, bound: BoundMask) -> None:
+    """Refuse a mask that makes what the column cannot hold: no member of its enumeration, or against its CHECKs."""
+    checks = [check for check in (read_check(text, column.name) for text in column.checks) if check is not None]
+    if bound.constant and bound.literal is None:
         return
-    advice = "give it the mask null, or const with one of its members"
-    raise refuse(mask, column, "it holds one of a few fixed values", advice)
+    for members in filter(None, (column.members, *(check.members for check in checks))):
+        if not bound.constant or bound.literal not in members:
+            advice = "give it the mask null, or const with one of its members"
+            raise refuse(mask, column, "it holds one of a few fixed values", advice)
+    for check in checks:
+        made = (bound.cover(sample.encode()) for sample in check.samples)
+        if not all(check.passes((value or b"").decode("utf-8", "replace")) for value in made):
+            raise refuse(mask, column, "what it makes does not pass a CHECK of the column")
 
 
 def integer_option(rule: MaskRule, name: str, default: int, least: int, most: int) -> int:

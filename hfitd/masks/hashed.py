@@ -2,13 +2,14 @@
 
 Exact by default: values that differ in one byte differ. ``fold = true`` takes values as persons' masks do (NFC,
 case, outer blanks). On a key whose collation compares without case, or without case and accents, the policy folds as
-the collation does: ``fold`` is then ``"case"`` or ``"accents"``.
+the collation does: ``fold`` is then ``"case"`` or ``"accents"``, with ``pad`` where blanks at the end do not count.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
+from functools import partial
 
 from hfitd.errors import MaskDoesNotFit
 from hfitd.masks.derive import fold_person, hmac_sha256
@@ -17,28 +18,23 @@ from hfitd.masks.interface import Binding, BoundMask, HashTwin, Mask
 from hfitd.model import Column, Kind, MaskRule
 
 
-def _fold_case(value: bytes) -> bytes:
-    text = unicodedata.normalize("NFC", value.decode("utf-8", "surrogateescape"))
-    return unicodedata.normalize("NFC", text.casefold()).rstrip(" ").encode("utf-8", "surrogateescape")
-
-
-def _fold_accents(value: bytes) -> bytes:
-    text = unicodedata.normalize("NFD", value.decode("utf-8", "surrogateescape"))
-    bare = "".join(character for character in text if not unicodedata.combining(character))
-    return unicodedata.normalize("NFC", bare.casefold()).rstrip(" ").encode("utf-8", "surrogateescape")
+def _collated(value: bytes, *, accents: bool, pad: bool) -> bytes:
+    """The value as a collation compares it: without case, and perhaps without accents and blanks at the end."""
+    text = unicodedata.normalize("NFD" if accents else "NFC", value.decode("utf-8", "surrogateescape"))
+    if accents:
+        text = "".join(character for character in text if not unicodedata.combining(character))
+    text = unicodedata.normalize("NFC", text.casefold())
+    return (text.rstrip(" ") if pad else text).encode("utf-8", "surrogateescape")
 
 
 def _folding(rule: MaskRule) -> Callable[[bytes], bytes] | None:
     fold = rule.options.get("fold", False)
-    if fold is False:
-        return None
-    if fold is True:
-        return fold_person
-    if fold == "case":
-        return _fold_case
-    if fold == "accents":
-        return _fold_accents
-    raise MaskDoesNotFit(f'the option fold of the mask {rule.mask} is true, false, "case" or "accents"')
+    if isinstance(fold, bool):
+        return fold_person if fold else None
+    words = fold.split() if isinstance(fold, str) else []
+    if not words or words[0] not in {"case", "accents"} or words[1:] not in ([], ["pad"]):
+        raise MaskDoesNotFit(f'the option fold of the mask {rule.mask} is true, false, "case" or "accents"')
+    return partial(_collated, accents=words[0] == "accents", pad="pad" in words)
 
 
 def _bind(rule: MaskRule, column: Column, binding: Binding) -> BoundMask:

@@ -1,8 +1,8 @@
 """Keyed permutations: distinct inputs of one form never become equal, and the form stays.
 
-A Feistel network over two halves that are as equal as can be, with keyed BLAKE2b as round function; the construction
-is that of FF1 (NIST SP 800-38G) without its AES. Domains of at most ``SMALL`` members, where a network of two tiny
-halves would be weak, are put in the order of their members' digests instead.
+A Feistel network of eight rounds over two halves that are as equal as can be, with keyed BLAKE2s (RFC 7693) as round
+function; the construction is that of FF3-1 (NIST SP 800-38G) without its AES. Domains of at most ``SMALL`` members,
+where a network of two tiny halves would be weak, are put in the order of their members' digests instead.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from typing import Any
 from hfitd.masks.derive import stretch
 
 SMALL = 100
-_ROUNDS = 10
+_ROUNDS = 8
 _KEPT = 512
-_MOST_BYTES = 64
+_MOST_BYTES = 32
+_UNBIASED = 8  # bytes of noise beyond those of a half, so that no remainder is likelier than another
 _LONGEST = 400  # digits permuted at once; Python refuses numbers of ten times as many
+
+_Rounds = tuple[list[Any], int, int]
 
 
 class Permutation:
@@ -26,7 +29,7 @@ class Permutation:
 
     def __init__(self, key: bytes, label: bytes) -> None:
         self._key, self._label = key, label
-        self._states: dict[tuple[bytes, int, int], tuple[Any, int]] = {}
+        self._rounds: dict[tuple[bytes, int, int], _Rounds] = {}
         self._orders: dict[tuple[bytes, int], Sequence[int]] = {}
 
     def below(self, tweak: bytes, number: int, size: int) -> int:
@@ -81,7 +84,7 @@ class Permutation:
             near = b""
             for place in places:
                 text = b"%slong\0%d\0%s\0%s" % (self._label, places.step, tweak, near)
-                chained = hashlib.blake2b(text, key=self._key, digest_size=32).digest()
+                chained = hashlib.blake2s(text, key=self._key).digest()
                 blocks[place] = near = self.digits(chained, blocks[place])
         return b"".join(blocks)
 
@@ -93,40 +96,39 @@ class Permutation:
     def _small(self, tweak: bytes, number: int, size: int) -> int:
         order = self._orders.get((tweak, size))
         if order is None:
-            start = hashlib.blake2b(b"%sorder\0%d\0%s\0" % (self._label, size, tweak), key=self._key)
-            order = sorted(range(size), key=lambda place: _digest(start, b"%d" % place))
+            start = b"%sorder\0%d\0%s\0" % (self._label, size, tweak)
+            places = {hashlib.blake2s(start + b"%d" % place, key=self._key).digest(): place for place in range(size)}
+            order = [places[digest] for digest in sorted(places)]
             _keep(self._orders, (tweak, size), order)
         return order[number]
 
     def _network(self, tweak: bytes, number: int, left: int, right: int) -> int:
-        state, size = self._state(tweak, left, right)
+        rounds, width, size = self._rounds_of(tweak, left, right)
         high, low = divmod(number, right)
-        for turn in range(0, _ROUNDS, 2):
-            high = (high + _noise(state, b"%d:%d" % (turn, low), size)) % left
-            low = (low + _noise(state, b"%d:%d" % (turn + 1, high), size)) % right
+        turns = iter(rounds)
+        for turn in turns:  # written out, for this is most of what a mask costs
+            state = turn.copy()
+            state.update(low.to_bytes(width, "big"))
+            high = (high + int.from_bytes(state.digest() if not size else stretch(state.digest(), size), "big")) % left
+            state = next(turns).copy()
+            state.update(high.to_bytes(width, "big"))
+            low = (low + int.from_bytes(state.digest() if not size else stretch(state.digest(), size), "big")) % right
         return high * right + low
 
-    def _state(self, tweak: bytes, left: int, right: int) -> tuple[Any, int]:
-        kept = self._states.get((tweak, left, right))
+    def _rounds_of(self, tweak: bytes, left: int, right: int) -> _Rounds:
+        """The state of each round's function, how many bytes a half has, and to how many its noise is stretched."""
+        kept = self._rounds.get((tweak, left, right))
         if kept is None:
-            size = (max(left, right).bit_length() + 7) // 8 + 8  # 64 bits more than a half: no bias
+            width = (max(left, right).bit_length() + 7) // 8
+            size = width + _UNBIASED
             start = b"%s%d\0%d\0%s\0" % (self._label, left, right, tweak)
-            state = hashlib.blake2b(start, key=self._key, digest_size=min(size, _MOST_BYTES))
-            kept = state, size
-            _keep(self._states, (tweak, left, right), kept)
+            states = [
+                hashlib.blake2s(start + bytes((turn,)), key=self._key, digest_size=min(size, _MOST_BYTES))
+                for turn in range(_ROUNDS)
+            ]
+            kept = states, width, 0 if size <= _MOST_BYTES else size
+            _keep(self._rounds, (tweak, left, right), kept)
         return kept
-
-
-def _noise(state: Any, text: bytes, size: int) -> int:
-    seed = _digest(state, text)
-    return int.from_bytes(seed if size <= _MOST_BYTES else stretch(seed, size), "big")
-
-
-def _digest(state: Any, text: bytes) -> bytes:
-    copy = state.copy()
-    copy.update(text)
-    digest: bytes = copy.digest()
-    return digest
 
 
 def _keep(kept: dict[Any, Any], key: tuple[Any, ...], value: object) -> None:

@@ -19,7 +19,7 @@ from hfitd.model import Column, Kind, MaskRule
 _LETTERS = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"abcdefghijkmnpqrstuvwxyz23456789")
 _TAG_LENGTH = 13  # of 32 letters: 65 bits, one collision in 70 million runs over a million addresses
 _TAG_BYTES = 10
-_DOMAINS = ("example.com", "example.net", "example.org")
+_DOMAINS = (b"example.com", b"example.net", b"example.org")
 _LONGEST_SHORT = 1 + _TAG_LENGTH + 1 + len(_DOMAINS[0])
 _LONGEST_EMAIL = LONGEST_GIVEN + 1 + LONGEST_FAMILY + 1 + _LONGEST_SHORT - 1
 _PARTS = {
@@ -84,11 +84,12 @@ def _bind_email(rule: MaskRule, column: Column, binding: Binding) -> BoundMask:
         if not folded:
             return b""
         drawn = draw(folded)
-        tag = base64.b32encode(drawn[:_TAG_BYTES])[:_TAG_LENGTH].translate(_LETTERS).decode("ascii")
+        tag = base64.b32encode(drawn[:_TAG_BYTES])[:_TAG_LENGTH].translate(_LETTERS)
         domain = _DOMAINS[int.from_bytes(drawn[10:18], "big") % len(_DOMAINS)]
         if short:
-            return f"u{tag}@{domain}".encode()
-        return f"{_given_name(drawn[18:])}.{_family_name(drawn[18:])}.{tag}@{domain}".lower().encode()
+            return b"u%s@%s" % (tag, domain)
+        looks = f"{_given_name(drawn[18:])}.{_family_name(drawn[18:])}".lower().encode("ascii")
+        return b"%s.%s@%s" % (looks, tag, domain)
 
     return BoundMask(rule.mask, cell=cell)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from hfitd.errors import MaskDoesNotFit
@@ -12,10 +13,11 @@ from hfitd.masks.amounts import BUCKET, NOISE
 from hfitd.masks.constant import CONST, DROP, NULL
 from hfitd.masks.derive import derive_key
 from hfitd.masks.digits import DIGITS, PHONE
-from hfitd.masks.fitting import integer_option, need_members, refuse
+from hfitd.masks.fitting import integer_option, need_values, refuse
 from hfitd.masks.hashed import HASH
 from hfitd.masks.identifiers import INTEGER, UUID
 from hfitd.masks.interface import Binding, BoundMask, Mask
+from hfitd.masks.memory import remembering
 from hfitd.masks.network import IP
 from hfitd.masks.person import EMAIL, PERSON_NAME
 from hfitd.masks.redact import REDACT
@@ -81,7 +83,9 @@ def bind_mask(
         return bind_mask(inner, place, master_key)
 
     bound = mask.bind(rule, column, Binding(derive_key(master_key, rule.mask), part, table, unique))
-    need_members(rule.mask, column, bound)
+    need_values(rule.mask, column, bound)
+    if mask.keyed and bound.cell is not None and bound.twin is None:
+        return replace(bound, cell=remembering(bound.cell))
     return bound
 
 

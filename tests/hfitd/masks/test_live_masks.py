@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from hfitd.access.policy import Policy
 from hfitd.config.model import MaskPolicy, PolicyConfig, ProviderConfig, RoleConfig
 from hfitd.engines.interface import Format
 from hfitd.engines.table import open_engine
+from hfitd.errors import MaskDoesNotFit
 from hfitd.export.query.select import select_relation
-from hfitd.masks.table import bind_text_mask
-from hfitd.model import Actor, Json, TableName
+from hfitd.masks.table import bind_mask, bind_text_mask
+from hfitd.model import Actor, Json, MaskRule, TableName
 from tests.live.databases import fresh_database, run_sql
 from tests.live.servers import Server
 from tests.support.engine_worlds import postgres_provider
@@ -202,3 +204,30 @@ async def test_dates_of_one_subject_keep_their_distance_and_the_subject_is_not_s
 @pytest.mark.parametrize("form", list(Format))
 async def test_what_the_server_computes_is_what_the_daemon_computes(people, form):
     assert await masked(*people["postgresql"], form) == await masked(*people["postgresql"], form, served=False)
+
+
+async def test_checks_and_enumerations_of_real_servers_are_known(postgres_server, mariadb_server):
+    postgres_sql = (
+        "CREATE TYPE mood AS ENUM ('sad', 'it''s ok'); CREATE TABLE person (id int PRIMARY KEY, feels mood,"
+        " state varchar(9) CHECK (state IN ('new', 'old')), email text CHECK (email LIKE '%@%'));"
+    )
+    mysql_sql = (
+        "CREATE TABLE person (id int PRIMARY KEY, feels enum('sad', 'it''s ok'), state varchar(9),"
+        " email varchar(90) CHECK (email LIKE '%@%'), CHECK (state IN ('new', 'old')));"
+    )
+    for server, script, provider_of in (
+        (postgres_server, postgres_sql, postgres_provider),
+        (mariadb_server, mysql_sql, mysql_provider),
+    ):
+        with fresh_database(server) as name:
+            run_sql(server, script, name)
+            engine = open_engine(provider_of(server, name))
+            async with engine.snapshot() as snapshot:
+                (table,) = (await snapshot.catalog()).tables.values()
+            await engine.close()
+        columns = {column.name: column for column in table.columns}
+        assert columns["feels"].members == ("sad", "it's ok")
+        for column, mask in (("feels", "hash"), ("state", "person_name"), ("email", "hash")):
+            with pytest.raises(MaskDoesNotFit):
+                bind_mask(MaskRule(mask), replace(columns[column], max_length=None), KEY)
+        assert bind_mask(MaskRule("email"), columns["email"], KEY).cell is not None
