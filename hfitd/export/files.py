@@ -50,8 +50,8 @@ def require_folder(sources: Sources, actor: Actor, action: Action, volume: str, 
         raise NotFound("There is no such folder in this volume.", resource=folder)
 
 
-async def find_best(sources: Sources, actor: Actor, volume: str, query: ListingQuery) -> str:
-    """Path of the first readable file in the query's order; NotFound when there is none."""
+async def find_best(sources: Sources, actor: Actor, volume: str, query: ListingQuery) -> FileEntry:
+    """The first readable file in the query's order; NotFound when there is none."""
     policy = sources.policy
     missing = NotFound("No file fits the filters.", resource=volume)  # also when the folder is not there
     try:
@@ -59,11 +59,11 @@ async def find_best(sources: Sources, actor: Actor, volume: str, query: ListingQ
         if best is None:
             raise missing
         if policy.may(actor, Action.FILES_READ, f"{volume}/{best.path}"):
-            return best.path
+            return best
         async for batch in sources.volumes[volume].list(query):
             for entry in batch:
                 if not entry.isdir and policy.may(actor, Action.FILES_READ, f"{volume}/{entry.path}"):
-                    return entry.path
+                    return entry
     except NotFound as error:
         raise missing from error
     raise missing
@@ -87,8 +87,13 @@ class OpenedFile:
 
 
 @asynccontextmanager
-async def open_file(sources: Sources, actor: Actor, volume: str, path: str) -> AsyncIterator[OpenedFile]:
-    """Open a file that the actor may read; the caller has asked the policy about that, and applies the masking."""
-    async with sources.volumes[volume].open(path, original=True) as file:  # 1
+async def open_file(
+    sources: Sources, actor: Actor, volume: str, path: str, raw_path: str = ""
+) -> AsyncIterator[OpenedFile]:
+    """Open a file that the actor may read; the caller has asked the policy about that, and applies the masking.
+
+    ``raw_path`` is base64 and names the file when its ``path`` is not UTF-8.
+    """
+    async with sources.volumes[volume].open(raw_path or path, raw=bool(raw_path), original=True) as file:  # 1
         raw = file.masking is not None and sources.policy.may_raw_file(actor, volume, path)  # 2
         yield OpenedFile(file, None if raw else file.masking, raw)

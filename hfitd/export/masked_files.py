@@ -69,13 +69,15 @@ class MaskedFiles:
         self._kept: OrderedDict[str, Kept] = OrderedDict()
 
     @asynccontextmanager
-    async def open(self, opened: OpenedFile, actor: Actor, volume: str, path: str) -> AsyncIterator[Served]:
+    async def open(
+        self, opened: OpenedFile, actor: Actor, volume: str, path: str, raw_path: str = ""
+    ) -> AsyncIterator[Served]:
         """The file to serve: as it is, or masked. FileNotMaskable, MaskDoesNotFit, LimitExceeded, RateLimited."""
         if opened.masking is None:
             yield Served(opened.file)
             return
         etag = etag_of(opened)
-        kept = await self._fetch(etag, actor, volume, path)
+        kept = await self._fetch(etag, actor, volume, path, raw_path)
         descriptor = os.open(kept.path, os.O_RDONLY | os.O_CLOEXEC)
         held = HeldFile(descriptor, opened.file.entry._replace(size=kept.size), os.fstat(descriptor), etag=etag)
         try:
@@ -90,7 +92,7 @@ class MaskedFiles:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _fetch(self, etag: str, actor: Actor, volume: str, path: str) -> Kept:
+    async def _fetch(self, etag: str, actor: Actor, volume: str, path: str, raw_path: str) -> Kept:
         """The kept file; made now, or waited for when somebody else has asked for it just before."""
         kept = self._kept.get(etag)
         if kept is not None:
@@ -98,7 +100,8 @@ class MaskedFiles:
             return kept
         task = self._running.get(etag)
         if task is None:
-            task = self._running[etag] = asyncio.create_task(self._make(etag, actor, volume, path), name="mask a file")
+            task = asyncio.create_task(self._make(etag, actor, volume, path, raw_path), name="mask a file")
+            self._running[etag] = task
             task.add_done_callback(lambda done: self._settle(etag, done))
         return await asyncio.shield(task)
 
@@ -120,9 +123,9 @@ class MaskedFiles:
         if kept is not None:
             kept.path.unlink(missing_ok=True)
 
-    async def _make(self, etag: str, actor: Actor, volume: str, path: str) -> Kept:
+    async def _make(self, etag: str, actor: Actor, volume: str, path: str, raw_path: str) -> Kept:
         sources = self._shop.sources()
-        async with self._shop.slot(actor), open_file(sources, actor, volume, path) as opened:
+        async with self._shop.slot(actor), open_file(sources, actor, volume, path, raw_path) as opened:
             if opened.masking is None or etag_of(opened) != etag:
                 raise SourceChanged(resource=volume)  # replaced since it was asked for, or other rules now
             record = replace(

@@ -100,8 +100,7 @@ async def _ask_volume(step: VolumeStep, values: Mapping[str, str | None], scope:
     if step.folder:
         filters.append(f"folder:{step.folder}")
     try:
-        path = await find_best(scope.sources, scope.actor, step.volume, parse_listing(filters, time.time()))
+        best = await find_best(scope.sources, scope.actor, step.volume, parse_listing(filters, time.time()))
     except NotFound as error:
         raise PrepareNoRow(f"No file fits the glob of `{step.variable}`.") from error
-    name = path.rpartition("/")[2]
-    return replace_by_regex(step.regex_replace, name) if step.regex_replace else name
+    return replace_by_regex(step.regex_replace, best.name) if step.regex_replace else best.name

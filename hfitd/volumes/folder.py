@@ -60,6 +60,7 @@ class FolderVolume:
 
     def __init__(self, config: VolumeConfig, root: int, opener: Opener, caps: Caps, mask_key: bytes) -> None:
         self.name = config.name
+        self.max_file_size = config.max_file_size
         self._config, self._root, self._opener, self._caps = config, root, opener, caps
         self._mask_key = mask_key
         self._rules = Rules(config.allowed_extensions, config.hidden_files, config.follow_symlinks)

@@ -62,6 +62,7 @@ class Volume(Protocol):
     """One configured folder."""
 
     name: str
+    max_file_size: int | None  # bytes; what is larger is listed, and TooLarge when it is opened
 
     def list(self, query: ListingQuery) -> AsyncIterator[list[FileEntry]]:
         """Matching entries in batches; memory does not grow with the folder unless a sort is asked."""

@@ -56,6 +56,11 @@ def decode_raw_path(text: str) -> tuple[bytes, ...]:
         raise PathRefused("This is not the base64 form of a path.") from error
 
 
+def shown_raw_path(text: str) -> str:
+    """How a listing shows the path that is given as base64. PathRefused as ``decode_raw_path``."""
+    return show_path(b"/".join(decode_raw_path(text)))[0]
+
+
 def readings(path: str) -> set[str]:
     """The path and what sloppy readers would make of it."""
     found = {path}

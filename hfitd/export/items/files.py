@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from hfitd.errors import ExportRefused, NotFound, PathRefused
+from hfitd.errors import ExportRefused, NotFound, PathRefused, TooLarge
 from hfitd.export.files import open_file, require_folder
 from hfitd.export.items.interface import Built, Checked, Member, PlanScope, RunScope, TablePlan
 from hfitd.export.sources import SourceKey, Sources
@@ -103,6 +103,12 @@ class FilesStep:
                         raise PathRefused(
                             "A file that this export selects cannot be read or has a name that is not UTF-8.",
                             resource=self.export.key,
+                        )
+                    if volume.max_file_size is not None and entry.size > volume.max_file_size:
+                        raise TooLarge(
+                            "A file that this export selects is larger than its volume allows.",
+                            resource=self.export.key,
+                            suggestions=(f"Select smaller ones: size:<{volume.max_file_size}",),
                         )
                     members.append(copy_file(scope, self.volume, entry.path, f"{self.export.key}/{entry.path}"))
             if not members:

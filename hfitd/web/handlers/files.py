@@ -10,6 +10,7 @@ from json.encoder import encode_basestring as _text
 
 from aiohttp import web
 
+from hfitd.audit.log import AuditToken
 from hfitd.audit.record import AuditRecord
 from hfitd.errors import BadRequest, NotFound
 from hfitd.export.files import OpenedFile, find_best, list_files, list_volumes, open_file, require_volume
@@ -113,10 +114,15 @@ async def _send(
         response = await send_span(request, file.fileno(), span, headers)
         outcome = "done"
     finally:
-        left = bytes_left(request)
-        await asyncio.shield(door.audit.end(token, "done" if SENT in request else outcome, size=left))
-        await asyncio.shield(door.quotas.count(actor(request), rows=0, size=left))
+        await asyncio.shield(_close(request, token, "done" if SENT in request else outcome))
     return response
+
+
+async def _close(request: web.Request, token: AuditToken, outcome: str) -> None:
+    """End the record of a download and count what has left; in one go, for the client may leave at any moment."""
+    door, left = gateway(request), bytes_left(request)
+    await door.audit.end(token, outcome, size=left)
+    await door.quotas.count(actor(request), rows=0, size=left)
 
 
 async def file_head(request: web.Request) -> web.StreamResponse:
