@@ -170,7 +170,8 @@ def _ceiling(number: Decimal, units: int) -> int:
     nines = int(10 ** max(places, -exponent)) - 1
     if exponent:
         return nines
-    return max(units, min(nines, next((band for band in _BANDS if units <= band), nines)))
+    below = int(number < 0)  # where types reach one further
+    return max(units, min(nines, next((band + below for band in _BANDS if units - below <= band), nines)))
 
 
 BUCKET = Mask(
