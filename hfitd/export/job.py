@@ -22,7 +22,7 @@ from hfitd.export.package.codec import Codec
 from hfitd.export.package.manifest import MemberEntry
 from hfitd.export.package.residue import Residue
 from hfitd.export.plan import Plan
-from hfitd.model import Json
+from hfitd.model import Actor, Json
 from hfitd.store.approvals import Approval
 
 READ_SIZE = 256 * 1024
@@ -48,6 +48,7 @@ class Job:
         self.rows = 0
         self.audit: AuditToken | None = None  # of a stream, until its reader has left
         self.contents = Contents()  # of a stream
+        self.reader: Actor | None = None  # of a stream
         self.events: list[tuple[str, Json]] = []
         self.task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()

@@ -10,6 +10,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 
+from hfitd.audit.log import AuditToken
 from hfitd.audit.record import TableCount
 from hfitd.engines.interface import Format
 from hfitd.errors import HfitError, NotFound, PermissionDenied, QueryTimeout, ShuttingDown
@@ -104,6 +105,7 @@ class RowStreams:
             catalogs = {key: source.catalog for key, source in opened.items()}
             step = ITEM.plan(export, PlanScope(actor, sources, catalogs))
             job.contents = table_contents(tuple((step.source, table) for table in step.tables))
+            job.reader = actor
             await self._shop.quotas.count_tables(actor, job.contents.objects)
             wrote, digest = (request.filter, request.order), self._shop.audit.value_digest
             record = rows_record(actor, job.contents, sources.policy.version, wrote, digest)
@@ -121,12 +123,16 @@ class RowStreams:
         job.end()
 
     async def delivered(self, job: Job, outcome: str, sent: int) -> None:
-        """Close the audit record of a stream, once."""
+        """Close the audit record of a stream, once, and count what was read for it against its reader's quotas.
+
+        In one go, for who has received everything may leave at any moment.
+        """
         token, job.audit = job.audit, None
         if token is not None:
-            counts = [TableCount(name, job.rows, sent) for name in job.contents.objects]
-            await asyncio.shield(self._shop.audit.end(token, outcome, rows=job.rows, size=sent, tables=counts))
+            await asyncio.shield(self._close(token, job, outcome, sent))
 
-    async def count(self, actor: Actor, job: Job) -> None:
-        """Count a stream that has begun to leave against its reader's quotas."""
-        await asyncio.shield(self._shop.quotas.count(actor, rows=job.rows, size=job.size))
+    async def _close(self, token: AuditToken, job: Job, outcome: str, sent: int) -> None:
+        counts = [TableCount(name, job.rows, sent) for name in job.contents.objects]
+        await self._shop.audit.end(token, outcome, rows=job.rows, size=sent, tables=counts)
+        if job.reader is not None and sent:
+            await self._shop.quotas.count(job.reader, rows=job.rows, size=sent)

@@ -65,7 +65,6 @@ async def rows(request: web.Request) -> web.StreamResponse:
         if job.error is not None:
             outcome = "failed"
         await streams.delivered(job, "done" if SENT in request else outcome, bytes_left(request))
-        await streams.count(actor(request), job)
 
 
 async def rows_exist(request: web.Request) -> web.Response:
