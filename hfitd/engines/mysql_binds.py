@@ -67,6 +67,8 @@ def spell(bind: Bind) -> str:
             raise _Refused  # a caller's: no text parameter holds NUL; the key of a row may
         if bare in _INTEGER_BITS:
             return _integer(bind.value, _INTEGER_BITS[bare], unsigned=unsigned)
+        if bare in _BY_ROW and not bind.label:  # a value of a row: such a column may hold 31 February
+            return _BY_ROW[bare](bind.value)
         return _BY_TYPE.get(bare, _by_kind(bare))(bind.value)
     except _Refused:
         raise _invalid(bind) from None
@@ -142,6 +144,12 @@ def _date(value: str) -> str:  # 3
     return f"'{value}'"
 
 
+def _any_date(value: str) -> str:  # 3
+    if not _DATE.fullmatch(value):
+        raise _Refused
+    return f"'{value}'"
+
+
 def _is_day(value: str) -> bool:
     """A day of the calendar, or one that MySQL stores with its month or day unknown (zero)."""
     year, month, day = (int(part) for part in value.split("-"))
@@ -154,6 +162,13 @@ def _moment(value: str) -> str:
     """3: a date, or a date and a time of day in UTC, the session's zone; other offsets are refused."""
     match = _MOMENT.fullmatch(value)
     if not match or not _is_day(match[1]):
+        raise _Refused
+    return _any_moment(value)
+
+
+def _any_moment(value: str) -> str:  # 3
+    match = _MOMENT.fullmatch(value)
+    if not match:
         raise _Refused
     return f"'{match[1]} {match[2]}'" if match[2] else f"'{match[1]}'"
 
@@ -195,6 +210,8 @@ _BY_TYPE: dict[str, Callable[[str], str]] = {
     "time": _time,
     "uuid": _uuid,
 }
+
+_BY_ROW: dict[str, Callable[[str], str]] = {"date": _any_date, "datetime": _any_moment, "timestamp": _any_moment}
 
 
 def _by_kind(bare: str) -> Callable[[str], str]:

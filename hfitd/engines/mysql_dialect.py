@@ -160,7 +160,9 @@ def _in_charset(value: Sql, item: Wanted) -> Sql:
     charset = item.collation.partition("_")[0]
     if item.kind is not Kind.TEXT or charset in ("", "utf8mb4", "binary", "uca1400") or not charset.isalnum():
         return value
-    return text("CONVERT(") + value + text(f" USING {charset})")
+    # A single row is compared like any expression, where the column's own collation has to be said.
+    named = f" COLLATE {item.collation}" if item.collation.replace("_", "").isalnum() else ""
+    return text("CONVERT(") + value + text(f" USING {charset}){named}")
 
 
 def _in_plane(letter: str) -> bool:
