@@ -14,12 +14,13 @@ import pytest_asyncio
 
 from hfitd.access.policy import Policy
 from hfitd.config.model import MaskPolicy, PolicyConfig, ProviderConfig, RoleConfig
-from hfitd.engines.interface import Format
+from hfitd.engines.interface import Dialect, Format, Select
 from hfitd.engines.table import open_engine
 from hfitd.errors import MaskDoesNotFit
+from hfitd.export.query.free import parse_query, rewrite_query
 from hfitd.export.query.select import select_relation
 from hfitd.masks.table import bind_mask, bind_text_mask
-from hfitd.model import Actor, Json, MaskRule, TableName
+from hfitd.model import Actor, Catalog, Json, MaskRule, TableName
 from tests.live.databases import fresh_database, run_sql
 from tests.live.servers import Server
 from tests.support.engine_worlds import postgres_provider
@@ -100,7 +101,7 @@ async def masked(provider: ProviderConfig, schema: str, form: Format, *, served:
                 relation, engine.dialect, masks, where=None, order=None, limit=None, into="person", hidden=True
             )
             if not served:
-                select = type(select)(select.sql, select.outputs, select.into)
+                select = replace(select, served=None)
             sink = Kept()
             await snapshot.render(select, form, sink)
             return sink.data
@@ -231,3 +232,45 @@ async def test_checks_and_enumerations_of_real_servers_are_known(postgres_server
             with pytest.raises(MaskDoesNotFit):
                 bind_mask(MaskRule(mask), replace(columns[column], max_length=None), KEY)
         assert bind_mask(MaskRule("email"), columns["email"], KEY).cell is not None
+
+
+def _rewritten(query: str, dialect: Dialect, rules: Policy, catalog: Catalog, schema: str) -> Select:
+    relation = rules.relation(ACTOR, "shop", catalog, TableName(schema, "person"))
+    masks = {item.column.name: rules.bound_mask(relation, item) for item in relation.columns}
+    parsed = parse_query(query, dialect.sqlglot_name)
+    return rewrite_query(parsed, dialect, schema, lambda *_: relation, lambda _: masks, {})
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ("SELECT born, email FROM person", 0),
+        ("SELECT q.e, q.d FROM (SELECT p.born AS d, p.email AS e, p.seen FROM person p) AS q ORDER BY 1", 1),
+        ("SELECT * FROM (SELECT * FROM (SELECT born, seen FROM person) AS a) AS b", 0),
+    ],
+)
+async def test_free_queries_show_the_same_dates_and_never_the_subject(people, rows, query, place):
+    expected = {row["born"] for row in rows["postgresql"]}
+    for provider, schema in people.values():
+        engine, rules = open_engine(provider), policy()
+        async with engine.snapshot() as snapshot:
+            catalog = await snapshot.catalog()
+            select = _rewritten(query, engine.dialect, rules, catalog, schema)
+            found = await snapshot.rows(select, 10)
+            written = Kept()
+            await snapshot.render(select, Format.CSV, written)
+        await engine.close()
+        assert {row[place] for row in found} == expected
+        assert {len(row) for row in found} == {2}
+        assert written.data.count(b"\n") == 4
+        assert b"4711" not in written.data
+
+
+async def test_a_date_in_a_grouped_query_is_null_like_every_keyed_column(people):
+    provider, schema = people["postgresql"]
+    engine, rules = open_engine(provider), policy()
+    async with engine.snapshot() as snapshot:
+        catalog = await snapshot.catalog()
+        select = _rewritten("SELECT max(born), count(*) FROM person", engine.dialect, rules, catalog, schema)
+        assert await snapshot.rows(select, 10) == [(None, "3")]
+    await engine.close()

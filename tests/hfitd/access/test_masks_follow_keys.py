@@ -1,0 +1,132 @@
+"""A mask on a key holds on every column that foreign keys join to it, whatever the keys look like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from hfitd.access.policy import Policy
+from hfitd.config.model import MaskPolicy, PolicyConfig, RoleConfig
+from hfitd.errors import MaskDoesNotFit
+from hfitd.model import Actor, Catalog, Column, ForeignKey, Json, Key, Kind, Table, TableName
+
+KEY = b"a mask key for tests only, 32 or more"
+ACTOR = Actor("dev@example.com", ("reader",))
+
+
+def text(name: str, **more: object) -> Column:
+    return Column(name, "character varying(90)", Kind.TEXT, max_length=90, **more)  # type: ignore[arg-type]
+
+
+def number(name: str, type_name: str = "integer") -> Column:
+    return Column(name, type_name, Kind.INTEGER)
+
+
+def table(name: str, *columns: Column, key: tuple[str, ...] = (), schema: str = "s") -> Table:
+    return Table(TableName(schema, name), "table", columns, (Key("k", key, primary=True),) if key else ())
+
+
+def refers(child: Table, columns: tuple[str, ...], parent: Table, targets: tuple[str, ...]) -> ForeignKey:
+    return ForeignKey(f"{child.name}_{parent.name}", child.name, columns, parent.name, targets)
+
+
+def covered(
+    tables: list[Table], keys: list[ForeignKey], masks: Mapping[str, tuple[str, Mapping[str, Json]]], value: bytes
+) -> dict[str, bytes]:
+    """What each masked column makes of the value, by ``table.column``."""
+    catalog = Catalog("postgresql", "16", "shop", "s", {item.name: item for item in tables}, tuple(keys))
+    config = PolicyConfig(
+        unclassified="allow",
+        mask=tuple(MaskPolicy((f"shop/*/{place}",), mask, options) for place, (mask, options) in masks.items()),
+    )
+    policy = Policy(config, {"reader": RoleConfig("reader", ("rows:**",))}, KEY)
+    found = {}
+    for item in tables:
+        relation = policy.relation(ACTOR, "shop", catalog, item.name)
+        for column in relation.columns:
+            if column.rule is not None:
+                made = policy.bound_mask(relation, column).cover(value)
+                found[f"{item.name.name}.{column.column.name}"] = made or b""
+    return found
+
+
+def test_composite_keys_are_followed_column_by_column():
+    parent = table("branch", text("city"), text("code"), key=("city", "code"))
+    child = table("till", text("number"), text("branch_code"), text("branch_city"))
+    keys = [refers(child, ("branch_city", "branch_code"), parent, ("city", "code"))]
+    made = covered([parent, child], keys, {"branch.city": ("hash", {}), "branch.code": ("digits", {})}, b"A1")
+    assert set(made) == {"branch.city", "branch.code", "till.branch_city", "till.branch_code"}
+    assert made["branch.city"] == made["till.branch_city"] != made["till.branch_code"] == made["branch.code"]
+
+
+def test_chains_self_references_and_other_schemas_are_followed_from_any_link():
+    top = table("person", text("ssn"), text("boss_ssn"), key=("ssn",))
+    middle = table("contract", text("ssn"), key=("ssn",), schema="hr")
+    last = table("payment", text("payee"), schema="bank")
+    keys = [
+        refers(top, ("boss_ssn",), top, ("ssn",)), refers(middle, ("ssn",), top, ("ssn",)),
+        refers(last, ("payee",), middle, ("ssn",)),
+    ]  # fmt: skip
+    for start in ("person.ssn", "person.boss_ssn", "contract.ssn", "payment.payee"):
+        made = covered([top, middle, last], keys, {start: ("hash", {})}, b"123")
+        assert set(made) == {"person.ssn", "person.boss_ssn", "contract.ssn", "payment.payee"}
+        assert len(set(made.values())) == 1
+
+
+def test_keys_to_unique_columns_of_another_width_join():
+    parent = table("account", number("id", "bigint"), number("code", "smallint"), key=("code",))
+    child = table("entry", number("account_code", "bigint"))
+    made = covered(
+        [parent, child], [refers(child, ("account_code",), parent, ("code",))], {"account.code": ("integer", {})}, b"77"
+    )
+    assert made["account.code"] == made["entry.account_code"]
+    assert -(2**15) <= int(made["account.code"]) < 2**15
+
+
+@pytest.mark.parametrize(
+    ("collation", "same", "other"),
+    [
+        ("utf8mb4_general_ci", ["Jos\u00e9 ", "JOSE"], " jose"), ("utf8mb4_0900_ai_ci", ["Jos\u00e9", "JOSE"], "jose "),
+        ("utf8mb4_0900_as_ci", ["Jos\u00e9", "JOS\u00c9"], "jose"), ("latin1_general_ci", ["Ab", "aB "], "\u00e1b"),
+        ("utf8mb4_uca1400_nopad_ai_ci", ["Jos\u00e9", "JOSE"], "jose "), ("utf8mb4_bin", ["ab"], "AB"),
+    ],
+)  # fmt: skip
+def test_a_hashed_key_folds_as_the_collation_of_its_parent(collation, same, other):
+    parent = table("person", text("code", collation=collation), key=("code",))
+    child = table("note", text("code", collation="utf8mb4_bin"))
+    keys = [refers(child, ("code",), parent, ("code",))]
+
+    def made(value: str) -> set[bytes]:
+        return set(covered([parent, child], keys, {"note.code": ("hash", {})}, value.encode()).values())
+
+    assert len(set.union(*map(made, same))) == 1
+    assert made(same[0]).isdisjoint(made(other))
+
+
+def test_a_citext_key_folds_case_and_nothing_else_folds():
+    parent = table("person", Column("code", "citext", Kind.TEXT, operators="public"), key=("code",))
+    child, alone = table("note", text("code")), table("log", text("code"))
+    masks: dict[str, tuple[str, Mapping[str, Json]]] = {"*.code": ("hash", {})}
+    keys = [refers(child, ("code",), parent, ("code",))]
+    upper, lower = (covered([parent, child, alone], keys, masks, value) for value in (b"AB", b"ab"))
+    assert upper["note.code"] == lower["note.code"] == lower["person.code"]
+    assert upper["log.code"] != lower["log.code"]
+
+
+def test_a_mask_that_is_no_permutation_is_refused_where_the_key_is_unique():
+    parent = table("person", text("name"), key=("name",))
+    child = table("note", text("name"))
+    keys = [refers(child, ("name",), parent, ("name",))]
+    with pytest.raises(MaskDoesNotFit) as caught:
+        covered([parent, child], keys, {"note.name": ("person_name", {})}, b"x")
+    assert "distinct" in caught.value.suggestions[0]
+
+
+def test_a_date_that_follows_a_key_needs_its_subject_there_too():
+    parent = table("day", Column("day", "date", Kind.DATE), number("who"), number("id"), key=("id",))
+    child = table("visit", Column("day", "date", Kind.DATE))
+    keys = [refers(child, ("day",), parent, ("day",))]
+    with pytest.raises(MaskDoesNotFit) as caught:
+        covered([parent, child], keys, {"day.day": ("date_shift", {"subject": "who"})}, b"2024-01-01")
+    assert "who" in caught.value.message
