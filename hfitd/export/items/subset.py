@@ -33,7 +33,7 @@ from hfitd.export.sources import SourceKey, Sources
 from hfitd.export.subset.ask import Place
 from hfitd.export.subset.edges import Node, both, declared_edges, is_walkable, only_of, root_of
 from hfitd.export.subset.files import FileColumn, Gathered, Reader, gather_files, plan_file_column
-from hfitd.export.subset.found import Key, KeyStore, pack
+from hfitd.export.subset.found import Key, KeyStore
 from hfitd.export.subset.graph import Ways
 from hfitd.export.subset.keys import virtual_edge
 from hfitd.export.subset.limits import Limits
@@ -184,12 +184,11 @@ async def _positions(writer: Writer) -> dict[Node, dict[Key, int]]:
         if node.source != writer.source or writer.graph.identities[node].columns or not len(found):
             continue
         places[node], place = {}, 1
-        async for name in ordered_names(writer.graph, node, found, writer.place):
-            key = pack([str(value) for value in name])
-            if key not in places[node]:
-                places[node][key] = place
-                number = found.keys.find([key])[0]
-                place += 1 + found.copies.get(number if number is not None else -1, 0)
+        async for keys in ordered_names(writer.graph, node, found, writer.place):
+            for key, number in zip(keys, found.keys.find(keys), strict=True):
+                if key not in places[node]:
+                    places[node][key] = place
+                    place += 1 + found.copies.get(number if number is not None else -1, 0)
     return places
 
 

@@ -87,14 +87,12 @@ class Writer:
             for start in range(0, len(whole), limit):
                 yield whole[start : start + limit]
             return
-        names: list[Row] = []
-        async for name in ordered_names(self.graph, node, found, self.place):
-            names.append(name)
-            if len(names) == limit:
-                yield names
-                names = []
-        if names:
-            yield names
+        ordered = self.walk.store.table()  # to the end first, for a snapshot does one thing at a time
+        async for keys in ordered_names(self.graph, node, found, self.place):
+            ordered.add(keys, [0] * len(keys), [0] * len(keys))
+        for names, _, _ in ordered.portions(limit):
+            yield list(map(unpack, names))
+        ordered.drop()
 
     def _limit(self, node: Node) -> int:
         return min(self.place.dialect.among_limit(len(self.graph.identities[node].wanted)), WRITE_KEYS)
@@ -154,18 +152,20 @@ class Writer:
         return after_data(counted, self.place.dialect.literal)
 
 
-async def ordered_names(graph: Graph, node: Node, found: FoundRows, place: Place) -> AsyncIterator[Row]:
-    """The names of the found rows in the order in which they are written; a name that rows share once."""
+async def ordered_names(graph: Graph, node: Node, found: FoundRows, place: Place) -> AsyncIterator[list[Key]]:
+    """The names of the found rows in the order in which they are written, a page at a time; one that rows share once."""
     last: Key = ()
     outputs = [item.target for item in graph.identities[node].wanted]
     select = select_links(graph.relations[node], place.dialect, outputs)
     async with place.snapshot.batches(select, READ_ROWS) as pages:
         async for rows in pages:
+            page: list[Key] = []
             keys = [pack([str(value) for value in row]) for row in rows]
             for key, number in zip(keys, found.keys.find(keys), strict=True):
                 if number is not None and key != last:
                     last = key
-                    yield unpack(key)
+                    page.append(key)
+            yield page
 
 
 def _as_numbers(name: Row) -> tuple[int, ...]:

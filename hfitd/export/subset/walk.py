@@ -130,6 +130,7 @@ class Walk:
         self.tables: dict[Node, FoundRows] = {node: FoundRows(store) for node in graph.relations}
         self.upward = [Upward(edge, graph, self.tables.get(edge.parent.node), store) for edge in graph.edges]
         self.meter = Meter(limits, export)
+        self.store = store
         self._graph = graph
         self._places = places
         self._asker = Asker(graph, places)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.live.databases import run_sql
@@ -32,3 +34,17 @@ async def test_thousands_of_text_keys_find_their_rows_on_mariadb(
         assert result.rows == {f"{mariadb_database}.parent": ROWS, f"{mariadb_database}.child": ROWS}
         assert result.detail("dangling") == []
         assert result.asked["batches"] <= 30
+
+
+async def test_more_text_keys_than_a_statement_takes_are_written_in_key_order(
+    mariadb_server: Server, mariadb_database: str
+) -> None:
+    many = 20_100
+    script = f"""CREATE TABLE code (c varchar(20) PRIMARY KEY) CHARACTER SET utf8mb4;
+    INSERT INTO code SELECT CONCAT('ü', seq) FROM seq_1_to_{many};"""
+    run_sql(mariadb_server, script, mariadb_database)
+    async with subset_world(server_provider(mariadb_server, mariadb_database)) as world:
+        result = await world.run(("code", ""))
+    values = re.findall("'(ü[0-9]+)'", result.script.decode())
+    assert len(values) == many and values == sorted(values)
+    assert result.asked["render"] == 2
