@@ -4,7 +4,10 @@
    never another's.
 2. A package id answers only to principals whose own request obtained it, and only while their roles and the policy
    are what they were; otherwise it does not exist (ruling 12).
-3. The file is plain, mode 0600, and its digest is checked before it is first served after a start or a change.
+3. The file is plain, mode 0600, and its digest is checked before it is first served after a start or a change; small
+   ones are then kept in memory.
+4. Who may have a package is asked of the store every five seconds at the longest; a package that is taken back here is
+   gone here at once.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import json
 import os
 import shutil
 import time
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +33,10 @@ from hfitd.model import Actor, Json
 from hfitd.store.interface import Store
 
 COPY_SIZE = 1 << 20
+TRUST_SECONDS = 5.0  # as with tokens: what another instance takes back is gone everywhere after this
+SMALL_BYTES = 256 * 1024
+MEMORY_BYTES = 16 << 20  # of small packages
+_REMEMBERED = 10_000
 _ARCHIVES = tuple(codec.suffix for codec in CODECS.values())
 PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -70,6 +78,9 @@ class Artifacts:
         self.ttl_seconds = ttl_seconds
         self._max_bytes = max_bytes
         self._checked: dict[str, tuple[int, int]] = {}
+        self._open_to: OrderedDict[tuple[str, str], tuple[float, Artifact]] = OrderedDict()
+        self._small: OrderedDict[str, bytes] = OrderedDict()
+        self._small_bytes = 0
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def cache_key(self, parts: Mapping[str, Json]) -> str:
@@ -116,12 +127,46 @@ class Artifacts:
 
     async def open_for(self, package_id: str, actor: Actor, version: str) -> Artifact:
         """(2) The package, for who may still have it; NotFound for everybody else."""
-        artifact = await self._load(f"package:{package_id}")
-        if artifact is None or not await self.granted(package_id, actor):
-            raise no_package(package_id)
+        artifact = await self._open_to_actor(package_id, actor)
         if artifact.effective != effective_policy(version, actor) or not await self._usable(artifact):
             raise no_package(package_id)
         return artifact
+
+    async def _open_to_actor(self, package_id: str, actor: Actor) -> Artifact:
+        """(4) What the store says now, or said a moment ago."""
+        place, now = (package_id, actor.email), time.monotonic()
+        said, known = self._open_to.get(place, (0.0, None))
+        if known is not None and now - said < TRUST_SECONDS:
+            return known
+        artifact = await self._load(f"package:{package_id}")
+        if artifact is None or not await self.granted(package_id, actor):
+            self._open_to.pop(place, None)
+            raise no_package(package_id)
+        self._open_to[place] = (now, artifact)
+        self._open_to.move_to_end(place)
+        if len(self._open_to) > _REMEMBERED:
+            self._open_to.popitem(last=False)
+        return artifact
+
+    async def content(self, artifact: Artifact) -> bytes | None:
+        """(3) All of a small package that is usable; None for a larger one, whose file has to be sent."""
+        if artifact.size > SMALL_BYTES:
+            return None
+        kept = self._small.get(artifact.sha256)
+        if kept is None:
+            try:
+                kept = await asyncio.to_thread(self.path(artifact).read_bytes)
+            except OSError as error:
+                raise no_package(artifact.id) from error
+            if hashlib.sha256(kept).hexdigest() != artifact.sha256:
+                raise no_package(artifact.id)
+            if artifact.sha256 not in self._small:
+                self._small[artifact.sha256] = kept
+                self._small_bytes += len(kept)
+        self._small.move_to_end(artifact.sha256)
+        while self._small_bytes > MEMORY_BYTES:
+            self._small_bytes -= len(self._small.popitem(last=False)[1])
+        return kept
 
     async def holders(self) -> list[tuple[Artifact, list[str]]]:
         """Every package that can still be fetched, the newest first, with the people who may fetch it."""
@@ -145,6 +190,8 @@ class Artifacts:
         current = await self._load(f"artifact:{artifact.cache_key}")
         if current is not None and current.id == artifact.id:
             await self._store.delete(f"artifact:{artifact.cache_key}")
+        for place in [place for place in self._open_to if place[0] == artifact.id]:
+            del self._open_to[place]
         await asyncio.to_thread(self.path(artifact).unlink, missing_ok=True)
         return artifact
 

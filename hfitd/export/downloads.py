@@ -151,6 +151,10 @@ class Downloads:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._executor.shutdown(wait=True)
 
+    async def content(self, artifact: Artifact) -> bytes | None:
+        """See ``Artifacts.content``."""
+        return await self._shop.artifacts.content(artifact)
+
     @property
     def running(self) -> int:
         """How many jobs are under way."""

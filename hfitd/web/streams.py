@@ -105,6 +105,19 @@ def _count(request: web.Request, size: int) -> None:
     request[LEFT] = bytes_left(request) + size
 
 
+async def send_bytes(
+    request: web.Request, data: bytes, span: Span, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Part of something that is in memory."""
+    head = {**headers, "Accept-Ranges": "bytes"}
+    if span.partial:
+        head["Content-Range"] = span.content_range
+    response = await begin(request, 206 if span.partial else 200, head, span.stop - span.start)
+    await response.write(memoryview(data)[span.start : span.stop] if span.partial else data)
+    _count(request, span.stop - span.start)
+    return await finish(request, response)
+
+
 def head_response(headers: Mapping[str, str], length: int | None = None, status: int = 200) -> web.Response:
     """A head without a body, for HEAD and 304."""
     response = web.Response(status=status, headers=headers)

@@ -14,7 +14,7 @@ from hfitd.export.requests import Given, PackageRequest, read_request
 from hfitd.web.bodies import DownloadBody, PlanBody, read_json
 from hfitd.web.context import SENT, actor, gateway
 from hfitd.web.ranges import wanted_span
-from hfitd.web.streams import attachment, begin, bytes_left, finish, head_response, send_chunks, send_span
+from hfitd.web.streams import attachment, begin, bytes_left, finish, head_response, send_bytes, send_chunks, send_span
 
 MAX_BODY = 1024 * 1024
 
@@ -117,9 +117,13 @@ async def _send(request: web.Request, delivery: Delivery, known_digest: str) -> 
         return head_response(headers, status=304)
     if request.method == "HEAD":
         return head_response({**headers, "Accept-Ranges": "bytes"}, artifact.size)
+    span = wanted_span(request, artifact.size, delivery.etag)
+    small = await gateway(request).downloads.content(artifact)
+    if small is not None:
+        return await send_bytes(request, small, span, headers)
     descriptor = job.open()
     try:
-        return await send_span(request, descriptor, wanted_span(request, artifact.size, delivery.etag), headers)
+        return await send_span(request, descriptor, span, headers)
     finally:
         os.close(descriptor)
 
