@@ -29,7 +29,7 @@ ROOMS = {
     "cryptography": ("hfitd.access", "hfitd.audit", "hfitd.demo", "hfit.credentials"),
     "isal": ("hfitd.export.package",),
     "jwt": ("hfitd.access",),
-    "marshmallow": ("hfitd.config", "hfitd.export.template", "hfitd.web", "hfitd.admin"),
+    "marshmallow": ("hfitd.config", "hfitd.export.template", "hfitd.web", "hfitd.admin", "hfitd.editor_schemas"),
     "paramiko": ("hfitd.access", "hfit.credentials"),
     "platformdirs": ("hfit.refresh.cache",),
     "prometheus_client": ("hfitd.observe",),
