@@ -55,12 +55,14 @@ class AdminDesk:
             raise BadRequest("There is no such admin command.", resource=command)
         checked = read_arguments(arguments, uid)
         target = next((text_of(checked, name) for name in _TARGETS if checked.get(name)), "")
+        asks = command.startswith("audit.")  # a question about an object is nothing that was given of it
         record = AuditRecord(
             f"admin.{command}",
             email=text_of(checked, "as_email"),
-            objects=(target,) if target else (),
+            objects=(target,) if target and not asks else (),
             reason=text_of(checked, "reason"),
             os_uid=uid,
+            details={name: str(value) for name, value in checked.items()} if asks else {},
         )
         token = await self._door.audit.begin(record)
         try:

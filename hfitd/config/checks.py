@@ -116,10 +116,12 @@ def check_urls(config: Config) -> Iterator[Mistake]:
     if not re.fullmatch(r"file:(/.*)?", config.artifacts.url):  # 6
         yield Mistake("artifacts.url", 'must be "file:" or "file:/absolute/folder"')
     for number, sink in enumerate(config.audit.sinks):
-        if sink in ("file:", "stdout:"):
+        kind, _, place = sink.partition(":")
+        if sink in ("file:", "stdout:") or (kind == "file" and place.startswith("/")):
             continue
-        if not sink.startswith("syslog:") or split_listen(sink.removeprefix("syslog:")) is None:
-            yield Mistake(f"audit.sinks[{number}]", 'must be "file:", "stdout:" or "syslog:HOST:PORT"')
+        if kind not in ("syslog", "syslog+tcp") or split_listen(place) is None:
+            forms = '"file:", "file:/a/second/file", "stdout:", "syslog:HOST:PORT" or "syslog+tcp:HOST:PORT"'
+            yield Mistake(f"audit.sinks[{number}]", f"must be {forms}")
 
 
 def valid_url(url: str) -> bool:

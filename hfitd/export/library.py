@@ -18,7 +18,7 @@ from hfitd.export.items.rows import format_of
 from hfitd.export.items.table import ITEMS
 from hfitd.export.query.filters import parse_filter
 from hfitd.export.query.free import parse_query
-from hfitd.export.requests import Shelf
+from hfitd.export.requests import Shelf, approved_version, split_version
 from hfitd.export.review.validity import describe_approval, judge
 from hfitd.export.sources import Sources
 from hfitd.export.template.bundle import read_bundle
@@ -83,6 +83,15 @@ class Library:
         if not self._visible(actor, stored.name):
             raise NotFound("There is no such template.", resource=name)
         return stored
+
+    async def show_version(self, actor: Actor, name: str) -> StoredTemplate:
+        """The same, or with ``NAME@DIGEST`` the text that its latest approval names."""
+        plain, wanted = split_version(name)
+        stored = await self.show(actor, plain)
+        if wanted in ("", stored.digest):
+            return stored
+        approval = await self.shelf.approvals.get(stored.owner, stored.name)
+        return await approved_version(self.shelf, stored, approval, wanted)
 
     async def check(self, actor: Actor, text: bytes | str) -> Template:
         """Parse and check; TemplateInvalid says everything that is wrong."""

@@ -85,7 +85,7 @@ async def read_request(
         raise NotFound("There is no such template.", resource=name)
     approval = await shelf.approvals.get(stored.owner, stored.name)
     if wanted and wanted != stored.digest:
-        stored = await _approved_version(shelf, stored, approval, wanted)
+        stored = await approved_version(shelf, stored, approval, wanted)
     template = await asyncio.to_thread(parse_template, stored.text)
     parameters = bind_parameters(template, given)
     request = PackageRequest(actor, stored, template, parameters, CODECS[compression], refresh, known_digest)
@@ -106,10 +106,10 @@ def split_version(name: str) -> tuple[str, str]:
     return (match[1], match[2]) if match else (name, "")
 
 
-async def _approved_version(
+async def approved_version(
     shelf: Shelf, stored: StoredTemplate, approval: Approval | None, digest: str
 ) -> StoredTemplate:
-    """The earlier text that the latest approval names; nobody may run any other."""
+    """The earlier text that the latest approval names; nobody may run or read any other. NotFound."""
     named = approval is not None and approval.template_digest == digest
     text = await shelf.templates.version(digest) if named else None
     if text is None:

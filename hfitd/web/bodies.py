@@ -11,9 +11,10 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from hfitd.config.fields import Duration, Size
 from hfitd.errors import BadRequest, TooLarge, UnsupportedMedia
+from hfitd.web.context import BODY_SECONDS
 
 MAX_DEPTH = 16
-BODY_TIMEOUT_SECONDS = 30.0  # H01: a body that trickles in holds a place no longer
+LAST_WORDS_SECONDS = 1.0  # for the refusal of a slow body to leave, before its connection is closed (H01)
 
 
 class Body(Schema):
@@ -129,12 +130,15 @@ async def read_bytes(request: web.Request, max_bytes: int) -> bytes:
     """The whole body; TooLarge once it passes the limit, whatever its headers said; BadRequest when it is slow."""
     if request.content_length is not None and request.content_length > max_bytes:
         raise TooLarge(f"The body is larger than {max_bytes} bytes.")
+    seconds = request.config_dict[BODY_SECONDS]
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+        async with asyncio.timeout(seconds):
             return await _read_all(request, max_bytes)
     except TimeoutError as error:
         request.protocol.close()
-        raise BadRequest(f"The body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} seconds.") from error
+        if request.transport is not None:  # or the server would wait for the rest of the body
+            asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, request.transport.close)
+        raise BadRequest(f"The body did not arrive within {seconds:g} seconds.") from error
 
 
 async def _read_all(request: web.Request, max_bytes: int) -> bytes:

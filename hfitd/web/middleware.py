@@ -131,6 +131,9 @@ async def refuse_oddities(request: web.Request, handler: Next) -> web.StreamResp
     route = route_of(request)
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMedia("Bodies are not decompressed here; send the body as it is.")
+    if request.headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
+        request.protocol.close()
+        raise UnsupportedMedia("Bodies are not decompressed here; chunked is the one transfer coding.")
     if len(request.query) > 64 or len(request.raw_path) > 8192:
         raise BadRequest("The query is too long.")
     _check_host(request)
@@ -204,14 +207,18 @@ def _metrics_guard(request: web.Request) -> Guard:
 
 
 def _check_host(request: web.Request) -> None:
-    """The Host has to be the origin's, or an address of this machine for health checks and local tools."""
+    """The Host has to be the origin's, or an address of this machine for health checks and local tools; so has the
+    host of an address in its absolute form, which goes before the header."""
     hosts = request.headers.getall("Host", [])
-    allowed = gateway(request).config.server.origin.partition("://")[2]
-    name = hosts[0].rpartition(":")[0] or hosts[0] if len(hosts) == 1 else ""
-    allowed_name = allowed.rpartition(":")[0] or allowed
-    if name.lower() not in {allowed_name.lower(), "127.0.0.1", "localhost", "[::1]"}:
+    allowed = {_name_of(gateway(request).config.server.origin.partition("://")[2]), "127.0.0.1", "localhost", "[::1]"}
+    if len(hosts) != 1 or not {_name_of(hosts[0]), _name_of(request.host)} <= allowed:
         request.protocol.close()  # without a clear host nobody knows who speaks; what was sent behind it is dropped
         raise BadRequest("This host name is not served here.")
+
+
+def _name_of(host: str) -> str:
+    """Without the port."""
+    return re.sub(r":[0-9]*\Z", "", host).lower()
 
 
 def _translate(error: web.HTTPException) -> HfitError:

@@ -98,8 +98,11 @@ async def test_t13_changed_after_review_only_the_approved_text_still_runs_by_its
     assert f"author@example.org:moved@{digest}" in " ".join(answer.json["suggestions"])
     old = await dev.package(f"author@example.org:moved@{digest}", 5, compression="none")
     assert manifest_of(old.body)["template"]["digest"] == digest
+    shown = await dev.get(f"/packtmpl/moved@{digest}")
+    assert (shown.body.decode(), shown.headers["X-Hfit-State"]) == (TEMPLATE.format(name="moved"), "approved")
     for other in ("0" * 64, digest[:-1] + ("0" if digest[-1] != "0" else "1")):
         assert (await dev.package(f"moved@{other}", 5)).status == 404
+        assert (await dev.get(f"/packtmpl/moved@{other}")).status == 404
     current = (await dev.get("/packtmpl/moved")).headers["ETag"].strip('"')
     assert (await dev.package(f"moved@{current}", 5)).code == "APPROVAL_REQUIRED"
     listed = {item["name"]: item for item in (await dev.get("/packtmpl")).json}

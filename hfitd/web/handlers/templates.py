@@ -30,9 +30,9 @@ async def create_template(request: web.Request) -> web.Response:
 
 
 async def show_template(request: web.Request) -> web.Response:
-    """The text of a template."""
+    """The text of a template; ``NAME@DIGEST`` is the one that was approved."""
     library = gateway(request).library
-    stored = await library.show(actor(request), request.match_info["name"])
+    stored = await library.show_version(actor(request), request.match_info["name"])
     described = await library.describe(stored)
     headers = {"ETag": f'"{stored.digest}"', "X-Hfit-State": str(described["state"])}
     return web.Response(text=stored.text, content_type="application/yaml", charset="utf-8", headers=headers)
