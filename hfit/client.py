@@ -12,6 +12,7 @@ from hfit.errors import UsageMistake
 from hfit.explain import Link, explain_row
 from hfit.file_download import DownloadedFile, Query, download_file
 from hfit.gateway import Gateway, Parameters
+from hfit.governance import Governance
 from hfit.load.interface import LoadReport
 from hfit.package.verify import Report, verify_package
 from hfit.package_download import Downloaded, PackageRequest, download_package, stream_sql
@@ -59,6 +60,11 @@ class Client(Gateway):
     ) -> DownloadedFile:
         """Download one file of a volume: ``query`` is ``{"path": ...}`` or the listing's filters."""
         return download_file(self, volume, query, output, progress)
+
+    @property
+    def governance(self) -> Governance:
+        """Review of templates and access requests."""
+        return Governance(self)
 
     def verify(self, path: Path, *, key: str | None = None) -> Report:
         """Verify a package that is already here; needs no connection."""
