@@ -8,6 +8,7 @@ from hfitd.gateway.core import Gateway
 from hfitd.model import Actor
 
 GATEWAY = web.AppKey("gateway", Gateway)
+BODY_SECONDS = web.AppKey("body_seconds", float)  # a body that takes longer is refused
 ACTOR = web.RequestKey("actor", Actor)
 TOKEN = web.RequestKey("token", str)
 BEGAN = web.RequestKey("began", bool)  # the head of a streamed response has left

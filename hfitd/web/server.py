@@ -1,7 +1,8 @@
 """The HTTP server: routes from the one table, middlewares in their order, connections that cannot dawdle.
 
 1. The C parser has to be there: the pure-Python one has published request-smuggling faults.
-2. A connection that has not sent a complete head within ten seconds is closed; keep-alive lasts 75 s.
+2. A connection that has not sent a complete head within ten seconds is closed, or the body of a request within
+   twenty-five more; keep-alive lasts 75 s.
 3. HEAD is answered only where the table says so, never by running a GET handler.
 4. A handler is cancelled when its client leaves.
 """
@@ -20,24 +21,28 @@ from aiohttp.web_protocol import RequestHandler
 from hfitd.errors import Internal
 from hfitd.gateway.core import Gateway
 from hfitd.web.connections import Runner
-from hfitd.web.context import GATEWAY, RATE
+from hfitd.web.context import BODY_SECONDS, GATEWAY, RATE
 from hfitd.web.middleware import ROUTE, answer_errors, authenticate, identify, refuse_oddities
 from hfitd.web.openapi import make_document
 from hfitd.web.routes import ROUTES
 from hfitd.web.table import Route
 
 HEAD_TIMEOUT_SECONDS = 10.0
+BODY_TIMEOUT_SECONDS = 25.0  # and its connection is closed within thirty (H01)
 KEEPALIVE_SECONDS = 75.0
 MAX_HEADER_BYTES = 8190
 IDLE_POLL_SECONDS = 0.05
 
 
-def build_app(door: Gateway, routes: Sequence[Route] = ROUTES) -> web.Application:
+def build_app(
+    door: Gateway, routes: Sequence[Route] = ROUTES, *, body_timeout_seconds: float = BODY_TIMEOUT_SECONDS
+) -> web.Application:
     """The application around an opened gateway."""
     if HttpRequestParser.__module__ != "aiohttp._http_parser":  # (1)
         raise Internal("aiohttp runs without its C parser; install a wheel for this platform.")
     app = web.Application(middlewares=[identify, answer_errors, refuse_oddities, authenticate])
     app[GATEWAY] = door
+    app[BODY_SECONDS] = body_timeout_seconds
     door.document = json.dumps(make_document(routes, door.version)).encode()
     table: dict[web.AbstractRoute, Route] = {}
     for route in routes:
@@ -60,11 +65,17 @@ async def _tidy_headers(request: web.Request, response: web.StreamResponse) -> N
 class WebServer:
     """The listening socket and its connections."""
 
-    def __init__(self, door: Gateway, *, head_timeout_seconds: float = HEAD_TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        door: Gateway,
+        *,
+        head_timeout_seconds: float = HEAD_TIMEOUT_SECONDS,
+        body_timeout_seconds: float = BODY_TIMEOUT_SECONDS,
+    ) -> None:
         self._door = door
         self._head_timeout_seconds = head_timeout_seconds
         self._runner = Runner(
-            build_app(door),
+            build_app(door, body_timeout_seconds=body_timeout_seconds),
             access_log=None,
             auto_decompress=False,
             handle_signals=False,

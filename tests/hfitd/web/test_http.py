@@ -33,6 +33,13 @@ SMUGGLED = {
     "9 KB header": b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"a" * 9000,
     "64 KB address": b"GET /health?" + b"a" * 65536 + b" HTTP/1.1\r\nHost: localhost",
     "2000 headers": b"GET /health HTTP/1.1\r\nHost: localhost" + b"".join(b"\r\nX-%d: a" % n for n in range(2000)),
+    "absolute address": b"GET http://evil.example/health HTTP/1.1\r\nHost: localhost",
+    "tunnel": b"CONNECT evil.example:443 HTTP/1.1\r\nHost: localhost",
+    "packed chunks": b"POST /api/v1/auth/challenge HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked",
+    "chunks of chunks": b"POST /health HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, chunked",
+    "two equal lengths": b"POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 2",
+    "bare line feeds": b"GET /health HTTP/1.1\nHost: localhost",
+    "old protocol": b"GET /health HTTP/1.0",
     "other protocol": b"GET /health HTTP/9.9\r\nHost: localhost",
 }
 
@@ -188,6 +195,11 @@ async def test_h09_another_host_name_is_not_served(world: World, host: str) -> N
     for path in ("//health", "/auth/whoami"):
         answer = await Api(world.daemon, world.dev).get(path, Host=host)
         assert answer.status == 400
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:99", "[::1]", "[::1]:8765"])
+async def test_h09_this_machine_is_served_by_every_name(world: World, host: str) -> None:
+    assert (await Api(world.daemon).get("//health", Host=host)).status == 200
 
 
 async def test_h09_a_forged_forwarding_header_changes_no_address(world: World) -> None:

@@ -25,7 +25,7 @@ async def port(tmp_path: Path, chinook_sqlite: Path) -> AsyncIterator[int]:
     (tmp_path / "files").mkdir()
     config = load_config(Daemon(tmp_path, small_config(tmp_path, chinook_sqlite)).config, os.environ)
     async with open_gateway(config, Observer()) as (door, _):
-        server = WebServer(door, head_timeout_seconds=PATIENCE_SECONDS)
+        server = WebServer(door, head_timeout_seconds=PATIENCE_SECONDS, body_timeout_seconds=PATIENCE_SECONDS)
         await server.start()
         yield server.port
         await server.stop()
@@ -60,3 +60,23 @@ async def test_h01_heads_that_trickle_in_are_cut_and_others_are_served_meanwhile
     for one in (writer, silent[1]):
         one.transport.abort()
         await asyncio.gather(one.wait_closed(), return_exceptions=True)
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 9000", "Transfer-Encoding: chunked"])
+async def test_h01_a_body_that_trickles_in_is_refused_and_its_connection_closed(port: int, framing: str) -> None:
+    lines = ("POST /api/v1/auth/challenge HTTP/1.1", "Host: localhost", "Content-Type: application/json", framing)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+
+    async def send() -> None:
+        while True:
+            writer.write(b" " if "Length" in framing else b"1\r\n \r\n")
+            await asyncio.sleep(0.1)
+
+    sending = asyncio.create_task(send())
+    answer = await asyncio.wait_for(reader.read(), 5)  # ends when the server closes
+    sending.cancel()
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"did not arrive within 1 seconds" in answer
+    writer.transport.abort()
+    await asyncio.gather(writer.wait_closed(), return_exceptions=True)
