@@ -2,8 +2,11 @@
 
 1. Only the kinds of statements that ``hfitd`` writes are run; anything else is PackageInvalid, before the first
    statement runs. So a package can neither read nor write files of the database's machine (COPY, LOAD DATA, ATTACH),
-   nor change accounts, whatever the role it is loaded with may do.
-2. Transactions are the loader's: BEGIN and COMMIT of a member are left out.
+   nor change accounts. On PostgreSQL it may hold code, functions and DO blocks, which can do what the loading role may:
+   there a package is as good as the key that signed it, and the role should be an ordinary one.
+2. Rows of MySQL are literals: no function that could read a file, no subquery.
+3. Transactions are the loader's: BEGIN and COMMIT of a member are left out. Counters of PostgreSQL wait for the end.
+4. Statements are UTF-8; of MySQL's rows only the names need to be.
 """
 
 from __future__ import annotations
@@ -65,23 +68,31 @@ _INSERT = {
 _COPY = re.compile(
     rb"COPY\s+" + _PLACE["postgresql"] + rb"(?:" + _COLUMNS["postgresql"] + rb")?\s+FROM\s+stdin\s*\Z", re.I
 )
+_LITERAL = (
+    rb"(?:NULL|(?:_[a-z0-9]+ )?[xX]'[0-9A-Fa-f]*+'|'(?:[^'\\]++|'')*+'|[-+]?[0-9]++(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?)"
+)
+_ROW = rb"\(\s*+" + _LITERAL + rb"\s*+(?:,\s*+" + _LITERAL + rb"\s*+)*+\)"
+_MYSQL_ROWS = re.compile(_ROW + rb"(?:\s*+,\s*+" + _ROW + rb")*+")
 _ONE_NAME = {engine: re.compile(name) for engine, name in _NAME.items()}
 _QUALIFIER = re.compile(rb"('(?:[^'\\]|\\.|'')*')|(`(?:[^`]|``)+`)(?=\.`)", re.S)
 
 
 def kind_of(statement: Statement, engine: str, path: str) -> Kind:
-    """What to do with a statement; PackageInvalid for a kind that no package holds (steps 1 and 2)."""
+    """What to do with a statement; PackageInvalid for a kind that no package holds (steps 1 to 4)."""
     text = statement.text
+    rows = _INSERT[engine].match(text) if engine == "mysql" else None
+    _require_text(text[: rows.end()] if rows else text, path, statement.line)  # 4
+    if rows and not _MYSQL_ROWS.fullmatch(text, rows.end()):  # 2
+        raise PackageInvalid(f"{path}, line {statement.line}: rows of a package are literals, and these are not.")
+    if engine == "postgresql" and (_SETVAL.match(text) or (text[:3].upper() == b"DO " and b".setval(" in text)):  # 3
+        return Kind.LATE
     if _TRANSACTION.match(text):
         return Kind.TRANSACTION
     if _CREATE_TABLE[engine].match(text):
         return Kind.CREATE_TABLE
     if _IS_ALLOWED[engine].match(text):
         return Kind.RUN
-    if engine == "postgresql":
-        if _SETVAL.match(text):
-            return Kind.LATE
-    elif _INSERT[engine].match(text):
+    if engine != "postgresql" and _INSERT[engine].match(text):
         return Kind.INSERT
     shown = visible(text[:40].decode("utf-8", "replace"))
     raise PackageInvalid(
@@ -89,6 +100,13 @@ def kind_of(statement: Statement, engine: str, path: str) -> Kind:
         reason=f"It begins with: {shown}",
         suggestions=["Only rows and tables are loaded; export rows with an .sql name."],
     )
+
+
+def _require_text(data: bytes, path: str, line: int) -> None:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise PackageInvalid(f"{path}, line {line}: this statement is not UTF-8.") from error
 
 
 def created_table(statement: Statement, engine: str) -> tuple[TableRef, bool]:
@@ -107,6 +125,7 @@ def insert_head(text: bytes, engine: str) -> tuple[TableRef, tuple[str, ...], in
 
 def copy_head(head: bytes, path: str, line: int) -> tuple[TableRef, tuple[str, ...]]:
     """Table and columns of a COPY; PackageInvalid for options that our packages never have."""
+    _require_text(head, path, line)  # 4
     match = _COPY.match(head)
     if match is None:
         raise PackageInvalid(f"{path}, line {line}: this COPY is not one that a package may hold.")

@@ -184,3 +184,22 @@ def test_a_dry_run_says_what_would_be_done_where(places: Places, packed: Packed,
         "pg-0.sql: create public.pg", "pg-1.sql: insert into public.pg", "check keys and count rows",
     )  # fmt: skip
     assert places.everything() == []
+
+
+def test_counters_stay_where_they_were_when_another_target_fails(
+    places: Places, packed: Packed, load: Load, postgres_server: Server, postgres_database: str
+) -> None:
+    """Also those that a member moves itself, as the rows of a subset do for psql."""
+    made = {"pg": content("postgresql", "pg")}
+    block = "DO $hfit$\nBEGIN PERFORM pg_catalog.setval('pg_id_seq', 40); END\n$hfit$;\n"
+    made["pg"].files["pg-1.sql"] += (block + "SELECT pg_catalog.setval('pg_id_seq', 41);\n").encode()
+    load(packed(made), places.pg.url)
+    counter = "SELECT last_value, is_called FROM pg_id_seq"
+    assert run_sql(postgres_server, counter, postgres_database).strip() == "41|t"
+    broken = {"pg": content("postgresql", "pg"), "lite": content("sqlite", "lite", broken=True)}
+    broken["pg"].files["pg-1.sql"] += block.replace("40", "99").encode()
+    with closing(sqlite3.connect(places.lite.url.removeprefix("sqlite:///"))) as connection:
+        connection.execute(DDL["sqlite"].format("lite"))
+    with pytest.raises(LoadFailed):
+        load(packed(broken), *places.urls("pg", "lite"), mode="replace")
+    assert run_sql(postgres_server, counter, postgres_database).strip() == "41|t"
