@@ -327,3 +327,11 @@ def test_the_marker_is_known(work: Path) -> None:
         [sys.executable, "-m", "pytest", "--markers"], cwd=work, capture_output=True, text=True, check=True
     )
     assert "@pytest.mark.hfit(name, **params)" in done.stdout
+
+
+def test_an_expired_package_fails_the_test_in_words(plugin_shop: FakeHfitd, work: Path) -> None:
+    plugin_shop.packages["shop-sqlite"].expires = "2024-01-01T00:00:00+00:00"
+    ran = run_pytest(work, SQLITE)
+    assert ran.returncode == 1
+    assert "hfit: The package expired at 2024-01-01" in ran.stdout
+    assert "Traceback" not in ran.stdout

@@ -463,3 +463,22 @@ def test_an_interruption_ends_it_at_once_and_locks_what_is_there(
     process.stdout.close()
     assert {line.split()[0] for line in lines} == set(lock(work)) == {"alpha", "beta"}
     assert not (work / PLACE / "gamma").exists()
+
+
+def test_an_expired_package_is_replaced_and_one_that_arrives_expired_is_refused(
+    project: FakeHfitd, work: Path, hfit: Hfit
+) -> None:
+    past, future = "2024-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"
+    alpha = project.packages["alpha"]
+    alpha.expires = future
+    assert hfit("refresh", "alpha").code == 0
+    alpha.expires = past
+    for path, data in alpha.members():  # the very same package, made long ago
+        (work / PLACE / "alpha" / path).write_bytes(data)
+    alpha.expires = future
+    assert hfit("refresh", "alpha").code == 0
+    assert manifest(work, "alpha")["expires"] == future
+    project.add_package("alpha", {"a.sql": b"select 'new';\n"}).expires = past
+    refused = hfit("refresh", "alpha")
+    assert (refused.code, "expired" in refused.err) == (6, True)
+    assert manifest(work, "alpha")["expires"] == future
