@@ -178,6 +178,21 @@ async def test_d06_nobody_approves_their_own_template_and_holders_of_a_key_are_o
     daemon.admin("user.set-roles", email="second@example.org", roles=["owner"])
 
 
+async def test_d06_a_right_to_approve_counts_on_loan_but_not_behind_broken_glass(strict: Reviewed) -> None:
+    daemon = strict.daemon
+    await shared(strict, "night")
+    for broken, status in ((True, 403), (False, 200)):
+        person = daemon.add_person(f"night-{broken}@example.org".lower())
+        api = Api(daemon, person)
+        wish = {"name": "oncall", "reason": "night shift", "ticket": "T-2", "break_glass": broken}
+        made = await api.post("/requests", wish)
+        if not broken:
+            assert (await approve(strict, "night", person)).status == 404
+            lent = await Api(daemon, strict.owner).post(f"/requests/{made.json['id']}/approve", {})
+            assert lent.status == 200
+        assert (await approve(strict, "night", person)).status == status
+
+
 async def test_d06_an_approval_over_the_socket_names_the_person_and_the_systems_user(strict: Reviewed) -> None:
     await shared(strict, "socket")
     daemon = strict.daemon

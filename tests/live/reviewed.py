@@ -45,6 +45,11 @@ requestable = true
 approvers = ["owner"]
 max_duration = "2h"
 break_glass = true
+[roles.oncall]
+grants = ["template.approve:*"]
+requestable = true
+approvers = ["owner"]
+break_glass = true
 [roles.peers]
 grants = ["rows:music/main/Artist"]
 requestable = true
