@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -36,9 +37,8 @@ async def search(request: web.Request) -> web.StreamResponse:
     if not door.sources().policy.may_enter(person, Action.AUDIT_READ):
         raise NotFound  # 1
     question, limit = _question(request)
-    asked = {name: value for name, value in request.query.items() if name != "object"}
-    objects = (question.about,) if question.about else ()
-    token = await door.audit.begin(actor_record(Action.AUDIT_READ.value, person, objects, **asked))  # 3
+    record = replace(actor_record(Action.AUDIT_READ.value, person), details=dict(request.query))
+    token = await door.audit.begin(record)  # 3
     found = itertools.islice(_visible(request, person, question), limit)
     outcome, count = "refused", itertools.count()
     try:
