@@ -73,11 +73,16 @@ def visible_definition(text: str, visible: Visible) -> Created:
     columns = [tokens for tokens in elements if _is_name(tokens[0]) and _unquote(tokens[0]) in visible.granted]
     leading = {_first_column(key) for key in keys if _word(key[0]) in _KEYS}
     shown = [_column(tokens, visible, leading) for tokens in columns]
+    tail = _tail(tokens[end:], visible)
     return Created(
         elements=tuple("".join(tokens).strip() for tokens in (*shown, *keys)),
-        tail="".join(_tail(tokens[end:], visible)).strip(),
+        tail="".join(tail).strip(),
         sequences=tuple(_sequences(shown, visible.table.schema)),
-        lost=tuple(_lost(elements, keys, visible)) + tuple(_lost_of_columns(columns, shown, visible)),
+        lost=(
+            *_lost(elements, keys, visible),
+            *_lost_of_columns(columns, shown, visible),
+            *_lost_partitions(tokens[end:], tail, visible),
+        ),
     )
 
 
@@ -98,11 +103,28 @@ def _lost_of_columns(
     hidden = visible.columns - visible.granted
     for before, after in zip(columns, shown, strict=True):
         for word, what in (("DEFAULT", "default"), ("CHECK", "check"), ("GENERATED", "generation")):
-            if word in map(_word, before) and word not in map(_word, after) and not _mentions(before, hidden):
+            is_lost = word in map(_word, before) and word not in map(_word, after)
+            if is_lost and _after(before, word) != "NULL" and not _mentions(before, hidden):
                 yield (what, _unquote(before[0]), MASKED)
         name = _unquote(before[0])
         if name in visible.unprinted or (name not in visible.clear and _as_text(before) != before):
             yield ("members", name, UNPRINTED if name in visible.unprinted else MASKED)
+
+
+def _after(tokens: Tokens, word: str) -> str:
+    """The first token after a word, but blanks; DEFAULT NULL is no default."""
+    at = list(map(_word, tokens)).index(word)
+    return next((_word(token) for token in tokens[at + 1 :] if not token.isspace()), "")
+
+
+def _lost_partitions(before: Tokens, after: Tokens, visible: Visible) -> Iterable[tuple[str, str, str]]:
+    is_lost = _divides(before) and not _divides(after)
+    if is_lost and not _mentions(before, visible.columns - visible.granted):
+        yield ("partitions", visible.table.name, MASKED)
+
+
+def _divides(tail: Tokens) -> bool:
+    return any("PARTITION" in _word(token) for token in tail)
 
 
 def _elements(tokens: Sequence[str], at: int) -> tuple[list[Tokens], int]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+COLUMNS = 16  # of a table of types
 ODD = Path(__file__).resolve().parent / "odd"
 
 
@@ -14,17 +16,23 @@ def postgres_structures() -> str:
 
 
 def postgres_types() -> str:
-    """A table for each type: its extremes, NULL, and a default."""
+    """Tables with a column for each type: its extremes and NULL, and a default."""
     script = [(ODD / "postgres_types.sql").read_text(encoding="utf-8")]
-    for number, (kind, values) in enumerate(_types("postgres_types.jsonl")):
-        table = f'"T {number:03}"'
-        default = _quoted(values[-1])
-        script.append(f"CREATE TABLE {table} (id integer PRIMARY KEY, v {kind}, d {kind} DEFAULT {default});")
-        rows = ", ".join(f"({place}, {_quoted(value)})" for place, value in enumerate(values, start=1))
-        script.append(f"INSERT INTO {table} (id, v) VALUES {rows};")
-        if kind != "code":  # a domain that takes no NULL
-            script.append(f"INSERT INTO {table} VALUES (0, NULL, NULL);")
-    return "\n".join(script)
+    types = [(kind, list(map(_quoted, values))) for kind, values in _types("postgres_types.jsonl")]
+    return "\n".join([*script, *_tables(types, '"T {}"', " DEFAULT {}")])
+
+
+def mysql_structures(*, mariadb: bool) -> str:
+    """Each feature of CREATE TABLE for MySQL; MariaDB has more."""
+    names = ["mysql.sql", "mariadb.sql"] if mariadb else ["mysql.sql"]
+    return "\n".join((ODD / name).read_text(encoding="utf-8") for name in names)
+
+
+def mysql_types(*, mariadb: bool) -> str:
+    """Tables with a column for each type: its extremes and NULL."""
+    script = ["SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', time_zone = '+00:00';"]
+    types = _types("mysql_types.jsonl") + (_types("mariadb_types.jsonl") if mariadb else [])
+    return "\n".join([*script, *_tables(types, "`t {}`", "")])
 
 
 def _types(name: str) -> list[tuple[str, list[str]]]:
@@ -32,22 +40,20 @@ def _types(name: str) -> list[tuple[str, list[str]]]:
     return [(kind, values) for kind, *values in map(json.loads, lines)]
 
 
+def _tables(types: Sequence[tuple[str, list[str]]], name: str, default: str) -> Iterator[str]:
+    for start in range(0, len(types), COLUMNS):
+        group = types[start : start + COLUMNS]
+        table = name.format(start)
+        columns = [f"v{place} {kind}{default.format(values[-1])}" for place, (kind, values) in enumerate(group)]
+        yield f"CREATE TABLE {table} (id integer PRIMARY KEY, {', '.join(columns)});"
+        for number in range(max(len(values) for _, values in group) + 1):
+            # A domain that takes no NULL shows its last value again.
+            cells = [
+                values[number] if number < len(values) else values[-1] if kind == "code" else "NULL"
+                for kind, values in group
+            ]
+            yield f"INSERT INTO {table} VALUES ({number}, {', '.join(cells)});"
+
+
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def mysql_structures(*, mariadb: bool) -> str:
-    """The same for MySQL; MariaDB has more."""
-    names = ["mysql.sql", "mariadb.sql"] if mariadb else ["mysql.sql"]
-    return "\n".join((ODD / name).read_text(encoding="utf-8") for name in names)
-
-
-def mysql_types(*, mariadb: bool) -> str:
-    """A table for each type: its extremes and NULL; values are SQL."""
-    script = ["SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', time_zone = '+00:00';"]
-    types = _types("mysql_types.jsonl") + (_types("mariadb_types.jsonl") if mariadb else [])
-    for number, (kind, values) in enumerate(types):
-        script.append(f"CREATE TABLE `t {number:03}` (id integer PRIMARY KEY, v {kind});")
-        rows = ", ".join(f"({place}, {value})" for place, value in enumerate(values, start=1))
-        script.append(f"INSERT INTO `t {number:03}` VALUES {rows}, (0, NULL);")
-    return "\n".join(script)
