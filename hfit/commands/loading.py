@@ -88,7 +88,7 @@ def _show(printer: Printer, report: LoadReport) -> None:
         printer.warn(note)
     if report.dry_run:
         for step in report.steps:
-            printer.note(f"Would be done: {step}")
+            printer.note(f"Would be done in {report.target}: {step}")
     done = "would be loaded" if report.dry_run else "loaded"
     printer.note(f"{sum(report.rows.values())} rows {done} into {report.target} (mode {report.mode}).")
 

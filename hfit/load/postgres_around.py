@@ -68,6 +68,9 @@ async def put_back(connection: Any, around: Around, *, allow_dangling: bool) -> 
                 raise _dangling(record, error) from error
             await connection.execute(f"{add} NOT VALID")
             notes.append(f"{record['place']}: rows refer to nothing by {record['name']}, which is NOT VALID now.")
+        if record["remark"] is not None:
+            on = f"{quote(record['name'])} ON {record['place']}"
+            await connection.execute(f"COMMENT ON CONSTRAINT {on} IS {record['remark']}")
     for record in around.triggers:
         state = f"{record['state']} TRIGGER {quote(record['name'])}"
         await connection.execute(f"ALTER TABLE ONLY {record['place']} {state}")

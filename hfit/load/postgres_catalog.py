@@ -57,6 +57,7 @@ SELECT oid FROM below UNION SELECT oid FROM above
 _CONSTRAINTS = """
 SELECT pg_catalog.format('%I.%I', n.nspname, t.relname) AS place, c.conname::pg_catalog.text AS name,
     pg_catalog.pg_get_constraintdef(c.oid) AS definition, c.contype = 'f' AS is_reference,
+    pg_catalog.quote_literal(pg_catalog.obj_description(c.oid, 'pg_constraint')) AS remark,
     c.conrelid = ANY ($1::pg_catalog.oid[]) AS inside, c.confdeltype IN ('c', 'n', 'd') AS acts_on_delete,
     pg_catalog.pg_has_role(t.relowner, 'USAGE')
         AND (c.confrelid = 0 OR pg_catalog.has_table_privilege(c.confrelid, 'REFERENCES')) AS owned

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +65,8 @@ async def load_together(jobs: Sequence[Job], rules: Rules, progress: Progress) -
         places = await _open_all(jobs, rules, stack)
         for place in places:
             for job in place.jobs:
-                await check_target(place.loader, job.target, job.script, job.mode, explicit=rules.explicit)  # 1
+                with _told_apart(place, places):
+                    await check_target(place.loader, job.target, job.script, job.mode, explicit=rules.explicit)  # 1
         notes: dict[str, tuple[str, ...]] = {}
         if not rules.dry_run:
             notes = await _write_all(places, rules, progress)
@@ -84,15 +85,28 @@ async def _open_all(jobs: Sequence[Job], rules: Rules, stack: contextlib.AsyncEx
     return list(places.values())
 
 
+@contextlib.contextmanager
+def _told_apart(place: _Place, places: Sequence[_Place]) -> Iterator[None]:
+    """Where there are several targets, an error says which one it is about."""
+    try:
+        yield
+    except HfitClientError as error:
+        if len(places) > 1:
+            error.message = f"{place.target}: {error.message}"
+        raise
+
+
 async def _write_all(places: Sequence[_Place], rules: Rules, progress: Progress) -> dict[str, tuple[str, ...]]:
     committed: list[_Place] = []
     try:
         notes = await _fill_all(places, rules, progress)
         if len(places) > 1:
             for place in places:
-                await place.loader.check_open()  # 3
+                with _told_apart(place, places):
+                    await place.loader.check_open()  # 3
         for place in places:
-            late = await place.loader.commit()
+            with _told_apart(place, places):
+                late = await place.loader.commit()
             committed.append(place)
             notes[place.jobs[0].script.provider] += late
         return notes

@@ -161,8 +161,8 @@ def test_progress_is_shown_in_rows_on_a_terminal(package: Path, package_key: Pac
 
 def test_a_dry_run_says_what_would_be_done(hfit: Hfit, package: Path, package_key: PackageKey, work: Path) -> None:
     done = hfit("load", package, "--into", "sqlite:///new.db", "--dry-run", "--key", package_key.fingerprint)
-    assert "Would be done: 00.sql: create node" in done.err
-    assert "Would be done: 01.sql: insert into node" in done.err
+    assert "Would be done in new.db: 00.sql: create node" in done.err
+    assert "Would be done in new.db: 01.sql: insert into node" in done.err
     assert "2 rows would be loaded into new.db (mode create)." in done.err
 
 

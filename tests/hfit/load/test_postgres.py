@@ -16,6 +16,7 @@ CREATE TABLE public.parent (id serial PRIMARY KEY, kind text CHECK (kind <> 'bad
 CREATE TABLE public.child (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     parent integer NOT NULL REFERENCES public.parent ON DELETE CASCADE, old integer);
 ALTER TABLE public.child ADD CONSTRAINT old_key FOREIGN KEY (old) REFERENCES public.parent NOT VALID;
+COMMENT ON CONSTRAINT old_key ON public.child IS 'it''s \\"old"';
 CREATE TABLE public.log (what text);
 """
 TRIGGER = """
@@ -50,7 +51,8 @@ def test_triggers_do_not_fire_counters_go_on_and_keys_stay_as_they_were(
         return run_sql(postgres_server, sql, postgres_database)
 
     run(TABLES + TRIGGER)
-    keys = "SELECT conname, convalidated, pg_get_constraintdef(oid) FROM pg_constraint ORDER BY 1"
+    shown = "conname, convalidated, pg_get_constraintdef(oid), obj_description(oid, 'pg_constraint')"
+    keys = f"SELECT {shown} FROM pg_constraint ORDER BY 1"
     before = run(keys)
     load(packed(content()), postgres_server.url(postgres_database))
     assert run("SELECT count(*) FROM log").strip() == "0"
