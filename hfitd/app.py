@@ -280,7 +280,7 @@ async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tupl
             ),
             downloads=downloads,
             row_streams=RowStreams(workshop),
-            readiness=Readiness(),
+            readiness=Readiness(ground.guards.places),
             file_digests=FileDigests(),
             masked_files=masked_files,
         )

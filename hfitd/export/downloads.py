@@ -67,7 +67,14 @@ class Downloads:
         self.artifacts = workshop.artifacts
 
     async def plan(self, request: PackageRequest, *, prepare: bool) -> Json:
-        """What a download would do, without reading a data row."""
+        """What a download would do, without reading a data row; QueryTimeout."""
+        try:
+            async with asyncio.timeout(self._shop.limits.job_timeout_seconds):
+                return await self._plan(request, prepare=prepare)
+        except TimeoutError as error:
+            raise QueryTimeout("The plan took longer than limits.job_timeout allows.") from error
+
+    async def _plan(self, request: PackageRequest, *, prepare: bool) -> Json:
         sources = self._shop.sources()
         async with open_sources(sources, needed_sources(request.template, sources), request.actor.email) as opened:
             request, plan = await plan_run(request, sources, opened, only_plan=not prepare)

@@ -24,9 +24,9 @@ from hfitd.access.grants import template_role
 from hfitd.access.limits import Limits
 from hfitd.access.tokens import Tokens, lend
 from hfitd.audit.block import recorded
-from hfitd.audit.record import AuditRecord
 from hfitd.config.model import RoleConfig
 from hfitd.errors import BadRequest, Conflict, Forbidden, NotFound
+from hfitd.export.record import actor_record
 from hfitd.export.workshop import Workshop
 from hfitd.gateway.wishes import Wish, check_wish
 from hfitd.model import Action, Actor
@@ -251,15 +251,6 @@ class LoanDesk:
             "ticket": request.ticket,
             "seconds": f"{request.seconds:.0f}",
         }
-        record = AuditRecord(
-            action=action,
-            email=actor.email,
-            key_fingerprint=actor.key_fingerprint,
-            token_id=actor.token_id,
-            address=actor.address,
-            objects=(request.role,),
-            reason=reason,
-            os_uid=os_uid,
-            details={name: value for name, value in details.items() if value},
-        )
-        return recorded(self._audit, record)  # 6
+        given = {name: value for name, value in details.items() if value}
+        record = actor_record(action, actor, (request.role,), **given)
+        return recorded(self._audit, replace(record, reason=reason, os_uid=os_uid))  # 6

@@ -22,6 +22,7 @@ from hfitd.errors import BadRequest, Conflict, Forbidden, NotFound
 from hfitd.export.items.interface import PlanScope
 from hfitd.export.library import Library, unified_diff
 from hfitd.export.plan import make_plan, needed_sources
+from hfitd.export.record import actor_record
 from hfitd.export.review.constraints import parse_constraints
 from hfitd.export.review.problems import find_problems
 from hfitd.export.review.reading import Reading, changed_lines, lines_of, read_plan
@@ -236,16 +237,11 @@ def _record(action: str, approver: Actor, approval: Approval, decision: Decision
         "max_rows": str(approval.max_rows or ""),
         "max_bytes": str(approval.max_bytes or ""),
     }
-    return AuditRecord(
-        action=action,
-        email=approver.email,
-        key_fingerprint=approver.key_fingerprint,
-        token_id=approver.token_id,
-        address=approver.address,
-        objects=(approval.name,),
+    given = {name: value for name, value in details.items() if value}
+    return replace(
+        actor_record(action, approver, (approval.name,), **given),
         policy_version=approval.policy_version,
         template_digest=approval.template_digest,
         reason=decision.reason,
         os_uid=decision.os_uid,
-        details={name: value for name, value in details.items() if value},
     )

@@ -1,19 +1,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from hfitd.errors import Conflict
 from hfitd.model import Loan
 from hfitd.store.access import AccessRequest, AccessRequests
-from hfitd.store.embedded import EmbeddedStore
 from hfitd.store.keys import key_of
-from hfitd.store.redis import RedisStore
 from hfitd.store.sealed import SealedStore
 from hfitd.store.users import Users
 
@@ -24,30 +19,12 @@ WISH = AccessRequest(
 )  # fmt: skip
 
 
-@pytest.fixture
-def tampered() -> list[str]:
-    return []
-
-
-@pytest_asyncio.fixture(params=["embedded", "redis"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path, tampered: list[str]) -> AsyncIterator[SealedStore]:
-    embedded = request.param == "embedded"
-    inner = (
-        await EmbeddedStore.open(tmp_path / "store.sqlite3")
-        if embedded
-        else await RedisStore.open(request.getfixturevalue("redis_url"))
-    )
-    sealed = SealedStore(inner, b"k" * 32, tampered.append)
-    yield sealed
-    await sealed.close()
-
-
 def granted(request: AccessRequest, ends: float = NOW + 70) -> AccessRequest:
     return replace(request, state="granted", decided=NOW + 10, decided_by="boss@x", ends=ends)
 
 
-async def test_a_request_lends_when_it_is_granted_and_no_more_when_it_is_revoked(store: SealedStore) -> None:
-    requests = AccessRequests(store)
+async def test_a_request_lends_when_it_is_granted_and_no_more_when_it_is_revoked(sealed: SealedStore) -> None:
+    requests = AccessRequests(sealed)
     made = await requests.create(WISH)
     assert await requests.get(made.id) == made
     assert await requests.loans("dev@x") == ()
@@ -57,8 +34,8 @@ async def test_a_request_lends_when_it_is_granted_and_no_more_when_it_is_revoked
     assert await requests.loans("dev@x") == ()
 
 
-async def test_of_many_answers_exactly_one_counts(store: SealedStore) -> None:
-    requests = AccessRequests(store)
+async def test_of_many_answers_exactly_one_counts(sealed: SealedStore) -> None:
+    requests = AccessRequests(sealed)
     made = await requests.create(WISH)
     answers = [granted(made, NOW + 70 + number) for number in range(4)]
     answers += [replace(made, state="denied", decided=NOW + 10) for _ in range(4)]
@@ -69,8 +46,8 @@ async def test_of_many_answers_exactly_one_counts(store: SealedStore) -> None:
     assert len(await requests.loans("dev@x")) == (won[0].state == "granted")
 
 
-async def test_loans_of_several_requests_stand_beside_each_other_until_they_end(store: SealedStore) -> None:
-    requests = AccessRequests(store)
+async def test_loans_of_several_requests_stand_beside_each_other_until_they_end(sealed: SealedStore) -> None:
+    requests = AccessRequests(sealed)
     made = [await requests.create(replace(WISH, role=f"role{number}")) for number in range(6)]
     await asyncio.gather(*(requests.save(granted(item)) for item in made))
     assert {loan.role for loan in await requests.loans("dev@x")} == {f"role{number}" for number in range(6)}
@@ -79,8 +56,8 @@ async def test_loans_of_several_requests_stand_beside_each_other_until_they_end(
     assert [loan.role for loan in await requests.loans("dev@x")] == ["late"]
 
 
-async def test_a_person_who_is_removed_and_made_again_has_nothing_on_loan(store: SealedStore) -> None:
-    users, requests = Users(store), AccessRequests(store)
+async def test_a_person_who_is_removed_and_made_again_has_nothing_on_loan(sealed: SealedStore) -> None:
+    users, requests = Users(sealed), AccessRequests(sealed)
     await users.create("dev@x")
     await requests.save(granted(await requests.create(WISH)))
     await users.remove("Dev@x")
@@ -94,8 +71,8 @@ def test_the_state_of_a_request_follows_the_clock() -> None:
     assert [lent.state_at(NOW + late) for late in (11, 69, 70)] == ["granted", "granted", "ended"]
 
 
-async def test_old_requests_go_but_broken_glass_waits_for_its_review(store: SealedStore) -> None:
-    requests = AccessRequests(store)
+async def test_old_requests_go_but_broken_glass_waits_for_its_review(sealed: SealedStore) -> None:
+    requests = AccessRequests(sealed)
     plain = await requests.create(WISH)
     broken = await requests.create(replace(granted(WISH), break_glass=True))
     assert await requests.tidy(NOW) == 0
@@ -108,19 +85,19 @@ async def test_old_requests_go_but_broken_glass_waits_for_its_review(store: Seal
 
 @pytest.mark.parametrize("kind", ["access-request", "access-loan"])
 async def test_o04_a_loan_or_answer_that_somebody_else_wrote_is_none_and_an_alarm(
-    store: SealedStore, tampered: list[str], kind: str
+    sealed: SealedStore, tampered: list[str], kind: str
 ) -> None:
-    requests = AccessRequests(store)
+    requests = AccessRequests(sealed)
     made = await requests.save(granted(await requests.create(WISH)))
     key = key_of(kind, made.id if kind == "access-request" else "dev@x")
-    record = await store._inner.read(key)
+    record = await sealed._inner.read(key)
     assert record is not None
-    await store._inner.write(key, record.value.replace(b"support", b"adminrl"))
+    await sealed._inner.write(key, record.value.replace(b"support", b"adminrl"))
     found = await requests.get(made.id) if kind == "access-request" else await requests.loans("dev@x")
     assert not found
     assert tampered == [key]
 
 
 @pytest.mark.parametrize("request_id", ["", "..", "a:b", "x" * 24, "é", "%2e", "a b"])
-async def test_an_id_that_was_never_given_is_nobodys(store: SealedStore, request_id: str) -> None:
-    assert await AccessRequests(store).get(request_id) is None
+async def test_an_id_that_was_never_given_is_nobodys(sealed: SealedStore, request_id: str) -> None:
+    assert await AccessRequests(sealed).get(request_id) is None

@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from hfitd.errors import Conflict, NotFound
 from hfitd.store.approvals import Approval, Approvals
-from hfitd.store.embedded import EmbeddedStore
 from hfitd.store.keys import key_of
-from hfitd.store.redis import RedisStore
 from hfitd.store.sealed import SealedStore
 
 NOW = 1_800_000_000.0
@@ -22,26 +17,8 @@ APPROVAL = Approval(
 )  # fmt: skip
 
 
-@pytest.fixture
-def tampered() -> list[str]:
-    return []
-
-
-@pytest_asyncio.fixture(params=["embedded", "redis"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path, tampered: list[str]) -> AsyncIterator[SealedStore]:
-    embedded = request.param == "embedded"
-    inner = (
-        await EmbeddedStore.open(tmp_path / "store.sqlite3")
-        if embedded
-        else await RedisStore.open(request.getfixturevalue("redis_url"))
-    )
-    sealed = SealedStore(inner, b"k" * 32, tampered.append)
-    yield sealed
-    await sealed.close()
-
-
-async def test_an_approval_is_read_as_it_was_put(store: SealedStore) -> None:
-    approvals = Approvals(store)
+async def test_an_approval_is_read_as_it_was_put(sealed: SealedStore) -> None:
+    approvals = Approvals(sealed)
     assert await approvals.get("alice@x", "case") is None
     put = await approvals.put(APPROVAL)
     assert put == replace(APPROVAL, version=1)
@@ -49,8 +26,8 @@ async def test_an_approval_is_read_as_it_was_put(store: SealedStore) -> None:
     assert await approvals.every() == {("alice@x", "case"): put}
 
 
-async def test_the_latest_approval_replaces_the_one_that_was_read_and_no_other(store: SealedStore) -> None:
-    approvals = Approvals(store)
+async def test_the_latest_approval_replaces_the_one_that_was_read_and_no_other(sealed: SealedStore) -> None:
+    approvals = Approvals(sealed)
     first = await approvals.put(APPROVAL)
     second = await approvals.put(replace(first, approver="carol@x"))
     with pytest.raises(Conflict):
@@ -68,8 +45,8 @@ def test_the_digest_of_an_approval_names_everything_in_it(field: str) -> None:
     assert replace(APPROVAL, withdrawn=NOW, version=3).digest == APPROVAL.digest
 
 
-async def test_a_withdrawn_approval_stands_no_more_and_stays_to_be_compared_with(store: SealedStore) -> None:
-    approvals = Approvals(store)
+async def test_a_withdrawn_approval_stands_no_more_and_stays_to_be_compared_with(sealed: SealedStore) -> None:
+    approvals = Approvals(sealed)
     with pytest.raises(NotFound):
         await approvals.withdraw("alice@x", "case", by="bob@x", reason="", now=NOW)
     put = await approvals.put(APPROVAL)
@@ -87,24 +64,24 @@ async def test_a_withdrawn_approval_stands_no_more_and_stays_to_be_compared_with
 
 @pytest.mark.parametrize("what", [b"edited", b"another key"])
 async def test_o04_an_approval_that_somebody_else_wrote_is_none_and_an_alarm(
-    store: SealedStore, tampered: list[str], what: bytes
+    sealed: SealedStore, tampered: list[str], what: bytes
 ) -> None:
-    approvals = Approvals(store)
+    approvals = Approvals(sealed)
     await approvals.put(APPROVAL)
     key = key_of("approval", "alice@x", "case")
-    record = await store._inner.read(key)
+    record = await sealed._inner.read(key)
     assert record is not None
     if what == b"edited":
-        await store._inner.write(key, record.value.replace(b'"max_rows":10', b'"max_rows":99'))
+        await sealed._inner.write(key, record.value.replace(b'"max_rows":10', b'"max_rows":99'))
     else:
         key = key_of("approval", "alice@x", "other")
-        await store._inner.write(key, record.value)
+        await sealed._inner.write(key, record.value)
     assert await approvals.get("alice@x", key.rpartition(":")[2]) is None
     assert tampered == [key]
 
 
-async def test_t13_names_with_colons_and_underscores_have_approvals_of_their_own(store: SealedStore) -> None:
-    approvals = Approvals(store)
+async def test_t13_names_with_colons_and_underscores_have_approvals_of_their_own(sealed: SealedStore) -> None:
+    approvals = Approvals(sealed)
     for owner, name in (("a@x", "b:c"), ("a@x:b", "c"), ("a_b@x", "c"), ("a@x", "b_c")):
         await approvals.put(replace(APPROVAL, owner=owner, name=name))
     assert len(await approvals.every()) == 4
