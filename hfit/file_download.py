@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from hfit.errors import DigestMismatch, HfitClientError
+from hfit.answers import json_object
+from hfit.errors import AnswerMalformed, DigestMismatch, HfitClientError
 from hfit.gateway import Gateway
 from hfit.package.names import check_name
 from hfit.package.place import locked, place_file
@@ -19,11 +20,16 @@ Query = Mapping[str, str | list[str]]
 
 @dataclass(frozen=True, slots=True)
 class DownloadedFile:
-    """A file in its place. ``verified``: the server announced a digest, and it fits."""
+    """A file in its place. ``verified``: the server announced a digest, and it fits.
+
+    ``masks`` are parts of it that the server has masked, with the names of their masks; ``dropped_lines`` are left out.
+    """
 
     path: Path
     size: int
     verified: bool
+    masks: Mapping[str, str] = field(default_factory=dict)
+    dropped_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,18 @@ def download_file(
         size = part.size()
         place_file(part.path, target)
         part.forget_record()
-    return DownloadedFile(target, size, verified)
+    return DownloadedFile(target, size, verified, *_masks_of(record))
+
+
+def _masks_of(record: Record) -> tuple[Mapping[str, str], int]:
+    """What the server says it has masked, and how many lines it left out."""
+    if not record.masked:
+        return {}, 0
+    said = json_object(record.masked.encode())
+    masks, dropped = said.get("masks"), said.get("dropped_lines")
+    if not isinstance(masks, dict) or not isinstance(dropped, int):
+        raise AnswerMalformed("The server does not say clearly what it has masked.")
+    return {str(part): str(mask) for part, mask in masks.items()}, dropped
 
 
 def _file_name(record: Record, query: Query) -> str:

@@ -48,6 +48,7 @@ class Record:
     disposition: str = ""
     digest: str = ""  # the Repr-Digest header
     cache: str = ""
+    masked: str = ""  # the X-Hfit-Masked header
 
     @property
     def file_name(self) -> str:
@@ -226,6 +227,7 @@ def _record(response: Response) -> Record:
         disposition=headers.get("content-disposition", ""),
         digest=headers.get("repr-digest", ""),
         cache=headers.get("x-hfit-cache", ""),
+        masked=headers.get("x-hfit-masked", ""),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -63,13 +63,25 @@ def download_command(source: str, filters: tuple[str, ...], output: str | None) 
                 done = download_file(session.gateway(), volume, query, Path(folder) / "file", progress)
                 with done.path.open("rb") as file:
                     shutil.copyfileobj(file, sys.stdout.buffer)
+            _say_masks(done.masks, done.dropped_lines)
             return
         target = Path(output) if output else None
         done = download_file(session.gateway(), volume, query, target, progress)
     if session.printer.json:
-        session.printer.document({"path": str(done.path), "size": done.size, "verified": done.verified})
+        said = {"masks": dict(done.masks), "dropped_lines": done.dropped_lines} if done.masks else {}
+        session.printer.document({"path": str(done.path), "size": done.size, "verified": done.verified, **said})
     else:
         session.printer.line(str(done.path))
+        _say_masks(done.masks, done.dropped_lines)
+
+
+def _say_masks(masks: Mapping[str, str], dropped_lines: int) -> None:
+    printer = current_session().printer
+    if masks:
+        parts = ", ".join(part if part == mask else f"{part} ({mask})" for part, mask in masks.items())
+        printer.note(f"Masked in this file: {visible(parts)}.")
+    if dropped_lines:
+        printer.note(f"{dropped_lines} lines that the mask rule does not know were left out.")
 
 
 def parse_filters(filters: Sequence[str]) -> dict[str, list[str]]:

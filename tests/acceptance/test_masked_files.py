@@ -197,6 +197,10 @@ async def test_hfit_download_resumes_and_verifies_a_masked_file(office: Office, 
     assert target.read_bytes() == whole
     to_stdout = office.daemon.hfit(office.ann, "download", "files", "name:a.csv", "-o", "-")
     assert to_stdout.out.encode() == whole
+    assert "Masked in this file: email." in to_stdout.err
+    log = office.daemon.hfit(office.ann, "--json", "download", "files:/good/e.log", "-o", tmp_path / "e.log")
+    assert json.loads(log.out)["masks"] == {"email": "email"}
+    assert json.loads(log.out)["dropped_lines"] == 1
 
 
 async def test_raw_lifts_the_masks_of_the_files_it_names_and_is_on_record(office: Office) -> None:
