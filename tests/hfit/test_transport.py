@@ -7,7 +7,9 @@ import ssl
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import HTTPServer
 from pathlib import Path
 
@@ -29,7 +31,7 @@ from hfit.errors import (
 from hfit.streams import checked_lines, split_lines
 from hfit.transport import Transport, parse_origin
 from tests.hfit.conftest import Hfit
-from tests.live.certificates import Certificates
+from tests.live.certificates import Certificates, make_certificates
 from tests.support.fake_hfitd import FakeHfitd, Handler
 
 
@@ -73,9 +75,9 @@ def test_c09_plain_http_is_for_this_machine_and_insecure_warns_every_time() -> N
             assert len(transport(url, verify=False)[1]) == 1
 
 
-@pytest.fixture
-def tls_server(certificates: Certificates, tmp_path: Path) -> Iterator[str]:
-    """A server with a certificate of an authority that this machine does not know."""
+@contextmanager
+def serving_tls(certificates: Certificates, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> Iterator[str]:
+    """A server with this certificate that speaks up to this version and no newer one."""
 
     class Quiet(HTTPServer):
         def handle_error(self, *_: object) -> None:
@@ -85,14 +87,47 @@ def tls_server(certificates: Certificates, tmp_path: Path) -> Iterator[str]:
     server.fake = FakeHfitd()  # type: ignore[attr-defined]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.certificate, certificates.key)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # old versions are what is tested
+        context.minimum_version = min(version, ssl.TLSVersion.TLSv1_2)
+        context.maximum_version = version
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
-    yield f"https://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    server.fake._server.server_close()  # type: ignore[attr-defined]
-    thread.join()
+    try:
+        yield f"https://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        server.fake._server.server_close()  # type: ignore[attr-defined]
+        thread.join()
+
+
+@pytest.fixture
+def tls_server(certificates: Certificates) -> Iterator[str]:
+    """A server with a certificate of an authority that this machine does not know."""
+    with serving_tls(certificates) as url:
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("flaw", "words"), [("expired", "certificate"), ("another name", "certificate"), ("TLS 1.1", "No secure connection")]
+)
+def test_c09_a_bad_certificate_or_an_old_version_is_refused(
+    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flaw: str, words: str
+) -> None:
+    made, version = certificates, ssl.TLSVersion.TLSv1_2
+    if flaw == "expired":
+        made = make_certificates(tmp_path, days=-1)
+    elif flaw == "another name":
+        made = make_certificates(tmp_path, host="gateway.test", address="127.0.0.2")
+    else:
+        version = ssl.TLSVersion.TLSv1_1
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))  # so that nothing but the flaw can be the reason
+    with serving_tls(made, version) as url:
+        strict, _ = transport(url)
+        with pytest.raises(NetworkFailed, match=words):
+            strict.exchange("GET", "/api/v1/auth/whoami")
 
 
 def test_c09_an_unknown_certificate_is_refused_unless_insecure(

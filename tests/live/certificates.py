@@ -22,9 +22,12 @@ class Certificates:
     key: Path
 
 
-def make_certificates(directory: Path) -> Certificates:
-    """Write ca.crt, server.crt and server.key; valid for a day."""
+def make_certificates(
+    directory: Path, *, host: str = "localhost", address: str = "127.0.0.1", days: int = 1
+) -> Certificates:
+    """Write ca.crt, server.crt and server.key; valid for so many days from now, or no more when they are negative."""
     now = dt.datetime.now(dt.UTC)
+    ends = now + dt.timedelta(days=days)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -36,8 +39,8 @@ def make_certificates(directory: Path) -> Certificates:
             .issuer_name(ca_name)
             .public_key(public)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(days=1))
+            .not_valid_before(min(now, ends) - dt.timedelta(hours=1))
+            .not_valid_after(ends if subject is name else max(now, ends) + dt.timedelta(days=1))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         )
@@ -48,7 +51,7 @@ def make_certificates(directory: Path) -> Certificates:
         .add_extension(_usage(sign_certificates=True), critical=True)
         .sign(ca_key, hashes.SHA256())
     )
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address(address))]
     certificate = (
         builder(name, key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
