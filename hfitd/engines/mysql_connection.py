@@ -33,6 +33,7 @@ from hfitd.errors import DbUnavailable
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 LOCK_WAIT_SECONDS = 2
+IDLE_SECONDS = 600  # far above any pause of a job; only ends what a hung daemon would leave
 SQL_MODE = "ALLOW_INVALID_DATES"  # nothing that changes quoting, NULL or padding; dates as they are stored
 
 _CLEAR_TEXT = frozenset(("mysql_clear_password", "mysql_old_password", "dialog"))
@@ -174,7 +175,7 @@ async def _fix_session(connection: SafeConnection, provider: ProviderConfig) -> 
     await connection.command(
         f"SET SESSION sql_mode='{SQL_MODE}', time_zone='+00:00', lock_wait_timeout={LOCK_WAIT_SECONDS},"
         f" innodb_lock_wait_timeout={LOCK_WAIT_SECONDS}, net_write_timeout={round(seconds) + 60},"
-        f" group_concat_max_len=1048576, sql_select_limit=DEFAULT, {limit}"
+        f" group_concat_max_len=1048576, sql_select_limit=DEFAULT, wait_timeout={IDLE_SECONDS}, {limit}"
     )
     await connection.command("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     await connection.command("SET SESSION TRANSACTION READ ONLY")

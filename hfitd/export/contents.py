@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from hfitd.access.globs import table_object
 from hfitd.audit.record import TableCount
 from hfitd.export.items.interface import TablePlan
+from hfitd.export.items.tables import plan_table
 from hfitd.export.package.manifest import MemberEntry
 from hfitd.export.plan import Plan
 from hfitd.export.sources import SourceKey
@@ -52,7 +53,7 @@ class Contents:
 def planned_contents(plan: Plan) -> Contents:
     """What a plan is going to read."""
     files = [f"{volume}/{path}" for volume, path in _files(plan)]
-    contents = table_contents(plan.tables)
+    contents = table_contents((*plan.tables, *_asked(plan)))
     return replace(contents, objects=(*contents.objects, *dict.fromkeys(files)))
 
 
@@ -79,6 +80,14 @@ def read_contents(document: Mapping[str, Json]) -> Contents:
 def object_of(source: SourceKey, table: TablePlan) -> str:
     """``PROVIDER/SCHEMA/TABLE``."""
     return table_object(source.provider, table.name)
+
+
+def _asked(plan: Plan) -> Iterator[tuple[SourceKey, TablePlan]]:
+    """Tables that prepare queries read."""
+    for planned in plan.prepare:
+        if planned.query is not None:
+            for relation in planned.query.query.relations.values():
+                yield planned.query.source, plan_table(relation)
 
 
 def _files(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,7 @@ from pathlib import Path
 from hfitd.audit.record import AuditRecord
 from hfitd.errors import HfitError, QueryTimeout, ShuttingDown, StoreUnavailable
 from hfitd.export.artifacts import Artifact, effective_policy, no_package
-from hfitd.export.contents import Contents, planned_contents
+from hfitd.export.contents import planned_contents
 from hfitd.export.cycles import find_postponed
 from hfitd.export.dangling import find_dangling
 from hfitd.export.delivery import Delivery, close_delivery
@@ -140,9 +140,7 @@ class Downloads:
     def _record(
         self, request: PackageRequest, action: str, plan: Plan | None, artifact: Artifact | None = None
     ) -> AuditRecord:
-        contents = artifact.contents if artifact else planned_contents(plan) if plan else Contents()
-        served = {"package": artifact.id, "package_digest": artifact.package_digest} if artifact else {}
-        return package_record(request, contents, action, self._shop.audit.value_digest, plan, **served)
+        return package_record(request, action, self._shop.audit.value_digest, plan, artifact)
 
     async def _check_approval(self, job: Job, package_id: str) -> None:
         """A package made under an approval is given again while that approval stands."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hfitd.audit.record import AuditRecord
 from hfitd.errors import HfitError, Internal, ShuttingDown, ValidationFailed
 from hfitd.export.artifacts import Artifact
-from hfitd.export.contents import Contents
+from hfitd.export.contents import Contents, planned_contents
 from hfitd.export.files import OpenedFile
 from hfitd.export.plan import Plan
 from hfitd.export.query.lexer import read_tokens
@@ -49,13 +49,15 @@ def on_loan(actor: Actor) -> dict[str, str]:
 
 
 def package_record(
-    request: PackageRequest, contents: Contents, action: str, digest: Digest, plan: Plan | None = None, **details: str
+    request: PackageRequest, action: str, digest: Digest, plan: Plan | None, artifact: Artifact | None = None
 ) -> AuditRecord:
     """A package for an actor: what it holds, by which template and parameters. ``digest`` hides the values."""
-    given = {"template": request.stored.name, "owner": request.stored.owner, **details}
-    given |= on_loan(request.actor)
+    contents = artifact.contents if artifact else planned_contents(plan) if plan else Contents()
+    given = {"template": request.stored.name, "owner": request.stored.owner} | on_loan(request.actor)
     if request.approval is not None:
         given |= {"approval": request.approval.digest, "approver": request.approval.approver}
+    if artifact is not None:
+        given |= {"package": artifact.id, "package_digest": artifact.package_digest}
     if plan is not None:
         given["plan_digest"] = plan.digest
     record = _contents_record(action, request.actor, contents)

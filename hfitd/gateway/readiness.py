@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable
 
 from hfitd.audit.log import AuditLog
+from hfitd.engines.interface import Engine
+from hfitd.engines.places import AllPlaces
 from hfitd.errors import HfitError
 from hfitd.export.sources import Sources
 from hfitd.store.interface import Store
@@ -16,9 +18,11 @@ TIMEOUT_SECONDS = 2.0
 
 
 class Readiness:
-    """The last answers. States are words: ``ok`` or ``unavailable``."""
+    """The last answers. States are words: ``ok``, ``unavailable``, and of a provider all of whose connections work for
+    somebody ``busy``: it answers, and asking would have to wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: AllPlaces) -> None:
+        self._places = places
         self._lock = asyncio.Lock()
         self._asked = 0.0
         self._answers: tuple[str, dict[str, str]] = ("unavailable", {})
@@ -32,11 +36,14 @@ class Readiness:
         async with self._lock:
             if time.monotonic() - self._asked > KEEP_SECONDS or self._answers[0] != "ok":
                 names = sorted(sources.engines)
-                asked = [_state(store.ping()), *(_state(sources.engines[name].check()) for name in names)]
+                asked = [_state(store.ping()), *(self._ask_provider(sources.engines[name]) for name in names)]
                 first, *rest = await asyncio.gather(*asked)
                 self._answers = (first, dict(zip(names, rest, strict=True)))
                 self._asked = time.monotonic()
             return self._answers
+
+    async def _ask_provider(self, engine: Engine) -> str:
+        return "busy" if self._places.is_full(engine.name) else await _state(engine.check())
 
 
 async def _state(question: Awaitable[object]) -> str:
