@@ -162,3 +162,28 @@ async def test_f06_what_was_refused_is_on_record(traps: Traps) -> None:
     await ask(traps, "path=hard")
     records = [record for record in traps.daemon.audit_records() if "download" in str(record) or "files" in str(record)]
     assert any(record.get("outcome") == "refused" for record in records), records[-3:]
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2_000_000])
+async def test_h08_a_client_that_leaves_a_download_is_on_record(traps: Traps, taken: int) -> None:
+    path = traps.files / f"left{taken}.bin"
+    path.write_bytes(b"x" * 30_000_000)
+    request = (
+        f"GET /api/v1/files/files/download?path={path.name} HTTP/1.1\r\n"
+        f"Host: 127.0.0.1:{traps.daemon.port}\r\nAuthorization: {traps.ann.bearer['Authorization']}\r\n\r\n"
+    )
+    async with raw_connection(traps.daemon) as (reader, writer):
+        writer.write(request.encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        while taken > 0:
+            taken -= len(await reader.read(taken))
+    for _ in range(100):
+        records = traps.daemon.audit_records()
+        begun = {r["seq"] for r in records if r["kind"] == "begin" and r.get("objects") == [f"files/{path.name}"]}
+        ended = [r["outcome"] for r in records if r["kind"] == "end" and r["begin"] in begun]
+        if ended:
+            break
+        await asyncio.sleep(0.05)
+    assert ended == ["aborted_by_client"]
+    path.unlink()

@@ -111,7 +111,8 @@ def tls_server(certificates: Certificates) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("flaw", "words"), [("expired", "certificate"), ("another name", "certificate"), ("TLS 1.1", "No secure connection")]
+    ("flaw", "words"),
+    [("expired", "certificate"), ("another name", "certificate"), ("TLS 1.1", "No secure connection")],
 )
 def test_c09_a_bad_certificate_or_an_old_version_is_refused(
     certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flaw: str, words: str
