@@ -139,7 +139,7 @@ class PostgresDialect:
 
     def _key_term(self, column: Column) -> str:
         collate = ' COLLATE pg_catalog."C"' if column.collation else ""
-        return f"{self.identifier(column.name)}{collate} NULLS FIRST"
+        return f"{self.identifier(column.name)}{collate}"  # a row key has no NULL, and an index no NULLS FIRST
 
     def _text_term(self, column: Column) -> str:
         return f'CAST({self.identifier(column.name)} AS pg_catalog.text) COLLATE pg_catalog."C" NULLS FIRST'

@@ -153,7 +153,7 @@ class Writer:
 
 
 async def ordered_names(graph: Graph, node: Node, found: FoundRows, place: Place) -> AsyncIterator[list[Key]]:
-    """The names of the found rows in the order in which they are written, a page at a time; one that rows share once."""
+    """The names of the found rows in the order of the file, a page at a time; one that rows share once."""
     last: Key = ()
     outputs = [item.target for item in graph.identities[node].wanted]
     select = select_links(graph.relations[node], place.dialect, outputs)
