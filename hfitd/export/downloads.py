@@ -293,6 +293,7 @@ class Downloads:
 
     async def _file_away(self, job: Job, key: str, request: PackageRequest, finished: Finished, folder: Path) -> None:
         plan, now = job.plan, time.time()
+        lifetime = request.lifetime_seconds(self._shop.limits) or math.inf
         assert plan is not None
         artifact = Artifact(
             id=job.id,
@@ -309,7 +310,7 @@ class Downloads:
             effective=job.effective,
             contents=planned_contents(plan).with_counts(finished.members, plan.tables),
             created=now,
-            expires=now + min(self._shop.artifacts.ttl_seconds, self._lifetime(request) or math.inf),
+            expires=now + min(self._shop.artifacts.ttl_seconds, lifetime),
             approval=None if request.approval is None else request.approval.document(),
         )
         await asyncio.to_thread(self._shop.artifacts.publish, folder / "archive", artifact)
@@ -339,15 +340,10 @@ class Downloads:
             policy_version=plan.policy_version,
             plan_digest=plan.digest,
             approval=None if request.approval is None else request.approval.document(),
-            lifetime_seconds=self._lifetime(request),
+            lifetime_seconds=request.lifetime_seconds(self._shop.limits),
             origin=self._shop.origin,
             sign=self._shop.sign,
         )
-
-    def _lifetime(self, request: PackageRequest) -> float | None:
-        """Seconds until a package of the request expires: the shorter of the server's and the template's."""
-        wanted = [self._shop.limits.package_lifetime_seconds, request.template.lifetime_seconds]
-        return min((seconds for seconds in wanted if seconds), default=None)
 
     def _run_scope(
         self,
@@ -368,7 +364,7 @@ class Downloads:
                 "template": request.template.digest,
                 "owner": request.stored.owner,
                 "approval": request.approval.digest if request.approval else None,
-                "lifetime": self._lifetime(request),
+                "lifetime": request.lifetime_seconds(self._shop.limits),
                 "policy": sources.policy.version,
                 "roles": sorted(request.actor.roles),
                 "sources": sources.identity,

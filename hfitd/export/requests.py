@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from hfitd.config.model import LimitsConfig
 from hfitd.errors import BadRequest, NotFound
 from hfitd.export.package.codec import CODECS, Codec
 from hfitd.export.prepare import Variable, input_variables, parameter_variables
@@ -43,6 +44,11 @@ class PackageRequest:
     def asks_sources(self) -> bool:
         """Whether variables depend on what is in the sources now."""
         return any(isinstance(step, QueryStep | VolumeStep) for step in self.template.prepare)
+
+    def lifetime_seconds(self, limits: LimitsConfig) -> float | None:
+        """Until a package of the request expires: the shorter of the server's and the template's; None is never."""
+        wanted = (limits.package_lifetime_seconds, self.template.lifetime_seconds)
+        return min((seconds for seconds in wanted if seconds), default=None)
 
     def known_variables(self) -> dict[str, Variable]:
         """Variables whose values need no source."""
