@@ -4,7 +4,8 @@
    roles together it lifts for one of them.
 2. Needed is a column that some role sees with values: as it is, or under a mask that is made from the value. What is
    dropped, constant, NULL or refused is not read, so it is not granted: the strongest guard there is.
-3. Needed are besides: the key that rows are ordered and named by, and the columns that row filters are about.
+3. Needed are besides: the key that rows are ordered and named by, the columns that row filters are about, and the
+   subjects of masks.
 4. A table of which only the definition may be seen (``ddl``) is named without columns.
 """
 
@@ -18,6 +19,7 @@ from hfitd.access.rowfilters import RowFilter
 from hfitd.access.viewing import kin_paths
 from hfitd.errors import NotFound
 from hfitd.masks.constant import CONST, DROP, NULL
+from hfitd.masks.table import rule_subjects
 from hfitd.model import Action, Actor, Catalog, Table, TableName, TableNeed
 
 _UNREAD = frozenset({DROP.name, NULL.name, CONST.name})
@@ -48,11 +50,13 @@ def _seen(policy: Policy, actor: Actor, provider: str, catalog: Catalog, name: T
         views = policy.columns(actor, provider, catalog, name)
     except NotFound:
         return set()
-    return {
-        view.column.name
+    read = [
+        view
         for view in views
         if not view.unclassified and (view.raw or view.rule is None or view.rule.mask not in _UNREAD)
-    }
+    ]
+    rules = (view.rule for view in read if view.rule is not None and not view.raw)
+    return {view.column.name for view in read}.union(*map(rule_subjects, rules))  # 3
 
 
 def _filtered(filters: Iterable[RowFilter], provider: str, catalog: Catalog, table: Table) -> set[str]:

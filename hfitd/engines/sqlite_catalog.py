@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import sqlite3
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from hfitd.engines.sqlite_values import kind_of_type
 from hfitd.engines.view_reads import with_reads
@@ -20,6 +21,7 @@ _VIEWS = "SELECT name, sql FROM sqlite_schema WHERE type = 'view'"
 _COLUMNS = 'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)'
 _INDEXES = 'SELECT name, origin FROM pragma_index_list(?) WHERE "unique" AND NOT partial ORDER BY name'
 _INDEX = "SELECT cid, name FROM pragma_index_info(?) ORDER BY seqno"
+_COLLATIONS = "SELECT name, coll FROM pragma_index_xinfo(?) WHERE key"
 _REFERENCES = """SELECT id, "table", "from", "to", on_update, on_delete FROM pragma_foreign_key_list(?)
 ORDER BY id, seq"""
 _LENGTH = re.compile(r"\(\s*([0-9]+)\s*\)")
@@ -64,10 +66,12 @@ def _table(connection: sqlite3.Connection, name: str, kind: str, without_rowid: 
     key = [str(row[0]) for row in sorted(described, key=lambda row: _whole(row[4])) if row[4]]
     alias = _row_number_alias(described, key, without_rowid)
     counts = bool(alias) and _AUTOINCREMENT.search(definition(connection, name)) is not None
+    collations = _collations(connection, name)
     columns = tuple(
-        _column(row, alias=alias, counts=counts, in_key=without_rowid and str(row[0]) in key)
+        replace(column, collation=collations.get(column.name))
         for row in described
         if row[5] in (0, 2, 3)
+        for column in (_column(row, alias=alias, counts=counts, in_key=without_rowid and str(row[0]) in key),)
     )
     keys = list(_keys(connection, name, columns, key))
     return Table(
@@ -77,6 +81,16 @@ def _table(connection: sqlite3.Connection, name: str, kind: str, without_rowid: 
         keys=tuple(keys),
         estimated_rows=None if kind == "view" or without_rowid else _estimate(connection, name, columns),
     )
+
+
+def _collations(connection: sqlite3.Connection, table: str) -> Mapping[str, str]:
+    """How columns of unique keys compare where that is not byte by byte; of others SQLite does not say."""
+    return {
+        str(column): str(collation)
+        for index, _ in _rows(connection, _INDEXES, table)
+        for column, collation in _rows(connection, _COLLATIONS, str(index))
+        if column is not None and str(collation).upper() != "BINARY"
+    }
 
 
 def _whole(value: object) -> int:

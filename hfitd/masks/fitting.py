@@ -62,9 +62,10 @@ def fits_length(column: Column, value: bytes) -> bool:
 
 def need_subject(mask: str, column: Column, subject: str, table: Table | None) -> None:
     """Refuse a subject that is no column of the table; a file has none to look at."""
-    if subject and table is not None and table.column(subject) is None:
+    found = table.column(subject) if table is not None else None
+    if subject and table is not None and (found is None or not found.readable):
         advice = "name a column of the same table, or give the column a rule of its own"
-        raise refuse(mask, column, f"its table has no column {subject}", advice)
+        raise refuse(mask, column, f"its table has no column {subject} that can be read", advice)
 
 
 def need_values(mask: str, column: Column, bound: BoundMask) -> None:

@@ -56,6 +56,14 @@ def rule_mistake(rule: MaskRule) -> str:
     return next((mistake for mistake in map(rule_mistake, parts) if mistake), "")
 
 
+def rule_subjects(rule: MaskRule) -> frozenset[str]:
+    """The other columns of the row that the masks of a rule without mistakes look at."""
+    mask, named = MASKS[rule.mask], rule.options.get("subject")
+    parts = mask.parts(rule) if mask.parts is not None else ()
+    own = frozenset({named} if isinstance(named, str) and named else ())
+    return own.union(*map(rule_subjects, parts))
+
+
 def bind_mask(
     rule: MaskRule, column: Column, master_key: bytes, *, unique: bool = False, table: Table | None = None
 ) -> BoundMask:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 
 import pytest
 
+from hfitd.access.needs import needed_columns
 from hfitd.access.policy import Policy
-from hfitd.config.model import MaskPolicy, PolicyConfig, RoleConfig
+from hfitd.config.model import MaskPolicy, PolicyConfig, ProviderConfig, RoleConfig
+from hfitd.engines.table import open_engine
 from hfitd.errors import MaskDoesNotFit
-from hfitd.model import Actor, Catalog, Column, ForeignKey, Json, Key, Kind, Table, TableName
+from hfitd.masks.table import rule_subjects
+from hfitd.model import Actor, Catalog, Column, ForeignKey, Json, Key, Kind, MaskRule, Table, TableName
 
 KEY = b"a mask key for tests only, 32 or more"
 ACTOR = Actor("dev@example.com", ("reader",))
@@ -130,3 +134,45 @@ def test_a_date_that_follows_a_key_needs_its_subject_there_too():
     with pytest.raises(MaskDoesNotFit) as caught:
         covered([parent, child], keys, {"day.day": ("date_shift", {"subject": "who"})}, b"2024-01-01")
     assert "who" in caught.value.message
+
+
+async def test_a_nocase_key_of_sqlite_folds_case(tmp_path):
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.executescript(
+            "CREATE TABLE person (code text COLLATE NOCASE PRIMARY KEY, exact text UNIQUE);"
+            "CREATE TABLE note (id integer PRIMARY KEY, code text REFERENCES person (code),"
+            " exact text REFERENCES person (exact));"
+        )
+    connection.close()
+    engine = open_engine(ProviderConfig("shop", "sqlite", path=tmp_path / "shop.db", database="main"))
+    async with engine.snapshot() as snapshot:
+        catalog = await snapshot.catalog()
+    await engine.close()
+    tables, masks = list(catalog.tables.values()), {"note.code": ("hash", {}), "note.exact": ("hash", {})}
+    upper, lower = (covered(tables, list(catalog.foreign_keys), masks, value) for value in (b"AB", b"ab"))
+    assert upper["person.code"] == lower["note.code"]
+    assert upper["person.exact"] != lower["note.exact"]
+
+
+def test_the_database_role_needs_the_subjects_of_masks():
+    columns = (Column("born", "date", Kind.DATE), number("who"), number("other"), text("doc"))
+    visit = Table(TableName("s", "visit"), "table", columns)
+    catalog = Catalog("postgresql", "16", "shop", "s", {visit.name: visit})
+    nested: Json = {"paths": {"$.day": {"mask": "date_shift", "subject": "other"}}}
+    masks = (
+        MaskPolicy(("shop/*/visit.born",), "date_shift", {"subject": "who"}),
+        MaskPolicy(("shop/*/visit.doc",), "json", nested),
+        MaskPolicy(("shop/*/visit.who",), "drop"),
+        MaskPolicy(("shop/*/visit.other",), "drop"),
+    )
+    roles = {"reader": RoleConfig("reader", ("rows:**",))}
+    policy = Policy(PolicyConfig(unclassified="allow", mask=masks), roles, KEY)
+    assert needed_columns(policy, "shop", catalog)[visit.name].columns == ("born", "who", "other", "doc")
+    assert rule_subjects(MaskRule("hash")) == frozenset()
+
+
+def test_a_subject_that_the_role_may_not_read_is_refused():
+    day = Column("day", "date", Kind.DATE)
+    visit = table("visit", day, Column("who", "integer", Kind.INTEGER, readable=False))
+    with pytest.raises(MaskDoesNotFit):
+        covered([visit], [], {"visit.day": ("date_shift", {"subject": "who"})}, b"2024-01-01")
