@@ -7,11 +7,15 @@
 2. A database that is there: loaded in place. After the test everything that was not there before is dropped (schemas,
    tables, sequences, views, types, functions, extensions), and tables that were empty are emptied. Rows in tables that
    had rows before stay.
+
+What is made for tests is marked with the session, in its comment. A database that a killed session left counts as one
+that is not there, unless somebody is connected to it; its originals go after a day.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 import ssl
 from collections.abc import Iterator
@@ -40,6 +44,22 @@ _DROPS = {
 }
 
 
+MARK = "hfit: made for tests, session "
+_LEFT = """
+SELECT left(remark, length($1)) = $1 AND split_part(substr(remark, length($1) + 1), ' ', 1) <> $2
+  AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid())
+FROM (SELECT coalesce(shobj_description(oid, 'pg_database'), '') AS remark FROM pg_database
+      WHERE datname = current_database()) AS mine
+"""
+_OLD = """
+SELECT d.datname FROM pg_database d WHERE d.datname LIKE 'hfit\\_tmpl\\_%' AND pg_has_role(d.datdba, 'USAGE')
+  AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = d.datname)
+  AND shobj_description(d.oid, 'pg_database') LIKE $1 || '%'
+  AND split_part(substr(shobj_description(d.oid, 'pg_database'), length($1) + 1), ' ', 2)::timestamptz
+      < now() - '1 day'::interval
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """What a database holds: objects by kind and oid with their names, and which tables have no rows."""
@@ -54,7 +74,7 @@ class PostgresIsolation:
     @contextlib.contextmanager
     def filled(self, filling: Filling) -> Iterator[LoadReport]:
         """The database with the package in it; see the module."""
-        if not finish(_exists(filling.target)):
+        if not finish(_exists(filling.target, filling.room.session)):
             with self._loaded(filling) if filling.way is Way.RELOAD else self._copied(filling) as report:
                 yield report
             return
@@ -76,7 +96,7 @@ class PostgresIsolation:
     @contextlib.contextmanager
     def _loaded(self, filling: Filling) -> Iterator[LoadReport]:
         name = _name(filling.target.database)
-        finish(_run(filling.target, f"CREATE DATABASE {name} TEMPLATE template0"))
+        finish(_make(filling.target, filling.target.database, "template0", filling.room.session))
         try:
             yield filling.run()
         finally:
@@ -94,7 +114,7 @@ class PostgresIsolation:
             if not kept.exists():
                 _load_template(filling, template, kept)
             _register(filling.room, template, place, names)
-            finish(_run(target, f"CREATE DATABASE {_name(target.database)} TEMPLATE {_name(name)}"))
+            finish(_make(target, target.database, name, filling.room.session))
         try:
             yield read_report(kept, target)
         finally:
@@ -102,7 +122,8 @@ class PostgresIsolation:
 
 
 def _load_template(filling: Filling, template: Target, kept: Path) -> None:
-    finish(_run(template, f"CREATE DATABASE {_name(template.database)} TEMPLATE template0"))
+    finish(_clear_leftovers(template))
+    finish(_make(template, template.database, "template0", filling.room.session))
     try:
         write_report(kept, filling.run(template))
     except BaseException:
@@ -145,15 +166,47 @@ async def _connect(target: Target) -> Any:
     )
 
 
-async def _exists(target: Target) -> bool:
+async def _exists(target: Target, session: str) -> bool:
+    """Whether it is there; what a killed session left is removed."""
     try:
         connection = await _connect(target)
     except asyncpg.InvalidCatalogNameError:
         return False
     except (OSError, asyncpg.PostgresError) as error:
         raise _failed(target, error) from error
-    await connection.close()
-    return True
+    try:
+        left = await connection.fetchval(_LEFT, MARK, session)
+    except asyncpg.PostgresError as error:
+        raise _failed(target, error) from error
+    finally:
+        await connection.close()
+    if left:
+        await _run(target, f"DROP DATABASE IF EXISTS {_name(target.database)} WITH (FORCE)")
+    return not left
+
+
+async def _make(target: Target, name: str, template: str, session: str) -> None:
+    await _run(target, f"CREATE DATABASE {_name(name)} TEMPLATE {_name(template)}")
+    moment = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    await _run(target, f"COMMENT ON DATABASE {_name(name)} IS '{MARK}{session} {moment}'")
+
+
+async def _clear_leftovers(target: Target) -> None:
+    """Originals of sessions that were killed more than a day ago."""
+    for name in MAINTENANCE:
+        try:
+            connection = await _connect(replace(target, database=name))
+        except (OSError, asyncpg.PostgresError):
+            continue
+        try:
+            found = [row["datname"] for row in await connection.fetch(_OLD, MARK)]
+            for old in found:
+                await connection.execute(f"DROP DATABASE IF EXISTS {_name(old)}")
+        except asyncpg.PostgresError as error:
+            raise _failed(target, error) from error
+        finally:
+            await connection.close()
+        return
 
 
 async def _run(target: Target, statement: str) -> None:

@@ -137,15 +137,13 @@ def test_counters_are_set_back_after_each_test(
 
 
 def test_a_database_that_was_there_is_filled_once_and_put_back_at_the_end(
-    transaction: FakeHfitd, work: Path, server: Server, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    transaction: FakeHfitd, work: Path, mariadb_server: Server, mariadb_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name: str = request.getfixturevalue(f"{'postgres' if server.kind == 'postgresql' else 'mariadb'}_database")
+    server, name = mariadb_server, mariadb_database
     run_sql(server, "CREATE TABLE own (a int)", name)
     monkeypatch.setenv("TEST_URL", url_of(server, name))
     assert passed(run_pytest(work, work_on(server)), 3)
-    own = {"postgresql": "'public'", "mysql": "DATABASE()"}[server.kind]
-    listing = f"SELECT table_name FROM information_schema.tables WHERE table_schema = {own}"
-    assert run_sql(server, listing, name).split() == ["own"]
+    assert run_sql(server, "SHOW TABLES", name).split() == ["own"]
 
 
 def test_processes_that_share_one_database_take_turns(
@@ -156,8 +154,9 @@ def test_processes_that_share_one_database_take_turns(
 
 
 def test_a_test_may_choose_its_own_way(
-    transaction: FakeHfitd, work: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+    transaction: FakeHfitd, work: Path, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    server = postgres_server
     monkeypatch.setenv("TEST_URL", url_of(server, "isolated_choice"))
     text = HEAD + """
     @pytest.mark.hfit("shop-ENGINE")
@@ -194,6 +193,30 @@ def test_reload_needs_no_template_database(
     before = databases_of(server)
     assert passed(run_pytest(work, text), 3)
     assert databases_of(server) == before
+
+
+def test_what_a_killed_session_left_is_no_obstacle(
+    plugin_shop: FakeHfitd, work: Path, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = databases_of(postgres_server)
+    monkeypatch.setenv("TEST_URL", url_of(postgres_server, "isolated_killed"))
+    for name, moment in (("isolated_killed", "2100-01-01"), ("hfit_tmpl_old", "2020-01-01")):
+        run_sql(postgres_server, f"CREATE DATABASE {name};")
+        remark = f"hfit: made for tests, session x {moment}T00:00:00+00:00"
+        run_sql(postgres_server, f"COMMENT ON DATABASE {name} IS '{remark}'")
+    run_sql(postgres_server, "CREATE TABLE customer (left_over int)", "isolated_killed")
+    text = HEAD + """
+    @pytest.mark.hfit("shop-postgresql")
+    def test_it(hfit_load):
+        hfit_load(url())
+        with psycopg.connect(url()) as connection:
+            (remark,) = connection.execute(
+                "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
+            ).fetchone()
+        assert remark.startswith("hfit: made for tests, session ")
+    """
+    assert passed(run_pytest(work, text), 1)
+    assert databases_of(postgres_server) == before
 
 
 def add_both(fake: FakeHfitd, template: str) -> None:
