@@ -119,8 +119,9 @@ def _misfits(policy: Policy, provider: str, catalog: Catalog) -> Iterator[str]:
         column = table.column(word)
         if column is None:
             continue
+        unique = any(word in key.columns for key in table.keys)
         try:
-            bind_mask(rule, column, b"only to see whether it fits", unique=any(word in k.columns for k in table.keys))
+            bind_mask(rule, column, b"only to see whether it fits", unique=unique, table=table)
         except MaskDoesNotFit as error:
             yield f"{table_object(provider, name, word)}: {error.message}"
 
