@@ -12,8 +12,8 @@ from hfitd.errors import StoreUnavailable
 from hfitd.store.interface import Store
 from hfitd.store.keys import key_of
 
-BEAT_SECONDS = 10.0
-ALIVE_SECONDS = 30.0
+BEAT_SECONDS = 5.0
+ALIVE_SECONDS = 15.0
 
 
 class Fleet:
