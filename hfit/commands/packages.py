@@ -222,7 +222,7 @@ def parse_parameters(parameters: Sequence[str]) -> Mapping[str, object] | Sequen
 
 
 def show_plan(session: Session, plan: Mapping[str, object]) -> None:
-    """The plan for a person: what it is, then a line per table, then what is refused."""
+    """The plan for a person: what it is, then a line per table, then what is left out or refused."""
     template = plan.get("template")
     fields = {
         "template": template.get("name") if isinstance(template, dict) else template,
@@ -243,6 +243,8 @@ def show_plan(session: Session, plan: Mapping[str, object]) -> None:
         [row for item in listed for row in _plan_rows(item)],
     )
     for item in listed:
+        for gap in item.get("left_out") or []:
+            session.printer.warn(f"{item.get('key')} leaves out {_gap(gap)}")
         for refusal in item.get("refusals") or []:
             session.printer.warn(f"{item.get('key')}: {refusal if isinstance(refusal, str) else _words(refusal)}")
 
@@ -269,6 +271,12 @@ def _plan_rows(export: Mapping[str, object]) -> list[list[object]]:
             place = "/".join(str(table[name]) for name in ("provider", "database") if table.get(name))
             rows.append([*head[:2], place or source, table.get("table"), *sizes, " > ".join(map(str, path)), shown])
     return rows or [[*head, None, None, None, None, None]]
+
+
+def _gap(gap: object) -> str:
+    if not isinstance(gap, dict):
+        return str(gap)
+    return f"{gap.get('what')} {gap.get('name')} of {gap.get('table')}: {gap.get('reason')}"
 
 
 def _words(refusal: object) -> str:

@@ -118,9 +118,10 @@ class Reviews:
         sources = self._sources()
         async with open_sources(sources, needed_sources(template, sources), approver.email) as opened:
             catalogs = {key: source.catalog for key, source in opened.items()}
-            scope = PlanScope(Actor(stored.owner, hands), sources, catalogs, approved=True)
+            reader, policy = Actor(stored.owner, hands), sources.policy
+            scope = PlanScope(reader, sources, catalogs, approved=True)
             plan = await asyncio.to_thread(make_plan, template, stored.owner, scope)
-            reading = await asyncio.to_thread(read_plan, plan, catalogs)
+            reading = read_plan(plan, catalogs, lambda volume: policy.may_enter(reader, Action.RAW, volume))
         last = await self._shelf.approvals.get(stored.owner, stored.name)
         text = await self._shelf.templates.version(last.template_digest) if last else None
         return Review(stored, template, hands, plan.digest, plan.policy_version, reading, last, text or "")

@@ -23,7 +23,7 @@ from hfitd.export.requests import PackageRequest
 from hfitd.export.review.reading import beyond, read_plan
 from hfitd.export.review.validity import describe_approval
 from hfitd.export.sources import OpenSource, SourceKey, Sources
-from hfitd.model import Json
+from hfitd.model import Action, Json
 
 
 def require_approval(request: PackageRequest, sources: Sources) -> None:
@@ -74,7 +74,9 @@ async def plan_run(
         raise
     if request.approval is None:
         return request, plan
-    problem = beyond(request.approval.plan, read_plan(plan, catalogs))
+    actor, policy = request.actor, sources.policy
+    found = read_plan(plan, catalogs, lambda volume: policy.may_enter(actor, Action.RAW, volume))
+    problem = beyond(request.approval.plan, found)
     if not problem:
         return request, plan
     request = replace(request, approval=None, unapproved=problem)

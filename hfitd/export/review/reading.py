@@ -6,7 +6,7 @@ covered when it does the same or less than what was read:
 1. the policy is the same;
 2. every part reads the same source, and no table that was not read then;
 3. each table still has the shape it had;
-4. no column is shown that was not, and each under the very same mask;
+4. no column is shown that was not, and each under the very same mask, files alike;
 5. the rows are those of the same row filter, or the reviewer read all of them.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from hfitd.export.items.interface import TablePlan
@@ -28,8 +28,11 @@ from hfitd.model import Catalog, Json
 Reading = Mapping[str, Json]
 
 
-def read_plan(plan: Plan, catalogs: Mapping[SourceKey, Catalog]) -> Reading:
-    """The plan as a document that can be kept, compared and shown."""
+def read_plan(plan: Plan, catalogs: Mapping[SourceKey, Catalog], lifted: Callable[[str], bool]) -> Reading:
+    """The plan as a document that can be kept, compared and shown.
+
+    ``lifted`` says of a volume whether some of its files may be given without their masks.
+    """
     parts: dict[str, Json] = {}
     for planned in plan.prepare:
         label = f"prepare.{planned.step.variable}"
@@ -37,13 +40,13 @@ def read_plan(plan: Plan, catalogs: Mapping[SourceKey, Catalog]) -> Reading:
             tables = tuple(plan_table(relation) for relation in planned.query.query.relations.values())
             parts[label] = _part(planned.query.source, tables, catalogs)
         elif isinstance(planned.step, VolumeStep):
-            parts[label] = {"source": planned.step.volume, "tables": {}}
+            parts[label] = {"source": planned.step.volume, "tables": {}, "raw": False}  # a name, no content
     for step in plan.steps:
         data = step.export.data
         if step.source is not None:
             parts[step.export.key] = _part(step.source, step.tables, catalogs)
         elif isinstance(data, VolumeFile | VolumeFiles):
-            parts[step.export.key] = {"source": data.volume, "tables": {}}
+            parts[step.export.key] = {"source": data.volume, "tables": {}, "raw": lifted(data.volume)}
     return {"policy": plan.policy_version, "parts": parts}
 
 
@@ -56,6 +59,8 @@ def beyond(read: Reading, found: Reading) -> str:
         known = parts.get(label)
         if known is None or known["source"] != part["source"]:
             return f"{label} reads another source than then"  # 2
+        if part.get("raw") and not known.get("raw"):
+            return f"{label} would show files without their masks"  # 4
         for name, table in part["tables"].items():
             problem = _beyond_table(known["tables"].get(name), table)
             if problem:
@@ -68,7 +73,7 @@ def lines_of(read: Reading) -> list[str]:
     lines = [f"policy {read['policy']}"]
     for label, part in sorted(cast(Mapping[str, Any], read["parts"]).items()):
         if not part["tables"]:
-            lines.append(f"{label}  {part['source']}")
+            lines.append(f"{label}  {part['source']}{'  files as they are' if part.get('raw') else ''}")
         for name, table in sorted(part["tables"].items()):
             rows = f" (row filter {table['rows'][:12]})" if table["rows"] else ""
             lines.append(f"{label}  {part['source']}  {name}  shape {table['shape'][:12]}{rows}")
@@ -84,17 +89,22 @@ def changed_lines(old: Sequence[str], new: Sequence[str]) -> list[str]:
 
 
 def _part(source: SourceKey, tables: Sequence[TablePlan], catalogs: Mapping[SourceKey, Catalog]) -> Json:
-    return {
-        "source": f"{source.provider}/{source.database}",
-        "tables": dict(_tables(tables, catalogs[source])),
-    }
+    return {"source": _spelt(source), "tables": dict(_tables(source, tables, catalogs))}
 
 
-def _tables(tables: Sequence[TablePlan], catalog: Catalog) -> Iterator[tuple[str, Json]]:
+def _tables(
+    source: SourceKey, tables: Sequence[TablePlan], catalogs: Mapping[SourceKey, Catalog]
+) -> Iterator[tuple[str, Json]]:
     for table in tables:
-        shape = hashlib.sha256(canonical_json(table_shape(table.table, catalog))).hexdigest()
+        place = table.source or source  # a subset may lead into other databases
+        shape = hashlib.sha256(canonical_json(table_shape(table.table, catalogs[place]))).hexdigest()
         columns: Json = {column: table.masks.get(column, "") for column in table.columns}
-        yield table.table, {"shape": shape, "columns": columns, "rows": table.row_filter}
+        name = table.table if place == source else f"{_spelt(place)}/{table.table}"
+        yield name, {"shape": shape, "columns": columns, "rows": table.row_filter}
+
+
+def _spelt(source: SourceKey) -> str:
+    return f"{source.provider}/{source.database}"
 
 
 def _beyond_table(known: Mapping[str, Any] | None, table: Mapping[str, Any]) -> str:

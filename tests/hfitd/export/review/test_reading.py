@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from hfitd.export.review.reading import beyond, changed_lines, lines_of
+from hfitd.export.items.interface import Checked, RunScope, TablePlan
+from hfitd.export.plan import Plan
+from hfitd.export.review.reading import beyond, changed_lines, lines_of, read_plan
+from hfitd.export.sources import SourceKey
+from hfitd.export.template.model import Export, Subset, Template, VolumeFiles
+from hfitd.model import Catalog, Column, Kind, Table, TableName
 
 TABLE = {"shape": "s" * 64, "columns": {"id": "", "email": "hash"}, "rows": ""}
 READ: dict[str, Any] = {
@@ -75,3 +81,52 @@ def test_a_reviewer_sees_each_column_on_a_line_and_what_changed_since() -> None:
         "+a.csv  shop/shop  public.customer.email  as it is",
     ]
     assert changed_lines(old, old) == []
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A step whose tables lie in two databases, as a subset's may."""
+
+    export: Export
+    source: SourceKey | None
+    tables: tuple[TablePlan, ...]
+
+    def variables(self) -> frozenset[str]:
+        return frozenset()
+
+    async def check(self, scope: RunScope) -> Checked:
+        return Checked((), self.tables)
+
+
+def catalog(*columns: str) -> Catalog:
+    """A database whose only table has these columns."""
+    name = TableName("main", "person")
+    table = Table(name, "table", tuple(Column(column, "text", Kind.TEXT) for column in columns))
+    return Catalog("sqlite", "3", "main", "main", {name: table})
+
+
+def test_tables_of_one_name_in_two_databases_are_read_apart_each_with_its_own_shape() -> None:
+    here, there = SourceKey("shop", "main"), SourceKey("crm", "main")
+    person = TableName("main", "person")
+    tables = (TablePlan(person, ("id",), {}), TablePlan(person, ("id", "email"), {"email": "hash"}, source=there))
+    step = Reached(Export("case.sql", "subset", Subset("shop", ())), here, tables)
+    template = Template("case", "case", (step.export,), "", "d" * 64)
+    plan = Plan(template, "a@x", "p", (), (step,), "d" * 64)
+    shapes = {here: catalog("id"), there: catalog("id", "email")}
+    read = read_plan(plan, shapes, lambda volume: False)
+    lines = lines_of(read)
+    assert "case.sql  shop/main  main.person.id  as it is" in lines
+    assert "case.sql  shop/main  crm/main/main.person.email  hash" in lines
+    assert beyond(read, read_plan(plan, shapes, lambda volume: False)) == ""
+    shapes[there] = catalog("id", "email", "phone")
+    assert "crm/main" in beyond(read, read_plan(plan, shapes, lambda volume: False))
+
+
+def test_files_without_their_masks_are_not_covered_by_a_reading_of_masked_ones() -> None:
+    export = Export("logs", "files", VolumeFiles("app_logs"))
+    template = Template("case", "case", (export,), "", "d" * 64)
+    plan = Plan(template, "a@x", "p", (), (Reached(export, None, ()),), "d" * 64)
+    masked, raw = (read_plan(plan, {}, {"app_logs": lifted}.__getitem__) for lifted in (False, True))
+    assert (beyond(raw, masked), beyond(raw, raw), beyond(masked, masked)) == ("", "", "")
+    assert "without their masks" in beyond(masked, raw)
+    assert lines_of(raw)[1:] == ["logs  app_logs  files as they are"]
