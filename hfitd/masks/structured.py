@@ -31,13 +31,6 @@ def _read_rule(where: str, value: Json) -> MaskRule:
     return MaskRule(name, options)
 
 
-def _bound_part(rule: MaskRule, column: Column, kind: Kind, binding: Binding) -> BoundMask:
-    try:
-        return binding.part(rule, Column(column.name, kind.value, kind))
-    except MaskDoesNotFit as error:
-        raise MaskDoesNotFit(error.message, resource=column.name, suggestions=error.suggestions) from None
-
-
 def _with_subject(
     rule: MaskRule, column: Column, parts: Sequence[BoundMask | None], cell: RowCell, binding: Binding
 ) -> BoundMask:
@@ -64,17 +57,19 @@ def _json_parts(rule: MaskRule) -> tuple[MaskRule, ...]:
     return tuple(_read_rule(f"the path {path!r}", value) for path, value in _paths(rule).items())
 
 
-def _leaves(rule: MaskRule, column: Column, binding: Binding) -> Leaves:
-    if rule.mask == "null":
+def bind_leaves(rule: MaskRule, name: str, part: Callable[[MaskRule, Column], BoundMask]) -> Leaves:
+    """What covers the values at one path, texts and, where the mask knows them, numbers. ``name`` is what a refusal
+    names, ``part`` binds a mask; MaskDoesNotFit when it fits neither."""
+    if rule.mask in {"null", "drop"}:
         return Leaves(literal=NOTHING)
     if rule.mask == "const":
-        _bound_part(rule, column, Kind.OTHER, binding)
+        part(rule, Column(name, Kind.OTHER, Kind.OTHER))
         return Leaves(literal=json.dumps(rule.options.get("value"), ensure_ascii=True))
     bound: dict[Kind, BoundMask] = {}
-    refusals = []
+    refusals: list[MaskDoesNotFit] = []
     for kind in (Kind.TEXT, Kind.INTEGER, Kind.NUMBER):
         try:
-            bound[kind] = _bound_part(rule, column, kind, binding)
+            bound[kind] = part(rule, Column(name, kind, kind))
         except MaskDoesNotFit as error:
             refusals.append(error)
     if not bound:
@@ -86,7 +81,7 @@ def _bind_json(rule: MaskRule, column: Column, binding: Binding) -> BoundMask:
     need_kind(rule.mask, column, (Kind.JSON, Kind.TEXT))
     need_length(rule.mask, column, len(NOTHING))
     rules = _json_parts(rule)
-    leaves = [_leaves(part, column, binding) for part in rules]
+    leaves = [bind_leaves(part, column.name, binding.part) for part in rules]
     cover = JsonCover([(read_path(path), leaf) for path, leaf in zip(_paths(rule), leaves, strict=True)])
 
     def cell(value: bytes, subject: bytes | None) -> bytes:
@@ -144,7 +139,8 @@ def _shown(field: bytes, subject: bytes | None) -> bytes:
 def _bind_delimited(rule: MaskRule, column: Column, binding: Binding) -> BoundMask:
     need_kind(rule.mask, column, (Kind.TEXT,))
     fields, separator = _fields(rule), text_option(rule, "separator", ",").encode()
-    bound = {id(part): _bound_part(part, column, Kind.TEXT, binding) for part in fields.rules}
+    place = Column(column.name, Kind.TEXT, Kind.TEXT)
+    bound = {id(part): binding.part(part, place) for part in fields.rules}
     covers: list[Callable[[bytes, bytes | None], bytes]] = [
         _shown if part is None else _covering(bound[id(part)], separator)
         for part in (fields.places or (fields.every,))

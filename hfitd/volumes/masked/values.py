@@ -6,16 +6,16 @@ null. A mask that takes another column of the row (``subject``) works where reco
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from hfitd.errors import MaskDoesNotFit
 from hfitd.masks.interface import BoundMask
-from hfitd.masks.json_text import NOTHING, Leaves
+from hfitd.masks.json_text import Leaves
+from hfitd.masks.structured import bind_leaves
 from hfitd.masks.table import bind_mask, bind_text_mask
-from hfitd.model import Column, Kind, MaskRule
+from hfitd.model import MaskRule
 
-_DROP, _NULL, _CONST = "drop", "null", "const"
+_DROP, _NULL = "drop", "null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +72,7 @@ def bind_json(path: str, rule: MaskRule, master_key: bytes) -> JsonMask:
     """The mask of the values at a path: of texts, and of numbers where it knows them. MaskDoesNotFit as above."""
     if rule.mask in (_DROP, _NULL):
         bind_text_mask(rule.mask, rule.options, master_key)
-        return JsonMask(Leaves(literal=NOTHING), drops=rule.mask == _DROP)
-    if rule.mask == _CONST:
-        bind_text_mask(rule.mask, rule.options, master_key)
-        return JsonMask(Leaves(literal=json.dumps(rule.options.get("value"), ensure_ascii=True)))
-    bound: dict[Kind, BoundMask] = {}
-    refusals: list[MaskDoesNotFit] = []
-    for kind in (Kind.TEXT, Kind.INTEGER, Kind.NUMBER):
-        try:
-            bound[kind] = bind_mask(rule, Column(path, kind.value, kind), master_key)
-        except MaskDoesNotFit as error:
-            refusals.append(error)
-    if not bound:
-        raise refusals[0]
-    if any(mask.subject for mask in bound.values()):
+    leaves = bind_leaves(rule, path, lambda inner, column: bind_mask(inner, column, master_key))
+    if any(mask.subject for mask in (leaves.text, leaves.whole, leaves.number) if mask is not None):
         raise MaskDoesNotFit(f"the mask {rule.mask} cannot take a subject here: a document has no columns")
-    return JsonMask(Leaves(bound.get(Kind.TEXT), bound.get(Kind.INTEGER), bound.get(Kind.NUMBER)))
+    return JsonMask(leaves, drops=rule.mask == _DROP)
