@@ -23,7 +23,7 @@ TEMPLATE = """hfitVersion: 1
 templateName: {name}
 packageName: {name}
 exports:
-  rows.{form}: {{type: table-data, data: {{dbms: shop_pg, table: public.{table}}}}}
+  rows.{form}: {{type: table-data, data: {{dbms: shop_pg, table: {schema}{table}}}}}
 """
 
 
@@ -48,10 +48,10 @@ def peak_bytes(daemon: Daemon) -> int:
     return int(line.split()[1]) * 1024
 
 
-def download(daemon: Daemon, person: Person, table: str, form: str) -> int:
+def download(daemon: Daemon, person: Person, table: str, form: str, schema: str = "public.") -> int:
     name = f"{table}-{form}"
     template = person.folder / f"{name}.yaml"
-    template.write_text(TEMPLATE.format(name=name, table=table, form=form))
+    template.write_text(TEMPLATE.format(name=name, table=table, form=form, schema=schema))
     created = daemon.hfit(person, "pkg-tmpl", "create", template)
     assert created.code == 0, created.err
     return daemon.hfit(person, "pkg-download", name).code
@@ -78,3 +78,30 @@ def test_s29_o10_a_result_above_the_caps_is_no_package_and_others_are_served(
     assert run_sql(postgres_server, running_queries, postgres_database).strip() == "1"
     outcomes = [record.get("code") for record in capped.audit_records()]
     assert "LIMIT_EXCEEDED" in outcomes or any(r.get("outcome") == "failed" for r in capped.audit_records())
+
+
+def test_s29_o10_the_caps_hold_on_mariadb_too(
+    mariadb_server: Server, mariadb_database: str, tmp_path: Path
+) -> None:
+    run_sql(
+        mariadb_server,
+        "create table huge (id integer primary key, value longtext);"
+        "insert into huge values (1, repeat('0123456789abcdef', 786432));"
+        "create table many (id integer primary key, value text);"
+        "insert into many select seq, repeat('x', 20) from seq_1_to_5000;"
+        "create table few as select seq as id from seq_1_to_10;",
+        mariadb_database,
+    )
+    body = "\n".join([provider("shop_pg", mariadb_server, mariadb_database), POLICY, CAPS])
+    with running(Daemon(tmp_path, body + role("developer", *EVERYTHING))) as daemon:
+        person = daemon.add_person("dev@example.org", "developer")
+        assert daemon.hfit(person, "login").code == 0
+        before = peak_bytes(daemon)
+        for table, form in (("huge", "ndjson"), ("many", "sql")):
+            assert download(daemon, person, table, form, "") != 0
+            assert not (person.folder / f"{table}-{form}").exists()
+        assert peak_bytes(daemon) - before < 15 * 12 * MEGABYTE
+        assert download(daemon, person, "few", "sql", "") == 0
+        assert daemon.spool_is_empty()
+        question = f"select count(*) from information_schema.processlist where db = '{mariadb_database}'"
+        assert run_sql(mariadb_server, question).strip() == "0"
