@@ -45,7 +45,7 @@ from hfitd.engines.postgres_errors import Stage, translated
 from hfitd.engines.postgres_moment import read_lag, read_position
 from hfitd.engines.postgres_plan import Entry, Plan, plan_entries, relation_entry
 from hfitd.engines.postgres_pool import Lease, Pool
-from hfitd.engines.postgres_twins import keeps_secrets
+from hfitd.engines.postgres_twins import may_serve
 from hfitd.engines.rendering import Collector, Renderer, text_encoder, text_rows
 from hfitd.engines.shape import RawRow, Shape
 from hfitd.errors import NotFound, QueryTimeout
@@ -200,7 +200,7 @@ class PostgresSnapshot:
     async def _served(self, select: Select) -> Select:
         """The statement in which the server computes masks, if there is one and it may be told their keys."""
         served = select.served
-        if served is None or (served.secret and not await keeps_secrets(self._connection)):
+        if served is None or not await may_serve(self._connection, secret=served.secret):
             return select
         return replace(select, sql=served.sql, outputs=served.outputs, served=None)
 

@@ -97,6 +97,14 @@ def _hash(name: str, twin: HashTwin) -> Sql:
     return text("pg_catalog.left(pg_catalog.encode(") + second + text(f", 'hex'), {twin.length})")
 
 
+async def may_serve(connection: Any, *, secret: bool) -> bool:
+    """Whether this session's server may compute masks, with keys among what it is told if ``secret``. Where it works in
+    another encoding it counts other characters than the daemon."""
+    if connection.get_settings().server_encoding != "UTF8":
+        return False
+    return not secret or await keeps_secrets(connection)
+
+
 async def keeps_secrets(connection: Any) -> bool:
     """Whether this session's server may be told the key of a mask."""
     names = [*_QUIET, *_NEEDED, *_PRELOADS]

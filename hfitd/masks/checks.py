@@ -71,7 +71,9 @@ def read_check(expression: str, column: str) -> Check | None:
 
 
 def _tokens(expression: str) -> list[_Token]:
-    plain = _CAST.sub("", re.sub(r"\\'", "'", re.sub(r"\b_utf8mb[34](?=\\?')", "", expression)))
+    # MySQL escapes the quotes around its literals, and those inside them twice.
+    bare = re.sub(r"\b_utf8mb[34](?=\\?')", "", expression).replace("\\\\\\'", "''").replace("\\'", "'")
+    plain = _CAST.sub("", bare)
     tokens = []
     for found in _TOKEN.finditer(plain):
         text, number, word, sign, strange = found.groups()

@@ -175,3 +175,13 @@ def test_only_types_whose_text_is_their_value_are_served():
     assert spelled is not None
     assert all(b"k" * 32 not in str(piece).encode() for piece in spelled.pieces)
     assert len(spelled.binds) == 2
+
+
+async def test_a_server_in_another_encoding_computes_nothing(postgres_server):
+    options = "TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+    run_sql(postgres_server, f"CREATE DATABASE masks_ascii {options};")
+    script = "CREATE TABLE odd (n int, t text, v varchar(90), r text, q text, i bigint, s smallint);"
+    run_sql(postgres_server, f"{script} INSERT INTO odd VALUES (1, 'é', 'é', 'éééééé', 'é', 5, 5);", "masks_ascii")
+    data, trusted = await _rendered(postgres_server, "masks_ascii", Format.CSV, _select())
+    assert not trusted
+    assert "éé'ééé" in data.decode()

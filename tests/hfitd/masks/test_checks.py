@@ -15,6 +15,7 @@ LISTS = (
     "(status = ANY (ARRAY['new'::text, 'it''s'::text]))",
     "`status` in ('new','it''s')",
     "(`status` in (_utf8mb4\\'new\\',_utf8mb4\\'it''s\\'))",
+    "(`status` in (_utf8mb4\\'new\\',_utf8mb4\\'it\\\\\\'s\\'))",
     "`status` = 'new' or `status` = 'it''s'",
     "((status = 'new'::text) OR (status = 'it''s'::text))",
 )
