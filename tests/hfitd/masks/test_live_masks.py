@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from hfitd.access.policy import Policy
-from hfitd.config.model import MaskPolicy, PolicyConfig, ProviderConfig, RoleConfig
+from hfitd.config.model import MaskPolicy, PolicyConfig, ProviderConfig, RoleConfig, RowFilterPolicy
 from hfitd.engines.interface import Dialect, Format, Select
 from hfitd.engines.table import open_engine
 from hfitd.errors import MaskDoesNotFit
@@ -274,3 +274,29 @@ async def test_a_date_in_a_grouped_query_is_null_like_every_keyed_column(people)
         select = _rewritten("SELECT max(born), count(*) FROM person", engine.dialect, rules, catalog, schema)
         assert await snapshot.rows(select, 10) == [(None, "3")]
     await engine.close()
+
+
+async def test_s21_a_subject_that_is_denied_moves_dates_and_shows_nowhere(people, rows):
+    """S21: the reader may not see ``id``, and of the rows only those inside the fence; the dates move all the same."""
+    masks = [MaskPolicy((f"*/*/person.{column}",), mask, options) for column, (mask, options) in RULES.items()]
+    roles = {"reader": RoleConfig("reader", ("rows:**", "!rows:*/*/person.id", "!rows:*/*/person.name"))}
+    fence = RowFilterPolicy("*/*/person", ("reader",), "email LIKE 'Ann%'")
+    rules = Policy(PolicyConfig(mask=tuple(masks), row_filter=(fence,)), roles, KEY)
+    for kind, (provider, schema) in people.items():
+        engine = open_engine(provider)
+        async with engine.snapshot() as snapshot:
+            relation = rules.relation(ACTOR, "shop", await snapshot.catalog(), TableName(schema, "person"))
+            bound = {item.column.name: rules.bound_mask(relation, item) for item in relation.columns}
+            select = select_relation(relation, engine.dialect, bound, where=None, order=None, limit=None, into="p")
+            written = {form: Kept() for form in Format}
+            for form, sink in written.items():
+                await snapshot.render(select, form, sink)
+            found = await snapshot.rows(select, 5)
+        await engine.close()
+        (line,) = written[Format.NDJSON].data.splitlines()
+        expected = dict(rows[kind][2])
+        del expected["id"], expected["name"]
+        assert json.loads(line) == expected
+        assert len(found) == 1
+        assert len(found[0]) == len(expected)
+        assert [form for form, sink in written.items() if b"4711" in sink.data or b"subject" in sink.data] == []
