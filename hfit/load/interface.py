@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import ipaddress
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ Canon = Callable[[bytes], bytes]
 """Makes a cell comparable."""
 Progress = Callable[[int, int | None], None]
 """Called with the rows written so far and the rows there are, if known."""
+
+_PRODUCTS = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
 
 
 class Mode(enum.StrEnum):
@@ -95,6 +98,24 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerName:
+    """A database product and its version."""
+
+    product: str  # "postgresql" | "mysql" | "mariadb" | "sqlite"
+    version: str
+
+    def takes(self, source: ServerName) -> bool:
+        """Whether a server like this one knows all that ``source`` knows: the same product and no older one."""
+        return self.product == source.product and self._numbers() >= source._numbers()
+
+    def _numbers(self) -> list[int]:
+        return [int(part) for part in re.findall(r"[0-9]+", self.version)[:2]]
+
+    def __str__(self) -> str:
+        return f"{_PRODUCTS.get(self.product, self.product)} {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """Everything one provider's members do to one target, known before the first statement runs."""
 
@@ -104,6 +125,7 @@ class Script:
     rows: Mapping[TableRef, int]  # as the manifest has it
     masked: Mapping[TableRef, frozenset[str]]
     databases: Mapping[str, str] = field(default_factory=dict)  # MySQL: database of the package -> of the target
+    source: ServerName | None = None  # that the package was made from
 
     @property
     def filled(self) -> dict[TableRef, tuple[str, ...]]:
@@ -164,11 +186,13 @@ class LoadReport:
 
 
 class Loader(Protocol):
-    """One connection to a target.
+    """One connection to a target. ``server`` is what answers there.
 
     ``define`` and ``fill`` write one script each time they are called and leave a transaction open; ``commit`` or
     ``roll_back`` ends it. LoadFailed, TargetBusy and NetworkFailed say what went wrong, ``roll_back`` what is left.
     """
+
+    server: ServerName
 
     def show(self, cell: bytes) -> str:
         """A comparable cell for a person."""

@@ -69,6 +69,7 @@ class MysqlLoader:
 
     def __init__(self, connection: TargetConnection, database: str, packet_bytes: int) -> None:
         self._connection, self._database, self._packet_bytes = connection, database, packet_bytes
+        self.server = connection.server_name
         self._loads: dict[str, _Load] = {}
         self._committing = False
 

@@ -16,7 +16,7 @@ import aiomysql
 from pymysql.constants import CLIENT
 from pymysql.err import MySQLError, OperationalError
 
-from hfit.load.interface import Target
+from hfit.load.interface import ServerName, Target
 
 CONNECT_SECONDS = 10.0
 FIRST_CLIENT_ERROR = 2000  # below are the server's own
@@ -86,6 +86,12 @@ class TargetConnection(aiomysql.Connection):  # type: ignore[misc]
             self.in_step = self._writer is not None and error.args[0] < FIRST_CLIENT_ERROR
             raise
         self.in_step = True
+
+    @property
+    def server_name(self) -> ServerName:
+        """What answers; MariaDB may put the version of a MySQL that it resembles before its own."""
+        version = str(self.server_version).removeprefix("5.5.5-")
+        return ServerName("mariadb" if "mariadb" in version.lower() else "mysql", version.partition("-")[0])
 
     def abort(self) -> None:
         """Close the socket; the server rolls back."""

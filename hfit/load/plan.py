@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hfit.errors import PackageInvalid, TargetRefused, UsageMistake
-from hfit.load.interface import Part, Script, TableRef, Target
+from hfit.load.interface import Part, Script, ServerName, TableRef, Target
 from hfit.load.script import CopyBlock, read_script
 from hfit.load.statements import Kind, copy_head, created_table, insert_head, kind_of
 from hfit.package.manifest import Manifest, Member
@@ -23,6 +23,7 @@ class Loadable:
     engine: str
     database: str
     members: tuple[Member, ...]
+    source: ServerName | None = None
 
 
 def loadable_members(manifest: Manifest) -> list[Loadable]:
@@ -102,7 +103,7 @@ def read_plan(loadable: Loadable, folder: Path, databases: Mapping[str, str]) ->
             masked[labels[label]] = masked.get(labels[label], frozenset()) | masks
     if missing := labels.keys() - {table.label for table in rows}:
         raise PackageInvalid(f"The manifest does not list the rows of {min(missing)}.")
-    return Script(loadable.provider, loadable.engine, tuple(parts), rows, masked, databases)
+    return Script(loadable.provider, loadable.engine, tuple(parts), rows, masked, databases, loadable.source)
 
 
 @dataclass(slots=True)
@@ -155,11 +156,17 @@ def _loadable(provider: str, members: Sequence[Member], manifest: Manifest) -> L
         raise PackageInvalid("The manifest does not say for which engine its SQL is.")
     sources = manifest.document.get("sources")
     named = [
-        str(source.get("database"))
+        source
         for source in (sources if isinstance(sources, list) else [])
         if isinstance(source, dict) and source.get("provider") == provider
     ]
-    return Loadable(provider, engines.pop(), named[0] if len(named) == 1 else "", tuple(members))
+    database = str(named[0].get("database")) if len(named) == 1 else ""
+    return Loadable(provider, engines.pop(), database, tuple(members), _server_of(named))
+
+
+def _server_of(sources: Sequence[Mapping[str, object]]) -> ServerName | None:
+    facts = [(source.get("engine"), source.get("version")) for source in sources]
+    return next((ServerName(str(engine), str(version)) for engine, version in facts if engine and version), None)
 
 
 def _counts(member: Member) -> list[tuple[str, int, frozenset[str]]]:

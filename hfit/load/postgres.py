@@ -17,7 +17,19 @@ import asyncpg
 
 from hfit.errors import HfitClientError, LoadFailed, NetworkFailed, TargetBusy
 from hfit.load.compare import blur
-from hfit.load.interface import Canon, Cells, Mode, Options, Part, Progress, Script, TableRef, TableState, Target
+from hfit.load.interface import (
+    Canon,
+    Cells,
+    Mode,
+    Options,
+    Part,
+    Progress,
+    Script,
+    ServerName,
+    TableRef,
+    TableState,
+    Target,
+)
 from hfit.load.postgres_around import Around, put_back, set_counters, state_counters, take_off
 from hfit.load.postgres_catalog import find_occupied, place_of, read_states, read_tables, scope_of
 from hfit.load.postgres_upsert import SPOOL, make_spool, merge_spool
@@ -72,6 +84,8 @@ class PostgresLoader:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        version = connection.get_server_version()
+        self.server = ServerName("postgresql", f"{version.major}.{version.minor}")
         self._transaction: Any = None
         self._loads: dict[str, _Load] = {}
         self._committing = False

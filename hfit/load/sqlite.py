@@ -18,7 +18,19 @@ from pathlib import Path
 
 from hfit.errors import LoadFailed, NetworkFailed, TargetBusy, TargetRefused
 from hfit.load.compare import blur
-from hfit.load.interface import Canon, Cells, Mode, Options, Part, Progress, Script, TableRef, TableState, Target
+from hfit.load.interface import (
+    Canon,
+    Cells,
+    Mode,
+    Options,
+    Part,
+    Progress,
+    Script,
+    ServerName,
+    TableRef,
+    TableState,
+    Target,
+)
 from hfit.load.script import CopyBlock, Statement, read_script
 from hfit.load.statements import Kind, insert_head, kind_of, quote
 from hfit.transfer import silent
@@ -49,6 +61,7 @@ class SqliteLoader:
 
     def __init__(self, connection: sqlite3.Connection, path: Path, lock_seconds: float, *, is_new: bool) -> None:
         self._connection, self._path, self._is_new = connection, path, is_new
+        self.server = ServerName("sqlite", sqlite3.sqlite_version)
         self._lock_seconds = lock_seconds
 
     async def inspect(self, tables: Sequence[TableRef]) -> Mapping[TableRef, TableState]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hfit.errors import HfitClientError
+from hfit.errors import HfitClientError, LoadFailed
 from hfit.load.guards import check_target
 from hfit.load.interface import Loader, LoadReport, Mode, Options, Progress, Script, Target
 from hfit.load.mysql import open_mysql
@@ -127,12 +127,27 @@ async def _fill_all(places: Sequence[_Place], rules: Rules, progress: Progress) 
         chosen = [(place.loader, job) for place in places for job in place.jobs if job.target.engine in engines]
         for loader, job in chosen:
             if job.mode is Mode.CREATE:
-                await loader.define(job.script)
+                with _versions_told(loader, job.script):
+                    await loader.define(job.script)
         for loader, job in chosen:
             options = Options(job.mode, rules.allow_dangling)
-            notes[job.script.provider] = await loader.fill(job.script, options, _shifted(progress, written, total))
+            with _versions_told(loader, job.script):
+                notes[job.script.provider] = await loader.fill(job.script, options, _shifted(progress, written, total))
             written += sum(job.script.rows.values())
     return notes
+
+
+@contextlib.contextmanager
+def _versions_told(loader: Loader, script: Script) -> Iterator[None]:
+    """What a target refuses that is older than the source, or another product, is refused for that, more often than
+    not."""
+    try:
+        yield
+    except LoadFailed as error:
+        if script.source is not None and not loader.server.takes(script.source):
+            told = f"The package was made from {script.source}; {loader.server} may not know all that it holds."
+            error.suggestions = (*error.suggestions, told)
+        raise
 
 
 def _shifted(progress: Progress, before: int, total: int) -> Progress:

@@ -40,6 +40,7 @@ class Content:
     database: str
     files: dict[str, bytes] = field(default_factory=dict)
     details: dict[str, dict[str, Any]] = field(default_factory=dict)
+    version: str = ""
 
     def add_ddl(self, path: str, data: bytes, kind: str = "ddl") -> None:
         """A member that creates tables, or constraints after the rows."""
@@ -65,7 +66,10 @@ def write_package(folder: Path, key: PackageKey, contents: Mapping[str, Content]
 
     def edit(manifest: dict[str, Any]) -> None:
         manifest["sources"] = [
-            {"provider": provider, "database": content.database, "engine": content.engine}
+            {
+                "provider": provider, "database": content.database, "engine": content.engine,
+                "version": content.version,
+            }
             for provider, content in contents.items()
         ]
         for member in manifest["members"]:
@@ -92,7 +96,7 @@ async def read_content(
     try:
         async with engine.snapshot() as snapshot:
             catalog = await snapshot.catalog()
-            content = Content(catalog.engine, catalog.database)
+            content = Content(catalog.engine, catalog.database, version=catalog.version)
             tables = [
                 table
                 for table in catalog.tables.values()

@@ -1,6 +1,5 @@
 -- Types of one's own, for the columns of postgres_types.jsonl.
 CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION ltree; CREATE EXTENSION btree_gist;
-CREATE EXTENSION pg_trgm; CREATE EXTENSION intarray; CREATE EXTENSION "uuid-ossp";
 CREATE SCHEMA "Odd ""Types"" ключ"; CREATE SCHEMA ext; CREATE EXTENSION cube SCHEMA ext; CREATE EXTENSION isn SCHEMA ext;
 SET search_path = "Odd ""Types"" ключ", public;
 CREATE TYPE mood AS ENUM ('sad', 'o''k "x", (y)', '\back', 'ж🙂', ' ', '', 'NULL', 'a,b');
