@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
+from operator import itemgetter
 
 from hfitd.engines.interface import Match, Row, Wanted
 from hfitd.engines.postgres_twins import spell_twin
@@ -152,8 +153,7 @@ def _given(
 
     The planner looks into arrays and knows how many rows to expect, which it does not of JSON.
     """
-    columns = zip(*rows, strict=True)
-    arrays = [_array(item, column) for item, column in zip(wanted, columns, strict=True)]
+    arrays = [_array(item, list(map(itemgetter(place), rows))) for place, item in enumerate(wanted)]
     listed = ", ".join(names)
     return text("ROWS FROM (pg_catalog.unnest(") + join("), pg_catalog.unnest(", arrays) + text(
         f")){ordinality} AS {table} ({listed})"
@@ -164,7 +164,7 @@ def _array(item: Wanted, cells: Sequence[str | None]) -> Sql:
     if item.kind is Kind.BYTES:
         spelt = ",".join(_quote_item("\\x" + base64.b64decode(cell or "").hex()) for cell in cells)
     elif item.kind is Kind.INTEGER or item.kind is Kind.UUID:
-        spelt = ",".join(map(str, cells))
+        spelt = ",".join(cells)  # type: ignore[arg-type]  # there are no NULLs
     else:
         spelt = ",".join(_quote_item(cell or "") for cell in cells)
     element = "pg_catalog.text" if _travels_as_text(item) else item.type_name

@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from operator import itemgetter
 
 from hfitd.engines.interface import Dialect, Row, Select, Snapshot
 from hfitd.export.query.links import select_links
 from hfitd.export.sources import SourceKey
 from hfitd.export.subset.across import Across
 from hfitd.export.subset.edges import Edge, Node, Side, both
-from hfitd.export.subset.found import Key, unpack
+from hfitd.export.subset.found import Key, unpack_all
 from hfitd.export.subset.reach import Graph
 from hfitd.sql import Sql, text
 
@@ -54,6 +55,11 @@ def take_keys(columns: Columns, places: Sequence[int]) -> Sequence[Key | None]:
         return columns[places[0]]
     rows = zip(*(columns[place] for place in places), strict=True)
     return [None if None in row else row for row in rows]
+
+
+def columns_of(rows: Sequence[Row]) -> list[list[str | None]]:
+    """Rows turned into columns; ``zip(*rows)`` would make an iterator of every row."""
+    return [list(map(itemgetter(place), rows)) for place in range(len(rows[0]))]
 
 
 class Asker:
@@ -114,7 +120,7 @@ class Asker:
         select = self._listed(edge, shown, batch, upwards=upwards)
         async with aclosing(self.rows(target.node, select)) as found:
             async for rows in found:
-                keys = take_keys(list(zip(*rows, strict=True)), tail)
+                keys = take_keys(columns_of(rows), tail)
                 places = [None if key is None else known.get(key) for key in keys]
                 odd = odd or None in places
                 met.update(place for place in places if place is not None)
@@ -175,7 +181,7 @@ class Asker:
     def _listed(self, edge: Edge, outputs: Sequence[Sql], batch: Sequence[Key], *, upwards: bool = True) -> Select:
         source, target = (edge.child, edge.parent) if upwards else (edge.parent, edge.child)
         dialect = self._places[target.node.source].dialect
-        among = dialect.among(edge.wanted(source, target), [unpack(values) for values in batch])
+        among = dialect.among(edge.wanted(source, target), unpack_all(batch))
         where, counts = both([among, target.only]), outputs == [COUNT]
         return select_links(self._graph.relations[target.node], dialect, outputs, where=where, ordered=not counts)
 
@@ -184,12 +190,12 @@ class Asker:
     ) -> AsyncGenerator[Page, None]:
         source, target = (edge.child, edge.parent) if upwards else (edge.parent, edge.child)
         dialect, relation = self._places[target.node.source].dialect, self._graph.relations[target.node]
-        given = [unpack(values) for values in batch]
+        given = unpack_all(batch)
         match = dialect.match(edge.wanted(source, target), given, _alias(self._graph, target))
         select = select_links(relation, dialect, outputs, match=match, where=target.only)
         async with aclosing(self.rows(target.node, select)) as pages:
             async for rows in pages:
-                numbers, *columns = zip(*rows, strict=True)
+                numbers, *columns = columns_of(rows)
                 yield Page(statement, [int(number or 0) for number in numbers], columns)
 
 
@@ -206,7 +212,7 @@ def _page(statement: int, places: Sequence[int | None], rows: Sequence[Row]) -> 
     kept = [(place, row) for place, row in zip(places, rows, strict=True) if place is not None]
     if not kept:
         return None
-    return Page(statement, [place for place, _ in kept], list(zip(*(row for _, row in kept), strict=True)))
+    return Page(statement, [place for place, _ in kept], columns_of([row for _, row in kept]))
 
 
 def _alias(graph: Graph, target: Side) -> str:

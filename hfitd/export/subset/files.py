@@ -21,7 +21,7 @@ from hfitd.export.query.links import select_links
 from hfitd.export.sources import SourceKey
 from hfitd.export.subset.ask import ASK_KEYS, Place, read_rows
 from hfitd.export.subset.edges import Node
-from hfitd.export.subset.found import unpack
+from hfitd.export.subset.found import unpack_all
 from hfitd.export.subset.reach import Graph
 from hfitd.export.subset.realm import Realm
 from hfitd.export.subset.walk import Walk
@@ -73,7 +73,7 @@ class Reader:
         size = min(place.dialect.among_limit(len(wanted)), ASK_KEYS)
         outputs = [text(place.dialect.identifier(column.column)), *(item.target for item in wanted)]
         for keys, _, _ in self.walk.tables[column.node].keys.portions(size):
-            among = place.dialect.among(wanted, list(map(unpack, keys)))
+            among = place.dialect.among(wanted, unpack_all(keys))
             select = select_links(self.graph.relations[column.node], place.dialect, outputs, where=among)
             async for row in read_rows(place, select):
                 if row[0]:

@@ -40,6 +40,13 @@ def unpack(key: Key) -> Row:
     return (key,) if isinstance(key, str) else key
 
 
+def unpack_all(keys: Sequence[Key]) -> list[Row]:
+    """The values of keys of one width."""
+    if keys and isinstance(keys[0], str):
+        return list(zip(keys, strict=True))  # type: ignore[arg-type]  # so are the others
+    return list(keys)  # type: ignore[arg-type]  # these are tuples
+
+
 class KeyStore:
     """Makes the key tables of one walk, and moves them to disk when they grow too large together.
 

@@ -19,7 +19,7 @@ from hfitd.export.query.select import select_relation
 from hfitd.export.sources import SourceKey
 from hfitd.export.subset.ask import Place
 from hfitd.export.subset.edges import Node, root_of
-from hfitd.export.subset.found import FoundRows, Key, pack, unpack
+from hfitd.export.subset.found import FoundRows, Key, pack, unpack_all
 from hfitd.export.subset.order import load_groups
 from hfitd.export.subset.postgres_script import LoadedKey, after_data, before_data
 from hfitd.export.subset.reach import Graph
@@ -81,7 +81,7 @@ class Writer:
         limit = self._limit(node)
         kinds = {item.kind for item in self.graph.identities[node].wanted}
         if len(found) <= limit or (len(found) <= SORT_KEYS and kinds == {Kind.INTEGER}):
-            whole = list(map(unpack, found.keys.portion(0, len(found))[0]))
+            whole = unpack_all(found.keys.portion(0, len(found))[0])
             if len(whole) > limit:
                 whole.sort(key=_as_numbers)
             for start in range(0, len(whole), limit):
@@ -91,7 +91,7 @@ class Writer:
         async for keys in ordered_names(self.graph, node, found, self.place):
             ordered.add(keys, [0] * len(keys), [0] * len(keys))
         for names, _, _ in ordered.portions(limit):
-            yield list(map(unpack, names))
+            yield unpack_all(names)
         ordered.drop()
 
     def _limit(self, node: Node) -> int:

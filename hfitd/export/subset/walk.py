@@ -22,9 +22,9 @@ from itertools import repeat
 
 from hfitd.export.query.links import select_links
 from hfitd.export.sources import SourceKey
-from hfitd.export.subset.ask import Asker, Columns, Page, Place, take_keys
+from hfitd.export.subset.ask import Asker, Columns, Page, Place, columns_of, take_keys
 from hfitd.export.subset.edges import Edge, Node
-from hfitd.export.subset.found import NO_STEP, FoundRows, Key, KeyStore, KeyTable, unpack
+from hfitd.export.subset.found import NO_STEP, FoundRows, Key, KeyStore, KeyTable, unpack, unpack_all
 from hfitd.export.subset.limits import Limits, Meter
 from hfitd.export.subset.reach import Graph
 from hfitd.export.subset.upward import Upward, arrange, key_order
@@ -186,7 +186,7 @@ class Walk:
         select = select_links(self._graph.relations[root.node], dialect, readout.outputs, where=root.where)
         async with aclosing(self._asker.rows(root.node, select)) as pages:
             async for rows in pages:
-                columns = list(zip(*rows, strict=True))
+                columns = columns_of(rows)
                 self._visit(root.node, readout, columns, fresh, step=NO_STEP, origins=[0] * len(rows))
 
     async def _go_down(self, number: int, sources: Sources) -> None:
@@ -238,8 +238,8 @@ class Walk:
         if await self._are_there(upward, readout, keys):
             assert upward.order is not None
             named = arrange(keys, upward.order)
-            columns = [named] if len(upward.order) == 1 else list(zip(*named, strict=True))
-            self._visit(node, readout, columns, set(), step=step, origins=rows)  # type: ignore[arg-type]  # all text
+            columns = columns_of(unpack_all(named))
+            self._visit(node, readout, columns, set(), step=step, origins=rows)
             return
         met: set[int] = set()
         fresh: dict[int, set[int]] = {}
