@@ -56,22 +56,44 @@ def postgres(binaries: Path, tls: Certificates | None = None) -> Iterator[Server
             "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
         ])  # fmt: skip
         settings = [*_FAST, *_tls_settings(account, directory, tls)]
-
-        @contextlib.contextmanager
-        def start(port: int) -> Iterator[Server]:
-            argv: list[str | Path] = [
-                binaries / "postgres", "-D", directory / "data", "-p", str(port), "-k", directory, "-h", "127.0.0.1",
-                *(part for setting in settings for part in ("-c", setting)),
-            ]  # fmt: skip
-            ca = tls.authority if tls else None
-            server = Server("postgresql", "127.0.0.1", port, "postgres", password(), directory, ca)
-            log = directory / "log"
-            with account.process(argv, log, signal.SIGINT) as process:
-                wait_until_ready(process, log, lambda: _answers(server))
-                yield server
-
-        with on_free_port(start) as server:
+        with _serving(account, binaries, directory, settings, tls.authority if tls else None) as server:
             yield server
+
+
+@contextlib.contextmanager
+def standby_of(primary: Server, binaries: Path) -> Iterator[Server]:
+    """A streaming replica of a server of the same binaries. Raises ServerMissing, ServerFailed."""
+    account = Account.of_servers()
+    with account.directory("ps") as directory:
+        probe = [f"{binaries.name}/postgres", "--version"]
+        binaries = account.reachable(binaries.parent, probe, directory) / binaries.name
+        copy = find_binary("pg_basebackup", "HFIT_TEST_PG_BIN", "postgresql-client")
+        account.run([
+            copy, "-d", primary.url("postgres"), "-D", directory / "data", "-R", "-X", "stream",
+            "-c", "fast", "--no-sync",
+        ])  # fmt: skip
+        with _serving(account, binaries, directory, list(_FAST), None) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def _serving(
+    account: Account, binaries: Path, directory: Path, settings: list[str], ca: Path | None
+) -> Iterator[Server]:
+    @contextlib.contextmanager
+    def start(port: int) -> Iterator[Server]:
+        argv: list[str | Path] = [
+            binaries / "postgres", "-D", directory / "data", "-p", str(port), "-k", directory, "-h", "127.0.0.1",
+            *(part for setting in settings for part in ("-c", setting)),
+        ]  # fmt: skip
+        server = Server("postgresql", "127.0.0.1", port, "postgres", password(), directory, ca)
+        log = directory / "log"
+        with account.process(argv, log, signal.SIGINT) as process:
+            wait_until_ready(process, log, lambda: _answers(server))
+            yield server
+
+    with on_free_port(start) as server:
+        yield server
 
 
 def _answers(server: Server) -> bool:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import pytest
 
 from hfitd.engines import mysql_lag, postgres_moment
+from hfitd.engines.interface import Engine
 from hfitd.engines.lag import refuse_old
+from hfitd.engines.table import open_engine
 from hfitd.errors import DbUnavailable
+from tests.live.databases import run_sql
+from tests.live.postgres import distribution_binaries, standby_of
+from tests.live.servers import Server
+from tests.support.engine_worlds import postgres_provider
 
 
 @pytest.mark.parametrize(
@@ -49,3 +58,36 @@ def test_o08_the_refusal_says_how_far_and_what_is_allowed() -> None:
     with pytest.raises(DbUnavailable, match="The replica is 61 seconds behind; this provider allows 60") as refused:
         refuse_old(61.2, 60.0)
     assert refused.value.retry_after_seconds
+
+
+async def test_o08_a_real_replica_is_read_until_it_is_too_far_behind(
+    postgres_server: Server, postgres_database: str
+) -> None:
+    with standby_of(postgres_server, distribution_binaries()) as standby:
+        engine = open_engine(postgres_provider(standby, postgres_database, max_lag_seconds=1.0))
+        try:
+            run_sql(postgres_server, "CREATE TABLE t (id integer); INSERT INTO t VALUES (1);", postgres_database)
+            async with asyncio.timeout(20):
+                while not await _sees_the_table(engine):
+                    await asyncio.sleep(0.1)
+            run_sql(standby, "SELECT pg_wal_replay_pause();")
+            run_sql(postgres_server, "INSERT INTO t VALUES (2);", postgres_database)
+            await asyncio.sleep(1.5)
+            with pytest.raises(DbUnavailable, match="seconds behind; this provider allows 1") as caught:
+                await _sees_the_table(engine)
+            assert caught.value.retry_after_seconds == 30
+            run_sql(standby, "SELECT pg_wal_replay_resume();")
+            async with asyncio.timeout(20):
+                while True:
+                    with contextlib.suppress(DbUnavailable):
+                        assert await _sees_the_table(engine)
+                        break
+                    await asyncio.sleep(0.1)
+        finally:
+            await engine.close()
+
+
+async def _sees_the_table(engine: Engine) -> bool:
+    async with engine.snapshot() as snapshot:
+        assert "lsn=" in snapshot.position
+        return any(name.name == "t" for name in (await snapshot.catalog()).tables)
