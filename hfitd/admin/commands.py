@@ -62,7 +62,7 @@ class AdminDesk:
             objects=(target,) if target and not asks else (),
             reason=text_of(checked, "reason"),
             os_uid=uid,
-            details={name: str(value) for name, value in checked.items()} if asks else {},
+            details={name: str(value) for name, value in checked.items() if name != "uid"} if asks else {},
         )
         token = await self._door.audit.begin(record)
         try:
