@@ -249,6 +249,14 @@ async def test_a_lease_has_one_owner_who_may_renew_and_release_it(store: Store) 
     assert await store.acquire("lease:a", other, 60)
 
 
+async def test_a_lease_names_its_holder_as_long_as_it_is_held(store: Store) -> None:
+    assert await store.holder("lease:a") is None
+    assert await store.acquire("lease:a", "one", 60)
+    assert await store.holder("lease:a") == "one"
+    await store.release("lease:a", "one")
+    assert await store.holder("lease:a") is None
+
+
 async def test_a_lease_that_is_not_renewed_ends(store: Store) -> None:
     assert await store.acquire("lease:a", "one", 0.05)
     deadline = time.monotonic() + 10
