@@ -79,6 +79,11 @@ class Edge:
     across: Across | None = None
 
     @property
+    def title(self) -> str:
+        """The name as a message may hold it: without the values of ``when``."""
+        return self.name.partition(" when ")[0]
+
+    @property
     def crosses(self) -> bool:
         """Whether its sides lie in different databases."""
         return self.child.node.source != self.parent.node.source

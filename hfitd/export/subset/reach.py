@@ -146,7 +146,7 @@ class _Search:
         masked = [name for name in columns if (item := relation.column(name)) is not None and item.rule is not None]
         if masked:
             raise TemplateInvalid(
-                f"The virtual key {edge.name} cannot be followed: masks hide {relation.table.name}.{masked[0]} or show"
+                f"The virtual key {edge.title} cannot be followed: masks hide {relation.table.name}.{masked[0]} or show"
                 " it otherwise than the other side.",
                 resource=self.wish.export,
                 suggestions=("Give both columns the same keyed mask, such as hash, or leave the key out.",),
