@@ -234,6 +234,16 @@ def test_a_package_that_says_it_dangles_is_refused_unless_allowed(world: World, 
     assert world.names() == ["a"]
 
 
+def test_references_of_keys_that_only_the_template_knows_keep_nothing_from_loading(
+    world: World, packed: Packed, load: Load
+) -> None:
+    content = world.content(((1, None, "a"),))
+    entry = {"table": "node", "foreign_key": "node.x -> crm:y.z", "rows": 1, "virtual": True, "to_provider": "crm"}
+    content.details["01.sql"]["dangling"] = [entry]
+    load(packed(content), world.url)
+    assert world.names() == ["a"]
+
+
 def test_the_wrong_engine_is_refused(world: World, packed: Packed, load: Load, tmp_path: Path) -> None:
     other = "sqlite:///x.db" if world.engine != "sqlite" else "mysql://root@127.0.0.1/x"
     with pytest.raises(TargetRefused, match="SQL is for"):
