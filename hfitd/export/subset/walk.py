@@ -210,7 +210,7 @@ class Walk:
         kept: list[int] = []
         for position, place in enumerate(page.places):
             counts[place] = counts.get(place, 0) + 1
-            if self.meter.take_child(edge.child.node, counts[place], edge.name):
+            if self.meter.take_child(edge.child.node, counts[place], edge.title):
                 kept.append(position)
         columns = [[column[position] for position in kept] for column in page.columns]
         return Page(page.statement, [page.places[position] for position in kept], columns)
