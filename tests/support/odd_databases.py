@@ -18,7 +18,7 @@ def postgres_structures() -> str:
 def postgres_types() -> str:
     """Tables with a column for each type: its extremes and NULL, and a default."""
     script = [(ODD / "postgres_types.sql").read_text(encoding="utf-8")]
-    types = [(kind, list(map(_quoted, values))) for kind, values in _types("postgres_types.jsonl")]
+    types = [(kind, list(map(quoted, values))) for kind, values in read_types("postgres_types.jsonl")]
     return "\n".join([*script, *_tables(types, '"T {}"', " DEFAULT {}")])
 
 
@@ -31,11 +31,12 @@ def mysql_structures(*, mariadb: bool) -> str:
 def mysql_types(*, mariadb: bool) -> str:
     """Tables with a column for each type: its extremes and NULL."""
     script = ["SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', time_zone = '+00:00';"]
-    types = _types("mysql_types.jsonl") + (_types("mariadb_types.jsonl") if mariadb else [])
+    types = read_types("mysql_types.jsonl") + (read_types("mariadb_types.jsonl") if mariadb else [])
     return "\n".join([*script, *_tables(types, "`t {}`", "")])
 
 
-def _types(name: str) -> list[tuple[str, list[str]]]:
+def read_types(name: str) -> list[tuple[str, list[str]]]:
+    """Types with their values, from a file of ``odd/``."""
     lines = (ODD / name).read_text(encoding="utf-8").splitlines()
     return [(kind, values) for kind, *values in map(json.loads, lines)]
 
@@ -55,5 +56,6 @@ def _tables(types: Sequence[tuple[str, list[str]]], name: str, default: str) -> 
             yield f"INSERT INTO {table} VALUES ({number}, {', '.join(cells)});"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A literal."""
     return "'" + text.replace("'", "''") + "'"

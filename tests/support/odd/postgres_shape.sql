@@ -22,7 +22,7 @@ WITH own AS (
     SELECT format('parent %s %s %s', place, h.inhparent::regclass, h.inhseqno) FROM own o JOIN pg_inherits h ON h.inhrelid = o.oid WHERE o.relkind IN ('r', 'p')
     UNION ALL
     SELECT format('sequence %s %s %s %s %s %s %s %s %s %s', place, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache,
-        s.seqcycle, pg_sequence_last_value(o.oid), (SELECT format('%s.%s', refobjid::regclass, refobjsubid) FROM pg_depend
+        s.seqcycle, pg_sequence_last_value(o.oid), (SELECT format('%s.%s', refobjid::regclass, (SELECT attname FROM pg_attribute WHERE attrelid = refobjid AND attnum = refobjsubid)) FROM pg_depend
             WHERE classid = 'pg_class'::regclass AND objid = o.oid AND refobjsubid > 0 AND deptype IN ('i')))
     FROM own o JOIN pg_sequence s ON s.seqrelid = o.oid
     UNION ALL
