@@ -47,7 +47,7 @@ from hfitd.engines.postgres_plan import Entry, Plan, plan_entries, relation_entr
 from hfitd.engines.postgres_pool import Lease, Pool
 from hfitd.engines.postgres_twins import may_serve
 from hfitd.engines.rendering import Collector, Renderer, text_encoder, text_rows
-from hfitd.engines.shape import RawRow, Shape
+from hfitd.engines.shape import THREAD_BYTES, RawRow, Shape
 from hfitd.errors import NotFound, QueryTimeout
 from hfitd.model import Catalog, Kind, Receipt, Relation, Sink
 
@@ -227,7 +227,11 @@ class PostgresSnapshot:
         lines = Lines()
 
         async def take(chunk: bytes) -> None:
-            await out.write(chunk if shape.is_raw else mask_lines(lines.cut(chunk), shape))
+            if not shape.is_raw:
+                whole = lines.cut(chunk)
+                heavy = len(chunk) >= THREAD_BYTES  # the loop has other work meanwhile
+                chunk = await asyncio.to_thread(mask_lines, whole, shape) if heavy else mask_lines(whole, shape)
+            await out.write(chunk)
 
         rows = await self._copy(prepared.copy_text, take)
         await out.write(END)

@@ -18,6 +18,7 @@ printed is what stands in the file.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
@@ -26,7 +27,7 @@ from json.encoder import encode_basestring
 from typing import Protocol
 
 from hfitd.engines.interface import Format, Row
-from hfitd.engines.shape import RawRow, Shape, mask_rows
+from hfitd.engines.shape import THREAD_BYTES, RawRow, Shape, covered_bytes, mask_rows
 from hfitd.errors import Internal
 from hfitd.model import Kind, Receipt, Sink
 
@@ -199,7 +200,14 @@ class Renderer:
         """Write these rows after those before."""
         await self._start()
         self._rows += len(rows)
-        await self._out.write(self._encoder.encode(mask_rows(self._shape, rows)))
+        if covered_bytes(self._shape, rows) < THREAD_BYTES:
+            data = self._encoded(rows)
+        else:  # masks of documents and prose take milliseconds a batch: the loop has other work meanwhile
+            data = await asyncio.to_thread(self._encoded, rows)
+        await self._out.write(data)
+
+    def _encoded(self, rows: Sequence[RawRow]) -> bytes:
+        return self._encoder.encode(mask_rows(self._shape, rows))
 
     async def finish(self) -> Receipt:
         """Write the end and everything still held back."""

@@ -16,6 +16,8 @@ from hfitd.model import Kind
 
 RawRow = Sequence[bytes | None]
 
+THREAD_BYTES = 16 * 1024  # so much under masks is worked on in a thread
+
 
 @dataclass(frozen=True, slots=True)
 class RowMask:
@@ -92,6 +94,12 @@ class Shape:
             {moved[n]: RowMask(mask.cell, moved[mask.subject]) for n, mask in self.row_masks.items() if n in moved},
             tuple(kinds[place] for place in places[len(shown) :]),
         )
+
+
+def covered_bytes(shape: Shape, rows: Sequence[RawRow]) -> int:
+    """How much text stands under masks in these rows."""
+    places = [*shape.row_masks, *(place for place, mask in enumerate(shape.masks) if mask is not None)]
+    return sum([len(row[place] or b"") for row in rows for place in places]) if places else 0
 
 
 def mask_rows(shape: Shape, rows: Sequence[RawRow]) -> Sequence[RawRow]:
