@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from hfitd.errors import BadRequest, HfitError, NotFound, TemplateInvalid
 from hfitd.export.items.rows import format_of
 from hfitd.export.items.table import ITEMS
+from hfitd.export.naming import split_prefix
 from hfitd.export.query.filters import parse_filter
 from hfitd.export.query.free import parse_query
 from hfitd.export.requests import Shelf, approved_version, split_version
@@ -206,8 +207,18 @@ def _check_export(export: Export, actor: Actor, sources: Sources) -> None:
         format_of(export.key)
         _check_filter(data.filter, export.key)
     elif isinstance(data, Subset):
-        for root in data.roots:
-            _check_filter(root.where, export.key)
+        _check_subset(data, export.key, actor, sources)
+
+
+def _check_subset(data: Subset, label: str, actor: Actor, sources: Sources) -> None:
+    for root in data.roots:
+        _check_filter(root.where, label)
+    for entry in data.virtual_keys:
+        for end in ("from", "to"):
+            if provider := split_prefix(str(entry[end]))[0]:
+                _enter(provider, label, actor, sources)
+    for named in data.files_from:
+        _enter_volume(named["volume"], label, actor, sources, Action.FILES_READ)
 
 
 def _check_filter(text: str, label: str) -> None:

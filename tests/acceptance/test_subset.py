@@ -169,3 +169,13 @@ def test_a_package_of_three_providers_loads_and_loads_again(across: Path, world:
             assert done.code == 0, done.err
         assert run_sql(shop.postgres, "SELECT count(*) FROM rental", pg) == "1\n"
         assert run_sql(shop.mariadb, "SELECT COUNT(*) FROM inventory", my) == "1\n"
+
+
+def test_a_provider_or_volume_that_is_not_there_is_said_when_the_template_is_saved(across: Path, world: World) -> None:
+    files = "      files_from: {column: rental.x, volume: gone}\n      virtual_keys"
+    wrong = {"provider `nowhere`": ("music:Customer", "nowhere:Customer"), "volume `gone`": ("      virtual_keys", files)}
+    for name, (old, new) in wrong.items():
+        text = ACROSS.replace(old, new).replace("templateName: across", "templateName: wrong")
+        (across.parent / "wrong.yaml").write_text(text)
+        done = world.daemon.hfit(world.dev, "pkg-tmpl", "create", "wrong.yaml", cwd=across.parent)
+        assert done.code == 2 and f"There is no {name}" in done.err and "case.sql" in done.err

@@ -179,6 +179,13 @@ async def test_a_json_path_leads_into_another_database(world: SubsetWorld) -> No
     assert entry["rows"] == 1
 
 
+async def test_a_key_that_holds_for_some_rows_only_leads_into_another_database_for_these(world: SubsetWorld) -> None:
+    key = {"from": "crm:ticket.customer_no", "to": "customer.id", "when": {"contact": "11"}}
+    for number, found in (("1", ["21"]), ("2", [])):
+        result = await world.run(("customer", f"id = {number}"), children=("crm:ticket",), virtual_keys=(key,))
+        assert keys_of(result).get("ticket", []) == found
+
+
 async def test_the_plan_shows_the_way_through_the_databases(world: SubsetWorld) -> None:
     step = world.plan(("customer", "id = 1"), virtual_keys=(CONTACT, PAPER))
     paths = {table.name.name: (table.path, table.source) for table in step.tables}
