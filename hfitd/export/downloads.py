@@ -52,7 +52,7 @@ from hfitd.observe.events import CacheAsked, ExtractionStarted
 from hfitd.store.approvals import Approval
 
 COMPRESSION_THREADS = 2
-RENDERER_VERSION = 1  # raise it when the same rows would be written as other bytes
+RENDERER_VERSION = 2  # raise it when the same rows would be written as other bytes
 
 
 class Downloads:

@@ -25,7 +25,7 @@ POSTGRES = {
     "structures": postgres_structures,
     "seed 2": lambda: postgres_schema(2, 25),
 }
-UNUSED = ("check ", "type ", "range ", "function public.day_gap", 'column Odd "Types"')
+UNUSED = ("check ", "type ", "range ", "function ", 'column Odd "Types"')
 MYSQL = {"types": mysql_types, "structures": mysql_structures}
 
 

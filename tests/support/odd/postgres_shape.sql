@@ -36,7 +36,7 @@ WITH own AS (
     UNION ALL
     SELECT format('range %s %s %s %s %s', rngtypid::regtype, rngsubtype::regtype, rngcollation::regcollation, rngsubdiff, rngmultitypid::regtype) FROM pg_range WHERE rngtypid >= 16384
     UNION ALL
-    SELECT format('function %s', pg_get_functiondef(p.oid)) FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+    SELECT format('function %s', translate(pg_get_functiondef(p.oid), chr(10), ' ')) FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
     WHERE p.oid >= 16384 AND l.lanname IN ('sql', 'plpgsql')
         AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
     UNION ALL
