@@ -173,7 +173,10 @@ def test_a_package_of_three_providers_loads_and_loads_again(across: Path, world:
 
 def test_a_provider_or_volume_that_is_not_there_is_said_when_the_template_is_saved(across: Path, world: World) -> None:
     files = "      files_from: {column: rental.x, volume: gone}\n      virtual_keys"
-    wrong = {"provider `nowhere`": ("music:Customer", "nowhere:Customer"), "volume `gone`": ("      virtual_keys", files)}
+    wrong = {
+        "provider `nowhere`": ("music:Customer", "nowhere:Customer"),
+        "volume `gone`": ("      virtual_keys", files),
+    }
     for name, (old, new) in wrong.items():
         text = ACROSS.replace(old, new).replace("templateName: across", "templateName: wrong")
         (across.parent / "wrong.yaml").write_text(text)
