@@ -4,7 +4,8 @@ Which rows belong together shows in a package: by the rows that are in it, and b
 the values themselves say:
 
 1. Two clear columns may be compared: both values stand in the package.
-2. Two columns under the same keyed mask may be compared: their pseudonyms are equal where the values are.
+2. Two columns under the same keyed mask with the same options may be compared: their pseudonyms are equal where the
+   values are.
 3. Anything else may not, above all a column that shows a constant or NULL, nor a masked column with a given value.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 
 from hfitd.masks.constant import CONST, NULL
 from hfitd.masks.table import MASKS
-from hfitd.model import MaskedColumn, MaskRule, Relation
+from hfitd.model import Json, MaskedColumn, MaskRule, Relation
 
 
 def is_clear(relation: Relation, columns: Sequence[str]) -> bool:
@@ -52,7 +53,12 @@ def _alike(here: MaskedColumn | None, there: MaskedColumn | None) -> bool:
         return False
     if here.rule is None or there.rule is None:
         return here.rule is there.rule  # 1
-    return here.rule.mask == there.rule.mask and _keeps_equal(here.rule)  # 2
+    return here.rule.mask == there.rule.mask and _form(here.rule) == _form(there.rule) and _keeps_equal(here.rule)  # 2
+
+
+def _form(rule: MaskRule) -> dict[str, Json]:
+    """The options that decide what a mask makes; how it folds only decides what counts as equal."""
+    return {name: value for name, value in rule.options.items() if name != "fold"}
 
 
 def _keeps_equal(rule: MaskRule | None) -> bool:
