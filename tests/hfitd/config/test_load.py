@@ -274,7 +274,8 @@ def test_a_password_does_not_stand_in_the_store_url(load) -> None:
 def test_artifacts_and_sinks_have_their_forms(load) -> None:
     sinks = '["file:", "syslog:127.0.0.1:514", "syslog+tcp:log.example.org:601", "file:/mnt/copy.jsonl", "stdout:"]'
     load(f'[artifacts]\nurl = "file:/srv/packages"\n[audit]\nsinks = {sinks}')
-    found = mistakes_of(load, '[artifacts]\nurl = "file:relative"\n[audit]\nsinks = ["syslog:x", "kafka:", "file:copy"]')
+    wrong = '["syslog:x", "kafka:", "file:copy"]'
+    found = mistakes_of(load, f'[artifacts]\nurl = "file:relative"\n[audit]\nsinks = {wrong}')
     assert set(found) == {"artifacts.url", "audit.sinks[0]", "audit.sinks[1]", "audit.sinks[2]"}
 
 
