@@ -52,6 +52,7 @@ EXAMPLES: list[events.Event] = [
     events.StoreTampered("user:bob@x"),
     events.AccessDecided("granted", "support", "3f2a91c07d5e8b64"),
     events.GlassBroken("bob@x", "support", "3f2a91c07d5e8b64"),
+    events.ResidueSeen("customer-case", "raw value", 3),
     events.ResidueSeen("case", "e-mail address", 2),
     events.ProviderSilent("shop", "The database does not answer."),
     events.StoreFailed(),
