@@ -45,6 +45,7 @@ async def _close(shop: Workshop, delivery: Delivery, outcome: str, sent: int) ->
     artifact = delivery.job.artifact
     counts: Sequence[TableCount] = artifact.contents.counts if artifact is not None and sent else ()
     rows = delivery.rows_in(sent)
+    await shop.quotas.count(delivery.actor, rows=rows, size=sent)
     await shop.audit.end(
         delivery.audit,
         outcome,
@@ -53,4 +54,3 @@ async def _close(shop: Workshop, delivery: Delivery, outcome: str, sent: int) ->
         package_digest=artifact.package_digest if artifact else "",
         tables=counts,
     )
-    await shop.quotas.count(delivery.actor, rows=rows, size=sent)

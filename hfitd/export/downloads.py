@@ -40,7 +40,7 @@ from hfitd.export.package.watched import watch_sources
 from hfitd.export.plan import Plan, describe_plan, needed_sources
 from hfitd.export.prepare import Variable, parameter_json, resolve_variables
 from hfitd.export.preview import expect_step, shown_name, shown_variables
-from hfitd.export.record import describe_failure, is_unexpected, package_record, reopen_record
+from hfitd.export.record import describe_end, describe_failure, is_unexpected, package_record, reopen_record
 from hfitd.export.requests import PackageRequest
 from hfitd.export.residual import tell_residue
 from hfitd.export.review.gate import describe_gate, plan_run, require_approval
@@ -218,6 +218,7 @@ class Downloads:
             if self._by_key.get(job.key) is job:
                 del self._by_key[job.key]
             self._by_id.pop(job.id, None)
+            self._shop.observer.event(describe_end(job, request.stored.name))
             if job.error is not None and is_unexpected(job.error):
                 self._shop.observer.event(describe_failure(job.error))
             await asyncio.shield(self._shop.spool.remove(folder))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,7 @@ class Job:
         self.path: Path | None = None
         self.size = 0
         self.rows = 0
+        self.started = time.monotonic()
         self.audit: AuditToken | None = None  # of a stream, until its reader has left
         self.contents = Contents()  # of a stream
         self.reader: Actor | None = None  # of a stream

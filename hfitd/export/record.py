@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -10,11 +11,12 @@ from hfitd.errors import HfitError, Internal, ShuttingDown, ValidationFailed
 from hfitd.export.artifacts import Artifact
 from hfitd.export.contents import Contents, planned_contents
 from hfitd.export.files import OpenedFile
+from hfitd.export.job import Job
 from hfitd.export.plan import Plan
 from hfitd.export.query.lexer import read_tokens
 from hfitd.export.requests import PackageRequest
 from hfitd.model import Action, Actor
-from hfitd.observe.events import ErrorRaised
+from hfitd.observe.events import ErrorRaised, PackageDone
 
 Digest = Callable[[str], str]
 
@@ -113,6 +115,13 @@ def describe_failure(error: BaseException | None) -> ErrorRaised:
     """A failed job for the log."""
     known = error if isinstance(error, HfitError) else Internal()
     return ErrorRaised(known.code, error)
+
+
+def describe_end(job: Job, template: str) -> PackageDone:
+    """A job that ended, for log and metrics."""
+    outcome = "done" if job.error is None else "cancelled" if isinstance(job.error, ShuttingDown) else "failed"
+    rows = job.artifact.rows if job.artifact else job.rows_done
+    return PackageDone(template, outcome, rows, job.size, time.monotonic() - job.started)
 
 
 def is_unexpected(error: BaseException) -> bool:

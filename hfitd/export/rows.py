@@ -26,6 +26,7 @@ from hfitd.export.spool import SpoolSink
 from hfitd.export.template.model import Export, TableData
 from hfitd.export.workshop import Workshop
 from hfitd.model import Actor
+from hfitd.observe.events import RowsSent
 
 ITEM = RowsItem()
 
@@ -133,6 +134,7 @@ class RowStreams:
 
     async def _close(self, token: AuditToken, job: Job, outcome: str, sent: int) -> None:
         counts = [TableCount(name, job.rows, sent) for name in job.contents.objects]
-        await self._shop.audit.end(token, outcome, rows=job.rows, size=sent, tables=counts)
         if job.reader is not None and sent:
             await self._shop.quotas.count(job.reader, rows=job.rows, size=sent)
+            self._shop.observer.event(RowsSent(job.contents.objects[0].partition("/")[0], job.rows, sent))
+        await self._shop.audit.end(token, outcome, rows=job.rows, size=sent, tables=counts)

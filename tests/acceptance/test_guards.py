@@ -185,6 +185,7 @@ async def test_who_finds_the_queue_full_is_told_when_to_come_again(fleet: Fleet)
     assert 'hfitd_queue_seconds_count{queue="pg"}' in metrics
     assert 'hfitd_queue_waiting{queue="pg"} 0.0' in metrics
     assert "hfitd_audit_lag_records 0.0" in metrics
+    assert 'hfitd_rows_total{way="stream"}' in metrics
 
 
 @pytest.mark.parametrize("name", ["pg", "my"])
