@@ -64,7 +64,10 @@ def find_left_out(
         found += [LeftOut("trigger", trigger.decode(), str(name), why) for (trigger,) in rows]
         keys = [key for key in catalog.foreign_keys if key.table == name]
         if not _is_plain(connection, relation, keys, granted) and len(relation.columns) == len(relation.table.columns):
-            why = "Checks, generation expressions and indexes may hold values of masked columns."
+            masked = any(item.rule is not None for item in relation.columns)
+            why = "Its checks, generation expressions and indexes are not carried: " + (
+                "they may hold values of masked columns." if masked else "a reference of it leads out of the export."
+            )
             found.append(LeftOut("words", name.name, str(name), why))
     return tuple(found)
 
