@@ -34,7 +34,7 @@ demo: $(VENV)/server-installed
 
 test: $(VENV)/test-installed
 	@sh tests/support/prepare.sh servers
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 test-mysql: $(VENV)/test-installed
 	@sh tests/support/prepare.sh servers

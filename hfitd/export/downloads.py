@@ -316,11 +316,11 @@ class Downloads:
         )
         await asyncio.to_thread(self._shop.artifacts.publish, folder / "archive", artifact)
         job.path = self._shop.artifacts.path(artifact)  # the spool's name of the file is still there, too
-        job.finish(artifact)
         try:
-            await self._shop.artifacts.add(artifact)
-        except StoreUnavailable as error:  # who waits for it has it; only later requests will build it again (R8)
+            await self._shop.artifacts.add(artifact)  # before anybody has it whole and asks another instance for it
+        except StoreUnavailable as error:  # who waits for it gets it; only later requests will build it again (R8)
             self._shop.observer.event(describe_failure(error))
+        job.finish(artifact)
 
     def _context(
         self,

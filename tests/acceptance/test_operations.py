@@ -96,8 +96,10 @@ async def test_o07_mariadb_ended_in_the_middle_fails_the_package_and_nothing_els
     rest += "  1.ndjson: {type: table-data, data: {dbms: my, table: slow}}\n"
     assert (await api.put_template(TEMPLATE.format(name="case", rest=rest))).status == 201
     body = {"template_name": "case", "compression": "none"}
-    async with aiohttp.ClientSession() as session:
-        response = await session.post(api.url("/packdownload"), json=body, headers=person.bearer)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(api.url("/packdownload"), json=body, headers=person.bearer) as response,
+    ):
         assert response.status == 200
         assert len(await response.content.readexactly(1_000_000)) == 1_000_000  # row k has arrived
         deadline = time.monotonic() + 10

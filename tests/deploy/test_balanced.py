@@ -228,11 +228,10 @@ def test_a9_a_revoked_session_ends_on_every_instance(fleet: Fleet) -> None:
     assert fleet.hfit(leaver, "login").code == 0
     assert fleet.hfit(leaver, "whoami").code == 0
     fleet.one.admin("user.disable", email=leaver.email)
-    deadline = time.monotonic() + 8
-    while {fleet.hfit(leaver, "whoami").code for _ in range(2)} != {1}:  # nginx asks them in turn
+    deadline, refused = time.monotonic() + 15, 0
+    while refused < 8:  # whichever instance nginx asks
+        refused = refused + 1 if fleet.hfit(leaver, "whoami").code else 0
         assert time.monotonic() < deadline
-        time.sleep(0.2)
-    assert [fleet.hfit(leaver, "whoami").code for _ in range(4)] == [1, 1, 1, 1]
 
 
 def test_r1_an_instance_that_is_killed_costs_nobody_a_package(fleet: Fleet, person: Person) -> None:

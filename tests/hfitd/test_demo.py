@@ -30,6 +30,12 @@ def start(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str
     )  # fmt: skip
 
 
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a short name: the path of a socket has at most 107 bytes."""
+    return tmp_path_factory.mktemp("d")
+
+
 @dataclass(frozen=True)
 class Kept:
     """A demo that was left running."""

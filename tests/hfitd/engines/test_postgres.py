@@ -383,12 +383,14 @@ async def reader(postgres_server: Server, postgres_database: str) -> AsyncIterat
     run_sql(postgres_server, f"DROP OWNED BY {role}; DROP ROLE {role};", postgres_database)
 
 
-async def test_only_what_the_role_may_read_is_listed(reader: PostgresEngine) -> None:
+async def test_only_what_the_role_may_read_is_listed_as_readable(reader: PostgresEngine) -> None:
     async with reader.snapshot() as snapshot:
         catalog = await snapshot.catalog()
     assert sorted(str(name) for name in catalog.tables) == ["public.ruled", "public.seen"]
     seen = catalog.tables[TableName("public", "seen")]
-    assert [column.name for column in seen.columns] == ["id", "open"]
+    assert [(column.name, column.readable) for column in seen.columns] == [
+        ("id", True), ("open", True), ("hidden", False),
+    ]  # fmt: skip
     assert [key.columns for key in seen.keys] == [("id",)]
 
 
