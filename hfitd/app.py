@@ -213,6 +213,7 @@ async def open_ground(config: Config, observer: Observer) -> AsyncIterator[Groun
             instance=instance,
             keys_dir=keys_dir,
             sinks=config.audit.sinks,
+            plaintext="plaintext" in config.server.insecure,
             on_notice=lambda notice: observer.event(_audit_event(notice)),
         )
         stack.push_async_callback(audit.close)

@@ -66,7 +66,8 @@ def test_every_library_is_a_requirement() -> None:
     """What only comes along with something else may go away with it."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    needed = setup["options"]["install_requires"] + setup["options.extras_require"]["server"]
+    extras = setup["options.extras_require"]
+    needed = setup["options"]["install_requires"] + extras["server"] + extras["s3"]
     named = {"yaml": "pyyaml", "jwt": "pyjwt", "prometheus_client": "prometheus-client", "backports": "backports.zstd"}
     along = {"cryptography": "paramiko", "pymysql": "aiomysql", "compression": "backports.zstd", "pytest": "click"}
     used = {item.target.split(".")[0] for module in everything() for item in imports(module)}

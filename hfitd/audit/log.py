@@ -22,9 +22,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hfitd.audit.disk import Disk
 from hfitd.audit.keys import load_signing_key, load_value_key
+from hfitd.audit.outbox import SinkRunner
 from hfitd.audit.record import AuditRecord, TableCount, canonical, record_fields, shorten
 from hfitd.audit.segments import AuditProblem, Recovered, Segments
-from hfitd.audit.sinks import SinkRunner, make_sinks
+from hfitd.audit.sinks import make_sinks
 from hfitd.audit.writer import Submission, Writer
 from hfitd.errors import AuditUnavailable
 
@@ -71,13 +72,14 @@ class AuditLog:
         instance: str,
         keys_dir: Path,
         sinks: Sequence[str] = (),
+        plaintext: bool = False,
         on_notice: Callable[[AuditNotice], None] | None = None,
         disk: Disk | None = None,
         segment_bytes: int = _SEGMENT_BYTES,
     ) -> AuditLog:
         """Take up the chain in ``directory``; AuditUnavailable when it is broken, in use or cannot be written.
 
-        ``on_notice`` is called in the event loop.
+        ``on_notice`` is called in the event loop. ``plaintext`` allows a sink that is an http:// server elsewhere.
         """
         loop = asyncio.get_running_loop()
 
@@ -87,12 +89,17 @@ class AuditLog:
 
         def start() -> AuditLog:
             value_key = load_value_key(keys_dir)
-            runners = make_sinks(sinks, instance, lambda name, lost: notify("sink_dropped", name, lost))
+            boot = secrets.token_hex(8)
+            runners = make_sinks(
+                sinks, instance, boot, lambda name, lost: notify("sink_dropped", name, lost), plaintext=plaintext
+            )
             try:
                 real = disk or Disk()
                 key = load_signing_key(keys_dir)
                 segments, recovered = Segments.open(directory, instance, key, real, segment_bytes)
-                writer = _start_writer(segments, recovered, key, instance, runners=runners, notify=notify, disk=real)
+                writer = _start_writer(
+                    segments, recovered, key, instance, boot, runners=runners, notify=notify, disk=real
+                )
             except BaseException:
                 for runner in runners:
                     runner.close()
@@ -218,6 +225,7 @@ def _start_writer(
     recovered: Recovered,
     key: Ed25519PrivateKey,
     instance: str,
+    boot: str,
     *,
     runners: list[SinkRunner],
     notify: Callable[[str, str], None],
@@ -231,7 +239,7 @@ def _start_writer(
         segments,
         key=key,
         instance=instance,
-        boot=secrets.token_hex(8),
+        boot=boot,
         disk=disk,
         on_lines=copy,
         on_state=lambda problem: notify("not_ready" if problem else "ready", problem),

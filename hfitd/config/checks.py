@@ -15,6 +15,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,8 @@ from hfitd.errors import Mistake
 
 STORE_SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster", "rediss+sentinel", "rediss+cluster")
 MIN_MASK_KEY = 16
+# Amazon's rules for the names of buckets; of keys, the characters that every tool takes.
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9!_.*'()-]+)*/?")
 
 
 def find_mistakes(config: Config, raw: Mapping[str, Any]) -> list[Mistake]:
@@ -116,12 +119,23 @@ def check_urls(config: Config) -> Iterator[Mistake]:
     if not re.fullmatch(r"file:(/.*)?", config.artifacts.url):  # 6
         yield Mistake("artifacts.url", 'must be "file:" or "file:/absolute/folder"')
     for number, sink in enumerate(config.audit.sinks):
-        kind, _, place = sink.partition(":")
-        if sink in ("file:", "stdout:") or (kind == "file" and place.startswith("/")):
-            continue
-        if kind not in ("syslog", "syslog+tcp") or split_listen(place) is None:
-            forms = '"file:", "file:/a/second/file", "stdout:", "syslog:HOST:PORT" or "syslog+tcp:HOST:PORT"'
-            yield Mistake(f"audit.sinks[{number}]", f"must be {forms}")
+        problem = sink_problem(sink)
+        if problem:
+            yield Mistake(f"audit.sinks[{number}]", problem)
+
+
+def sink_problem(sink: str) -> str:
+    """What is wrong with the name of an audit sink, or nothing."""
+    kind, _, place = sink.partition(":")
+    if sink in ("file:", "stdout:") or (kind == "file" and place.startswith("/")):
+        return ""
+    if _BUCKET.fullmatch(sink):
+        missing = find_spec("obstore") is None
+        return "needs one more library: pip install 'hot-fixture-tool[server,s3]'" if missing else ""
+    if kind in ("syslog", "syslog+tcp") and split_listen(place) is not None:
+        return ""
+    forms = '"file:", "file:/a/second/file", "stdout:", "syslog:HOST:PORT", "syslog+tcp:HOST:PORT"'
+    return f'must be {forms} or "s3://bucket/prefix"'
 
 
 def valid_url(url: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -272,11 +273,22 @@ def test_a_password_does_not_stand_in_the_store_url(load) -> None:
 
 
 def test_artifacts_and_sinks_have_their_forms(load) -> None:
-    sinks = '["file:", "syslog:127.0.0.1:514", "syslog+tcp:log.example.org:601", "file:/mnt/copy.jsonl", "stdout:"]'
+    sinks = '["file:", "syslog:127.0.0.1:514", "syslog+tcp:log.example.org:601", "file:/mnt/copy.jsonl", '
+    sinks += '"stdout:", "s3://trail/a/b", "s3://trail"]'
     load(f'[artifacts]\nurl = "file:/srv/packages"\n[audit]\nsinks = {sinks}')
     wrong = '["syslog:x", "kafka:", "file:copy"]'
     found = mistakes_of(load, f'[artifacts]\nurl = "file:relative"\n[audit]\nsinks = {wrong}')
     assert set(found) == {"artifacts.url", "audit.sinks[0]", "audit.sinks[1]", "audit.sinks[2]"}
+
+
+@pytest.mark.parametrize("name", ["s3:", "s3://", "s3://x", "s3://UP/a", "s3://trail/../a", "s3://trail//a", "s3://k:s@h"])
+def test_a_bucket_for_the_audit_log_has_a_name_that_every_store_takes(load, name: str) -> None:
+    assert "s3://bucket/prefix" in mistakes_of(load, f'[audit]\nsinks = ["{name}"]')["audit.sinks[0]"]
+
+
+def test_a_bucket_for_the_audit_log_needs_its_library(load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    assert "[server,s3]" in mistakes_of(load, '[audit]\nsinks = ["s3://trail"]')["audit.sinks[0]"]
 
 
 def test_what_this_version_cannot_keep_is_refused(load) -> None:
