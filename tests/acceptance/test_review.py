@@ -110,6 +110,19 @@ async def test_t13_changed_after_review_only_the_approved_text_still_runs_by_its
     assert "changed" in listed["moved"]["approval"]["problem"]
 
 
+async def test_t13_no_export_is_named_so_that_the_reviewer_does_not_see_a_prepare_step(strict: Reviewed) -> None:
+    text = TEMPLATE.format(name="veil").replace("City FROM", "City AS town FROM").replace("customer.csv", "prepare.csv")
+    query = "{type: dbquery, dbms: music, query: SELECT Total FROM Invoice WHERE InvoiceId = 1}"
+    text = text.replace("exports:", f"prepare: [{{setVar: csv, from: hot-data, hdata: {query}}}]\nexports:")
+    author = Api(strict.daemon, strict.author)
+    made = await author.put_template(text)
+    assert made.status == 201, made.body
+    assert (await author.request("POST", "/packtmpl/veil/share")).status == 200
+    plan = (await Api(strict.daemon, strict.owner).get("/packtmpl/veil/review")).json["plan"]
+    assert any(line.startswith("prepare:csv ") and "main.Invoice.Total" in line for line in plan), plan
+    assert any(line.startswith("prepare.csv ") and "main.Customer.City" in line for line in plan), plan
+
+
 async def test_a_changed_text_that_is_changed_back_is_the_approved_one(strict: Reviewed) -> None:
     await shared(strict, "back")
     await approve(strict, "back")

@@ -7,7 +7,8 @@ covered when it does the same or less than what was read:
 2. every part reads the same source, and no table that was not read then;
 3. each table still has the shape it had;
 4. no column is shown that was not, and each under the very same mask, files alike;
-5. the rows are those of the same row filter, or the reviewer read all of them.
+5. the rows are those of the same row filter, or the reviewer read all of them;
+6. no part hides another: a prepare step has a name that no export can have, whose keys hold no colon.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def read_plan(plan: Plan, catalogs: Mapping[SourceKey, Catalog], lifted: Callabl
     """
     parts: dict[str, Json] = {}
     for planned in plan.prepare:
-        label = f"prepare.{planned.step.variable}"
+        label = f"prepare:{planned.step.variable}"  # 6
         if planned.query is not None:
             tables = tuple(plan_table(relation) for relation in planned.query.query.relations.values())
             parts[label] = _part(planned.query.source, tables, catalogs)
