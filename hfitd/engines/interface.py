@@ -66,7 +66,8 @@ class Served:
 class Select:
     """A checked SELECT. ``into`` is the quoted table a SQL rendering writes to, as it should stand in the file.
 
-    With ``reads`` the server's plan may hold nothing else; ``estimate`` compares them (SqlRefused).
+    With ``reads`` the server's plan may hold nothing else; ``estimate`` compares them (SqlRefused). ``untold``: what
+    the planner expects may be judged, but not told to who asks, as it is made from values they may not see.
     """
 
     sql: Sql
@@ -74,6 +75,7 @@ class Select:
     into: str = ""
     reads: Reads | None = None
     served: Served | None = None  # what an engine may render instead
+    untold: bool = False
 
 
 @dataclass(frozen=True, slots=True)

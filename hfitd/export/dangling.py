@@ -72,7 +72,8 @@ async def _count(
     if target is not None and (_is_whole(target, key) or not _links(step, key, target)):
         return 0  # 3
     dialect = scope.sources.dialect(step.source.provider)
-    counted = Select(_query(step, key, target, dialect, scope), (Output("rows"),))
+    fenced = any(item.relation.row_filter is not None for item in (step, target) if item is not None)
+    counted = Select(_query(step, key, target, dialect, scope), (Output("rows"),), untold=fenced)
     rows = await scope.opened[step.source].snapshot.rows(counted, 1)
     return int(rows[0][0] or 0)
 
@@ -87,7 +88,8 @@ async def _count_rows(step: RowsStep, key: ForeignKey, scope: RunScope) -> int:
     sql = text("SELECT count(*) FROM ") + from_relation(step.relation, dialect)
     if conditions:
         sql += text(" WHERE ") + join(" AND ", conditions)
-    rows = await scope.opened[step.source].snapshot.rows(Select(sql, (Output("rows"),)), 1)
+    counted = Select(sql, (Output("rows"),), untold=step.relation.row_filter is not None)
+    rows = await scope.opened[step.source].snapshot.rows(counted, 1)
     return int(rows[0][0] or 0)
 
 

@@ -2,7 +2,8 @@
 
 1. Whatever reads rows through a snapshot of such a provider is estimated first: exports, free queries, prepare steps,
    every level of a subset, counts. There is no other way to its rows, so none can be forgotten.
-2. Above ``max_cost`` or ``max_rows`` it is CostRefused, with the planner's numbers and never its text.
+2. Above ``max_cost`` or ``max_rows`` it is CostRefused, with the planner's numbers and never its text; without the
+   numbers where they would tell of rows or values that the reader may not see (``Select.untold``).
 3. A statement that was estimated is not estimated again when it runs.
 
 Cost is the planner's own unit on PostgreSQL, and on MySQL and MariaDB the rows that all steps read (contract, ruling
@@ -41,13 +42,15 @@ class Ceiling:
     cost: float | None = None
     rows: int | None = None
 
-    def refuse_above(self, estimate: Estimate) -> None:
+    def refuse_above(self, estimate: Estimate, *, told: bool = True) -> None:
         """2."""
         cost = estimate.rows if estimate.cost is None else estimate.cost
         if self.cost is not None and cost is not None and cost > self.cost:
-            raise _refused(f"cost {cost:.0f} of at most {self.cost:.0f}")
+            raise _refused(f"cost {cost:.0f} of at most {self.cost:.0f}" if told else "cost more than is allowed")
         if self.rows is not None and estimate.rows is not None and estimate.rows > self.rows:
-            raise _refused(f"give {estimate.rows} of at most {self.rows} rows")
+            raise _refused(
+                f"give {estimate.rows} of at most {self.rows} rows" if told else "give more rows than are allowed"
+            )
 
 
 def _refused(what: str) -> CostRefused:
@@ -106,7 +109,7 @@ class _CheapSnapshot:
     async def estimate(self, select: Select) -> Estimate:
         """See Snapshot; CostRefused above the ceiling."""
         estimate = await self._snapshot.estimate(select)
-        self._ceiling.refuse_above(estimate)
+        self._ceiling.refuse_above(estimate, told=not select.untold)
         self._passed = [*self._passed[1 - _REMEMBERED :], select]
         return estimate
 

@@ -197,6 +197,20 @@ async def test_s27_a_hidden_root_gives_nothing_not_even_its_children(fence: Fenc
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+async def test_s27_no_plan_tells_what_statistics_of_hidden_rows_expect(fence: Fence, engine: str) -> None:
+    api = Api(fence.daemon, fence.dev)
+    where = "\"called = 'CANARYseven'\""
+    asked = (("table-data", f"table: deal, filter: {where}"), ("subset", f"roots: [{{table: deal, where: {where}}}]"))
+    for kind, more in asked:
+        key = f"{kind}.sql"
+        await package(fence, "expected", f"{key}: {{type: {kind}, data: {{dbms: {engine}, {more}}}}}")
+        plan = await api.post("/packplan", {"template_name": "expected", "parameters": []})
+        assert plan.status == 200, plan.body
+        (deal,) = [t for t in plan.json["exports"][0]["tables"] if t["table"].endswith("deal")]
+        assert (deal["estimated_rows"], deal["estimated_bytes"]) == (None, None)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_references_under_a_constant_are_counted_as_leading_nowhere(fence: Fence, engine: str) -> None:
     roots = '[{table: tag, where: "id < 3"}]'
     export = f"a.sql: {{type: subset, data: {{dbms: {engine}, roots: {roots}, children: none}}}}"

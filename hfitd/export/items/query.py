@@ -32,7 +32,7 @@ class GrantedQuery:
 
     def rewrite(self, values: Mapping[str, str | None]) -> Select:
         """The SELECT that may be sent; pure and possibly slow, so call it in a thread."""
-        return rewrite_query(
+        select = rewrite_query(
             self.parsed,
             self.dialect,
             self.default_schema,
@@ -40,6 +40,7 @@ class GrantedQuery:
             lambda relation: self.masks[relation.table.name],
             values,
         )
+        return replace(select, untold=any(item.row_filter is not None for item in self.relations.values()))
 
     def _relation(self, schema: str | None, name: str) -> Relation:
         wanted = TableName(self.default_schema if schema is None else schema, name)

@@ -101,6 +101,7 @@ class RowsStep:
             leave_out=generated if self.form is Format.SQL else frozenset(),
             hidden=self.form is Format.SQL,
         )
+        select = replace(select, untold=select.untold or bool(self.tables[0].guessed))  # plans are not on record
         estimate = await check_select(scope, self.source, select, self.export.key)
         rows, size = estimate.rows, estimate.size
         if rows is None:  # SQLite has no planner's estimate; the whole table is the best that is known

@@ -81,6 +81,7 @@ class SubsetStep:
         for root in roots:
             identity = [item.target for item in self.graph.identities[root.node].wanted]
             select = select_links(self.graph.relations[root.node], dialect, identity, where=root.where)
+            select = replace(select, untold=select.untold or any(table.guessed for table in self.tables))
             estimate = await check_select(scope, self.source, select, self.export.key)
             before = expected.get(root.node, 0)
             expected[root.node] = None if before is None or estimate.rows is None else before + estimate.rows
@@ -206,11 +207,12 @@ class SubsetItem:
             raise TemplateInvalid("A subset is written as SQL: its name has to end in .sql.", resource=export.key)
         keys = self.sources(export, scope.sources)
         catalogs, dialects = {key: scope.catalogs[key] for key in keys}, {key: scope.dialect(key) for key in keys}
-        realm = Realm(keys[0], catalogs, dialects, scope.sources, export.key)
+        look = _Look(scope)
+        realm = Realm(keys[0], catalogs, dialects, scope.sources, export.key, look)
         roots = tuple(_plan_root(root.table, root.where, keys[0], export, scope) for root in data.roots)
         edges = [edge for key in keys for edge in declared_edges(key, catalogs[key], dialects[key])]
         edges += [virtual_edge(entry, realm) for entry in data.virtual_keys]
-        graph = reach(_wish(data, roots, realm), edges, _Look(scope), dialects)
+        graph = reach(_wish(data, roots, realm), edges, look, dialects)
         masks = {node: bound_masks(scope, relation) for node, relation in graph.relations.items()}
         files = tuple(
             plan_file_column((entry["column"], entry["volume"]), graph, scope, realm) for entry in data.files_from
@@ -277,7 +279,7 @@ def _wish(data: Subset, roots: Sequence[PlannedRoot], realm: Realm) -> Wish:
     """``exclude`` may name what is not there or not granted, all alike; a list of children may not."""
     children: frozenset[Node] | None = None if data.children == "all" else frozenset()
     if not isinstance(data.children, str):
-        named = [realm.table(name) for name in data.children]
+        named = [realm.granted_table(name) for name in data.children]
         if None in named:
             raise ExportRefused(resource=realm.export)
         children = frozenset(node for node in named if node is not None)
@@ -294,7 +296,7 @@ def _limits(data: Subset, realm: Realm) -> Limits:
     per_table: dict[Node, int] = {}
     given = data.limits.get("max_rows_per_table")
     for written, count in (given if isinstance(given, Mapping) else {}).items():
-        node = realm.table(written)
+        node = realm.granted_table(written)
         if node is None:
             raise ExportRefused(resource=realm.export)
         per_table[node] = _whole(count) or 0

@@ -84,10 +84,14 @@ def target_name(dialect: Dialect, catalog: Catalog, table: Table) -> str:
 
 
 async def check_select(scope: RunScope, key: SourceKey, select: Select, export: str) -> Estimate:
-    """Describe and estimate; CostRefused names the export when the provider's ceiling is passed."""
+    """Describe and estimate; CostRefused names the export when the provider's ceiling is passed.
+
+    Of a statement whose estimate is not to be told nothing is known.
+    """
     snapshot = scope.opened[key].snapshot
     await snapshot.describe(select)
     try:
-        return await snapshot.estimate(select)
+        estimate = await snapshot.estimate(select)
+        return Estimate(None, None) if select.untold else estimate
     except CostRefused as error:
         raise CostRefused(error.message, resource=export, suggestions=error.suggestions) from error

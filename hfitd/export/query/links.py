@@ -42,4 +42,5 @@ def select_links(
     order = dialect.row_order(relation)
     if ordered and order.pieces:
         sql += text(" ORDER BY ") + order
-    return Select(sql, tuple(Output(f"c{number}") for number in range(len(listed))))
+    shown = tuple(Output(f"c{number}") for number in range(len(listed)))
+    return Select(sql, shown, untold=relation.row_filter is not None)

@@ -3,7 +3,8 @@
 1. Columns are the relation's visible ones by the catalogue's names; there is no star at the top.
 2. Masks stand in their places (``columns``).
 3. The row filter stands alone in a fenced derived table, so that no condition, not even one that fails on some
-   values, is evaluated on a row outside it (S27).
+   values, is evaluated on a row outside it (S27). What the planner expects of such a statement rests on statistics of
+   the rows outside as well, so nobody is told.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def select_relation(
         sql += text(f" LIMIT {int(limit)}")
     listed = columns.served
     served = Served(text("SELECT ") + listed.sql + sql, listed.outputs, listed.secret) if listed is not None else None
-    return Select(text("SELECT ") + columns.streamed.sql + sql, columns.streamed.outputs, into, served=served)  # 1
+    top, outputs = text("SELECT ") + columns.streamed.sql, columns.streamed.outputs  # 1
+    return Select(top + sql, outputs, into, served=served, untold=relation.row_filter is not None)  # 3
 
 
 def select_keys(relation: Relation, dialect: Dialect, columns: Sequence[str], *, where: Sql | None) -> Sql:

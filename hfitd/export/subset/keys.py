@@ -123,7 +123,7 @@ def _own(written: str, node: Node, realm: Realm) -> Column:
     columns, dialect = realm.catalogs[node.source].tables[node.table].columns, realm.dialects[node.source]
     exact = [column for column in columns if column.name == written]
     same = exact or [column for column in columns if column.name == dialect.fold(written)]
-    if not same:
+    if not same or same[0].name not in realm.granted_columns(node):
         raise ExportRefused(resource=realm.export)
     return same[0]
 

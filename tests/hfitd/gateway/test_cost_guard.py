@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hfitd.engines.interface import Engine, Format, Output, Select, Snapshot
@@ -102,5 +104,19 @@ async def test_a_ceiling_of_rows_is_one_of_the_result(engine: Engine) -> None:
             await snapshot.rows(scan(engine), 1)
             with pytest.raises(CostRefused, match=r"give [0-9]+ of at most 5000 rows"):
                 await snapshot.rows(cartesian(engine), 1)
+    finally:
+        await guarded.close()
+
+
+@pytest.mark.parametrize("ceiling", [Ceiling(cost=1_000_000.0), Ceiling(rows=5000)])
+async def test_s27_a_refusal_tells_no_numbers_of_rows_that_the_reader_may_not_see(
+    engine: Engine, ceiling: Ceiling
+) -> None:
+    guarded = CostGuard(engine, ceiling)
+    try:
+        async with guarded.snapshot() as snapshot:
+            with pytest.raises(CostRefused) as caught:
+                await snapshot.rows(replace(cartesian(engine), untold=True), 1)
+        assert not any(char.isdigit() for char in caught.value.message)
     finally:
         await guarded.close()

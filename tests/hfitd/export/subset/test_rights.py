@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hfitd.config.model import MaskPolicy, PolicyConfig, RowFilterPolicy
@@ -53,6 +55,27 @@ async def test_a_named_child_that_is_missing_or_not_granted_refuses_alike(
         with pytest.raises(ExportRefused) as refusal:
             world.plan(("nasty.order", "id = 1000"), children=(missing,))
     assert refusal.value.resource == "case.sql"
+
+
+@pytest.mark.parametrize("there", ["nasty.nothing.id", "nasty.event_log.nothing", "nasty.event_log.order_id"])
+async def test_names_that_are_not_granted_cannot_be_tried_out_where_a_subset_would_never_go(
+    postgres_server: Server, nasty_postgres: str, there: str
+) -> None:
+    provider = server_provider(postgres_server, nasty_postgres)
+    table = there.rpartition(".")[0]
+    wishes: list[dict[str, Any]] = [
+        {"virtual_keys": ({"from": there, "to": "nasty.emp.emp_id"},)},
+        {"virtual_keys": ({"from": "nasty.emp.emp_id", "to": there},)},
+        {"virtual_keys": ({"from": "nasty.order.id", "to": "nasty.order.id", "when": {"sales_emp_id": "1"}},)},
+        {"children": (table,)},
+        {"limits": {"max_rows_per_table": {table: 1}}},
+    ]
+    grants = (*NASTY, "!rows:src/nasty/event_log", "!rows:src/nasty/order.sales_emp_id")
+    async with subset_world(provider, grants=grants) as world:
+        for wish in wishes:
+            with pytest.raises(ExportRefused) as refusal:
+                world.plan(("nasty.customer", "customer_id = 10"), **wish)
+            assert (refusal.value.resource, refusal.value.message) == ("case.sql", ExportRefused().message)
 
 
 async def test_a_key_whose_columns_are_not_granted_is_not_followed(
