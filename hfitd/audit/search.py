@@ -3,7 +3,9 @@
 1. What was begun and how it ended is one entry. Entries come in the order in which they ended, those still open last.
 2. The files are read forward, a line at a time; in memory are only the operations that fit and have not ended.
    Segments that ended before ``since`` are not read.
-3. Of several instances' files in one folder the entries are merged by time. A page ends with a cursor; what follows it
+3. An entry with more objects than a record holds fits every question about an object: nobody hides what they took in a
+   crowd of other names.
+4. Of several instances' files in one folder the entries are merged by time. A page ends with a cursor; what follows it
    is found again by it, also when a clock was set back.
 
 Nothing here checks the chain, ``verify_audit`` does. Everything blocks; use a thread.
@@ -56,7 +58,11 @@ class Question:
             and self.since <= time
             and (not self.until or time < self.until)
             and (not self.raw or bool(begin.get("raw")))
-            and (not self.about or any(_names(text, self.about) for text in objects))
+            and (
+                not self.about
+                or is_shortened(begin.get("objects"))  # 3
+                or any(_names(text, self.about) for text in objects)
+            )
         )
 
     def wants(self, entry: Mapping[str, object]) -> bool:
@@ -131,7 +137,7 @@ class _Chain:
         self._instance = instance
         self._question = question
         self._open: dict[object, Fields] = {}
-        self._latest = ""  # the latest time so far, so that order survives a clock that was set back (3)
+        self._latest = ""  # the latest time so far, so that order survives a clock that was set back (4)
 
     def entries(self) -> Iterator[tuple[Place, Entry]]:
         """Those that fit, each with its place in the order."""
@@ -197,6 +203,11 @@ def _read(path: Path) -> Iterator[Fields]:
 def _number(record: Fields) -> int:
     seq = record.get("seq")
     return seq if isinstance(seq, int) else 0
+
+
+def is_shortened(value: object) -> bool:
+    """Whether a list of the record is only the beginning of what it was (3)."""
+    return isinstance(value, Mapping)
 
 
 def _texts(value: object) -> list[str]:

@@ -1,8 +1,8 @@
 """The audit log for people with ``audit.read``: who got what, when, with which columns raw.
 
 1. Without any grant of ``audit.read`` the route does not exist (NotFound, as for an unknown path).
-2. An entry is shown when ``audit.read`` covers every object of it; one without objects (a login, an admin's word) when
-   it covers everything.
+2. An entry is shown when ``audit.read`` covers every object of it; one without objects (a login, an admin's word), or
+   with more than its record holds, when nothing is denied and everything covered.
 3. Reading is on record itself, before the first entry leaves.
 """
 
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from hfitd.audit.search import Entry, Question, parse_moment, search_audit
+from hfitd.audit.search import Entry, Question, is_shortened, parse_moment, search_audit
 from hfitd.errors import BadRequest, NotFound
 from hfitd.export.record import actor_record
 from hfitd.model import Action, Actor
@@ -74,10 +74,12 @@ def _visible(request: web.Request, person: Actor, question: Question) -> Iterato
     """2."""
     door = gateway(request)
     policy = door.sources().policy
+    denied = any(grant.deny and grant.action is Action.AUDIT_READ for grant in policy.grants_of(person))
     for entry in search_audit(door.audit.folder, question):
         objects = entry.fields.get("objects")
         names = [str(name) for name in objects] if isinstance(objects, list) else []
-        if all(policy.may(person, Action.AUDIT_READ, name) for name in names or [EVERYTHING]):
+        hidden = denied and is_shortened(objects)
+        if not hidden and all(policy.may(person, Action.AUDIT_READ, name) for name in names or [EVERYTHING]):
             yield entry
 
 

@@ -183,3 +183,15 @@ async def test_who_follows_sees_what_is_written_from_then_on(written: Written) -
         await written.log.note(AuditRecord(f"word{number}"), "done")
     await following
     assert [word for word in seen if word][:3] == ["word0", "word1", "word2"]
+
+
+async def test_nobody_hides_a_table_behind_a_thousand_others(tmp_path: Path) -> None:
+    log = await AuditLog.open(tmp_path / "audit", instance="one", keys_dir=tmp_path / "keys")
+    try:
+        crowd = tuple(f"shop/public/a{number}" for number in range(1001))
+        await log.note(AuditRecord("package", email="eve@x", objects=(*crowd, CUSTOMER)), "done")
+        await log.note(AuditRecord("package", email="bob@x", objects=crowd[:3]), "done")
+        entries = list(search_audit(tmp_path / "audit", Question(about="customer")))
+        assert [entry.fields["email"] for entry in entries] == ["eve@x"]
+    finally:
+        await log.close()
