@@ -312,6 +312,9 @@ async def test_a_role_that_needs_review_gets_nothing_directly_and_a_second_role_
     assert (await api.package("table")).code == "APPROVAL_REQUIRED"
     assert (await api.get("/db/music/main/Customer/rows?limit=1")).code == "APPROVAL_REQUIRED"
     assert (await api.get("/files/files/download?path=a.log")).code == "APPROVAL_REQUIRED"
+    wanted = {"Want-Repr-Digest": "sha-256=1"}
+    head = await api.request("HEAD", "/files/files/download?path=a.log", headers=wanted)
+    assert head.status == 403 and "Repr-Digest" not in head.headers
     assert (await Api(daemon, free.dev).package("table")).status == 200
     assert (await Api(daemon, free.dev).get("/files/files/download?path=a.log")).status == 200
     assert (await approve(free, "table")).status == 200

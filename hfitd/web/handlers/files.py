@@ -58,8 +58,8 @@ async def download_file(request: web.Request) -> web.StreamResponse:
     path, raw_path = await _asked_file(request, volume)
     if not door.sources().policy.may(actor(request), Action.FILES_READ, f"{volume}/{path}"):
         raise NotFound("There is no such file in this volume.", resource=volume)
+    door.sources().rules.refuse_direct(actor(request))  # the head alone would tell a file's digest
     if request.method != "HEAD":
-        door.sources().rules.refuse_direct(actor(request))
         await door.quotas.check(actor(request))
     async with open_file(door.sources(), actor(request), volume, path, raw_path) as opened:
         etag = f'"{etag_of(opened)}"'
