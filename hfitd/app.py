@@ -20,6 +20,7 @@ from pathlib import Path
 
 from hfitd.access.challenge import Challenges
 from hfitd.access.compiled import policy_mistakes
+from hfitd.access.console import ConsoleSessions
 from hfitd.access.package_keys import PackageKeys
 from hfitd.access.policy import Policy
 from hfitd.access.token_keys import TokenKeys
@@ -265,6 +266,7 @@ async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tupl
             users=users,
             challenges=Challenges(store, users, config.auth, origin),
             tokens=tokens,
+            console=ConsoleSessions(store, tokens, config.auth),
             token_keys=ground.token_keys,
             package_keys=ground.package_keys,
             limits=ground.guards.limits,

@@ -28,6 +28,7 @@ ROOMS = {
     # The audit log signs its own checkpoints: it stands below access. The demo makes a developer's key pair.
     "cryptography": ("hfitd.access", "hfitd.audit", "hfitd.demo", "hfit.credentials"),
     "isal": ("hfitd.export.package",),
+    "jinja2": ("hfitd.web.console",),
     "jwt": ("hfitd.access",),
     "marshmallow": ("hfitd.config", "hfitd.export.template", "hfitd.web", "hfitd.admin", "hfitd.editor_schemas"),
     "obstore": ("hfitd.audit",),

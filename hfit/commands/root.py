@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "login": ("access", "Log in with an SSH key."),
     "logout": ("access", "Give the token back and forget it."),
     "whoami": ("access", "Say who you are for the server, and which roles you have."),
+    "web": ("web", "Open the web console in a browser."),
     "config": ("config", "Show and change settings."),
     "dbmss": ("databases", "List the database providers you may see."),
     "dbs": ("databases", "List the databases of a provider."),

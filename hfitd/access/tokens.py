@@ -122,7 +122,7 @@ class Tokens:
         """
         now = self._clock()
         try:
-            found = await self._actor_now(claims)
+            found = await self.actor_of(claims)
         except StoreUnavailable:
             return all(loan.ends > now for loan in actor.loans)
         return found is not None and set(actor.roles) <= set(lend(found, now).roles)
@@ -156,7 +156,7 @@ class Tokens:
         try:
             if self._lost_at is not None and now - self._lost_at < _RETRY_SECONDS:
                 raise StoreUnavailable()  # asked a moment ago; waiting again would slow every request
-            actor = await self._actor_now(seen.claims)
+            actor = await self.actor_of(seen.claims)
         except StoreUnavailable:
             if self._lost_at is None or now - self._lost_at >= _RETRY_SECONDS:
                 self._lost_at = now
@@ -169,7 +169,8 @@ class Tokens:
             raise TokenInvalid()
         return replace(seen, actor=actor, asked=now)
 
-    async def _actor_now(self, claims: Claims) -> Actor | None:
+    async def actor_of(self, claims: Claims) -> Actor | None:
+        """Who the claims are about, as the store has them now, loans that ended perhaps among theirs; or None."""
         try:
             user = await self._users.get(claims.subject)
         except BadRequest:

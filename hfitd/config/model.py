@@ -77,6 +77,8 @@ class AuthConfig:
 
     token_ttl_seconds: float = 900.0
     challenge_ttl_seconds: float = 60.0
+    console_idle_seconds: float = 1800.0
+    console_ttl_seconds: float = 28800.0
     max_attempts: int = 10
     lockout_seconds: float = 300.0
 

@@ -78,6 +78,8 @@ class AuthSchema(Strict):
 
     token_ttl = Duration(attribute="token_ttl_seconds")
     challenge_ttl = Duration(attribute="challenge_ttl_seconds")
+    console_idle = Duration(attribute="console_idle_seconds")
+    console_ttl = Duration(attribute="console_ttl_seconds")
     max_attempts = Whole(1, 1_000_000)
     lockout = Duration(attribute="lockout_seconds")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hfitd.access.challenge import Challenges
+from hfitd.access.console import ConsoleSessions
 from hfitd.access.limits import Limits
 from hfitd.access.package_keys import PackageKeys
 from hfitd.access.quotas import Quotas
@@ -39,6 +40,7 @@ class Gateway:
     users: Users
     challenges: Challenges
     tokens: Tokens
+    console: ConsoleSessions
     token_keys: TokenKeys
     package_keys: PackageKeys
     limits: Limits

@@ -3,7 +3,8 @@
 1. ``identify``: a request id, the log context, the time it took.
 2. ``answer_errors``: every error becomes the one shape of contract section 4; nothing of its cause goes out.
 3. ``refuse_oddities``: foreign hosts, content encodings, unexpected bodies, new work while draining.
-4. ``authenticate``: default deny; only routes marked public pass without a token.
+4. ``authenticate``: default deny; only routes marked public pass without a token, or for pages of the console a
+   session, whose forms ``console.guard`` checks.
 5. Whatever a token does is on the audit record: by the handler where it can say more, else here; refusals always.
 6. Who loses a right while an answer is being sent loses the connection within a minute.
 """
@@ -21,6 +22,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler as Next
 
 from hfitd.access.limits import rate_headers, refused_headers
+from hfitd.access.token_text import Claims
 from hfitd.errors import (
     BadRequest,
     HfitError,
@@ -37,8 +39,11 @@ from hfitd.errors import (
     ValidationFailed,
 )
 from hfitd.export.record import actor_record
+from hfitd.model import Actor
 from hfitd.observe.events import ErrorRaised, QuotaRefused, RequestDone, StoreFailed
 from hfitd.observe.logs import request_context
+from hfitd.web.console.guard import VISIT, session_of, take_form
+from hfitd.web.console.rendering import error_page
 from hfitd.web.context import ACTOR, BEGAN, ERROR_CODE, RATE, REQUEST_ID, SENT, TOKEN, gateway
 from hfitd.web.ranges import client_address
 from hfitd.web.standing import watched
@@ -121,7 +126,7 @@ async def answer_errors(request: web.Request, handler: Next) -> web.StreamRespon
     if isinstance(known, RateLimited):
         request[RATE] = refused_headers(known)
         observer.event(QuotaRefused(known.resource or "unknown"))
-    return error_response(known, request[REQUEST_ID])
+    return error_page(request, known) if _is_page(request) else error_response(known, request[REQUEST_ID])
 
 
 @web.middleware
@@ -139,37 +144,57 @@ async def refuse_oddities(request: web.Request, handler: Next) -> web.StreamResp
     _check_host(request)
     if request.can_read_body and (route is None or not route.max_body):
         raise TooLarge("This route takes no body.")
-    if door.draining and (route is None or route.guard is Guard.TOKEN):
+    if door.draining and (route is None or route.guard in {Guard.TOKEN, Guard.CONSOLE}):
         raise ShuttingDown(retry_after_seconds=5)
     return await handler(request)
 
 
 @web.middleware
 async def authenticate(request: web.Request, handler: Next) -> web.StreamResponse:
-    """(4) Everything but the routes marked public needs exactly one valid Bearer token."""
+    """(4) Everything but the routes marked public needs exactly one valid Bearer token; pages need a session."""
     door = gateway(request)
     route = route_of(request)
-    guard = route.guard if route else Guard.TOKEN
+    guard = route.guard if route else Guard.CONSOLE if _is_page(request) else Guard.TOKEN
     if guard is Guard.METRICS:
-        guard = _metrics_guard(request)
-    if guard is not Guard.PUBLIC:
-        headers = request.headers.getall("Authorization", [])
-        match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
-        if match is None:
-            raise TokenInvalid("Log in first: this route needs exactly one Bearer token.")
-        request[TOKEN] = match[1]
-        person = await door.tokens.verify(match[1])
-        request[ACTOR] = replace(person, address=client_address(request))
-        request[RATE] = rate_headers(await door.limits.check_request(request[ACTOR]))
-        async with watched(request, door.tokens.claims_of(match[1])):  # 6
-            return await _on_record(request, route, handler)
-    return await handler(request)
+        guard = metrics_guard(request)
+    if guard is Guard.PUBLIC:
+        return await handler(request)
+    if guard is Guard.CONSOLE:
+        visit = request[VISIT] = await door.console.verify(session_of(request))
+        return await _act(request, visit.actor, visit.claims, _with_form(route, handler))
+    headers = request.headers.getall("Authorization", [])
+    match = BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
+    if match is None:
+        raise TokenInvalid("Log in first: this route needs exactly one Bearer token.")
+    request[TOKEN] = match[1]
+    person = await door.tokens.verify(match[1])
+    return await _act(request, person, door.tokens.claims_of(match[1]), handler)
+
+
+async def _act(request: web.Request, person: Actor, claims: Claims, handler: Next) -> web.StreamResponse:
+    """Run the handler for somebody: counted, on record, and no longer than they may."""
+    request[ACTOR] = replace(person, address=client_address(request))
+    request[RATE] = rate_headers(await gateway(request).limits.check_request(request[ACTOR]))
+    async with watched(request, claims):  # 6
+        return await _on_record(request, route_of(request), handler)
+
+
+def _with_form(route: Route | None, handler: Next) -> Next:
+    """The handler of a form, after the form."""
+    if route is None or route.method != "POST":
+        return handler
+
+    async def checked(request: web.Request) -> web.StreamResponse:
+        await take_form(request, route.max_body)
+        return await handler(request)
+
+    return checked
 
 
 async def _on_record(request: web.Request, route: Route | None, handler: Next) -> web.StreamResponse:
     """(5) Run the handler with a begin and an end around it, or with a note of its refusal."""
     door = gateway(request)
-    action = route.operation_id if route else "unknown"
+    action = (route.action or route.operation_id) if route else "unknown"
     record = actor_record(action, request[ACTOR], tuple(request.match_info.values()))
     token = await door.audit.begin(record) if route and not route.audits_itself else None
     outcome, code = "failed", Internal().code
@@ -195,7 +220,8 @@ def route_of(request: web.Request) -> Route | None:
     return request.config_dict[ROUTE].get(request.match_info.route)
 
 
-def _metrics_guard(request: web.Request) -> Guard:
+def metrics_guard(request: web.Request) -> Guard:
+    """What ``/metrics`` asks of this request; NotFound when it is not for its address."""
     rule = gateway(request).config.server.metrics
     if rule == "public":
         return Guard.PUBLIC
@@ -229,6 +255,11 @@ def _translate(error: web.HTTPException) -> HfitError:
     if error.status == 413:
         return TooLarge()
     return ValidationFailed() if error.status < 500 else Internal()
+
+
+def _is_page(request: web.Request) -> bool:
+    """Whether a person looks at the answer."""
+    return request.path == "/console" or request.path.startswith("/console/")
 
 
 def _began(request: web.Request) -> bool:

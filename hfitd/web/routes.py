@@ -62,6 +62,7 @@ ROUTES: tuple[Route, ...] = (
     api("POST", "/auth/challenge", auth.challenge, "A nonce to sign", PUBLIC, "auth", ChallengeBody, max_body=16384),
     api("POST", "/auth/login", auth.login, "A token for a signature", PUBLIC, "auth", LoginBody, max_body=16384),
     api("POST", "/auth/logout", auth.logout, "End this token", tag="auth", status=204),
+    api("POST", "/auth/console-ticket", auth.console_ticket, "A ticket for the web console", tag="auth"),
     api("GET", "/auth/whoami", auth.whoami, "Who you are", tag="auth"),
     api("GET", "/package-keys", auth.package_keys, "Keys that sign packages", PUBLIC, "auth"),
     api("GET", "/db/dbmss", db.dbmss, "Providers", tag="databases"),

@@ -21,6 +21,8 @@ from aiohttp.web_protocol import RequestHandler
 from hfitd.errors import Internal
 from hfitd.gateway.core import Gateway
 from hfitd.web.connections import Runner
+from hfitd.web.console.rendering import PAGES, make_pages
+from hfitd.web.console.routes import CONSOLE_ROUTES
 from hfitd.web.context import BODY_SECONDS, GATEWAY, RATE
 from hfitd.web.middleware import ROUTE, answer_errors, authenticate, identify, refuse_oddities
 from hfitd.web.openapi import make_document
@@ -45,7 +47,8 @@ def build_app(
     app[BODY_SECONDS] = body_timeout_seconds
     door.document = json.dumps(make_document(routes, door.version)).encode()
     table: dict[web.AbstractRoute, Route] = {}
-    for route in routes:
+    app[PAGES] = make_pages()
+    for route in (*routes, *CONSOLE_ROUTES):
         added = app.router.add_route(route.method, route.path, route.handler)  # (3)
         table[added] = route
     app[ROUTE] = table

@@ -18,6 +18,7 @@ class Guard(enum.Enum):
     PUBLIC = "public"
     TOKEN = "token"  # noqa: S105 - the name of a rule
     METRICS = "metrics"
+    CONSOLE = "session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Route:
     max_body: int = 0  # bytes; 0 refuses any body
     audits_itself: bool = False  # its own begin and end say more than the middleware could
     query: Mapping[str, str] = field(default_factory=dict)  # name -> description
+    action: str = ""  # what it is on record as; '' is its operation id
 
     @property
     def operation_id(self) -> str:

@@ -27,6 +27,7 @@ from hfitd.config.schema import NAMED, SECTIONS
 from hfitd.export.query import functions
 from hfitd.masks.table import MASKS, bind_mask
 from hfitd.model import Action, Column, Json, Kind, MaskRule
+from hfitd.web.console.routes import CONSOLE_ROUTES
 from hfitd.web.routes import ROUTES
 from hfitd.web.table import Route
 from tests.support.source import ROOT, SHELVES, Module, modules
@@ -86,6 +87,15 @@ def routes_block() -> str:
             route.summary,
         ))  # fmt: skip
     return table(("method", "path", "who", "body", "query", "answer", ""), rows)
+
+
+def pages_block() -> str:
+    """Every page of the console, with what of the API it is on record as."""
+    rows = []
+    for route in CONSOLE_ROUTES:
+        action = "" if route.guard.value == "public" else f"`{route.action or route.operation_id}`"
+        rows.append((f"`{route.method}`", f"`{route.path}`", action, route.summary))
+    return table(("method", "path", "on record as", ""), rows)
 
 
 def body_of(route: Route) -> str:
@@ -344,6 +354,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "hfit": lambda: cli_block(hfit_root, "hfit"),
     "hfitd": lambda: cli_block(hfitd_main, "hfitd"),
     "routes": routes_block,
+    "pages": pages_block,
     "errors": errors_block,
     "exits": exits_block,
     "masks": masks_block,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from hfitd.access.console import TICKET_SECONDS
 from hfitd.audit.record import AuditRecord
 from hfitd.errors import AuthFailed
 from hfitd.observe.events import LoginDone
@@ -56,6 +57,16 @@ async def logout(request: web.Request) -> web.Response:
     """Deny this token from now on."""
     await gateway(request).tokens.logout(actor(request))
     return web.Response(status=204)
+
+
+async def console_ticket(request: web.Request) -> web.Response:
+    """A ticket that opens the web console once, within a minute, for who asks; ``hfit web`` puts it behind a #."""
+    door = gateway(request)
+    ticket = await door.console.issue_ticket(door.tokens.claims_of(request[TOKEN]))
+    return web.json_response(
+        {"ticket": ticket, "path": "/console/enter", "email": actor(request).email, "expires_in": TICKET_SECONDS},
+        headers={"Cache-Control": "no-store"},
+    )
 
 
 async def whoami(request: web.Request) -> web.Response:
