@@ -17,7 +17,7 @@ from pathlib import Path
 from hfit.credentials.agent import agent_signers
 from hfit.credentials.keys import load_key_file
 from hfit.credentials.pins import parse_offered_keys, read_pins
-from hfit.credentials.token_file import read_token, token_path
+from hfit.credentials.token_file import StoredToken, read_token, token_path
 from hfit.errors import HfitClientError
 from hfit.session import DEFAULT_KEY_NAMES
 from hfit.settings import Settings
@@ -53,10 +53,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield Finding("server", FAIL, "No server is set.", "Run: hfit config set server-url https://hfit.example.com")
     else:
         yield from _look_at_server(settings)
-    yield from _look_at_person(settings)
-    yield from _look_at_keys(settings)
+    token = read_token(settings.config_dir, str(parse_origin(url))) if url else None
+    yield from _look_at_person(settings.get("email") or (token.email if token else None))
+    yield from _look_at_keys(settings.get("private-key-path") or (token.key_path if token else None))
     if url:
-        yield from _look_at_token(settings, str(parse_origin(url)))
+        yield _look_at_token(settings, token)
 
 
 def _look_at_server(settings: Settings) -> Iterator[Finding]:
@@ -142,20 +143,18 @@ def _look_at_pins(settings: Settings, origin: str, document: Mapping[str, object
     return Finding("package key", WARN, words, "Run: hfit login, which takes it if a pinned key endorses it.")
 
 
-def _look_at_person(settings: Settings) -> Iterator[Finding]:
-    email = settings.get("email")
+def _look_at_person(email: str | None) -> Iterator[Finding]:
     if email:
         yield Finding("e-mail", OK, f"You are {visible(email, limit=200)}.")
     else:
         yield Finding("e-mail", FAIL, "No e-mail address is set.", "Run: hfit config set email you@example.com")
 
 
-def _look_at_keys(settings: Settings) -> Iterator[Finding]:
+def _look_at_keys(named: str | None) -> Iterator[Finding]:
     with agent_signers() as signers:
         held = [signer.public_key for signer in signers]
     if held:
         yield Finding("ssh-agent", OK, f"It holds {len(held)} usable key{'s' if len(held) > 1 else ''}.")
-    named = settings.get("private-key-path")
     paths = [Path(named)] if named else [Path.home() / ".ssh" / name for name in DEFAULT_KEY_NAMES]
     found = [path for path in paths if named or path.exists()]
     yield from (_look_at_key(path, bool(held)) for path in found)
@@ -179,16 +178,14 @@ def _look_at_key(path: Path, agent: bool) -> Finding:
     return Finding("key", OK, f"{path} is {signer.public_key.fingerprint}.")
 
 
-def _look_at_token(settings: Settings, origin: str) -> Iterator[Finding]:
-    token = read_token(settings.config_dir, origin)
+def _look_at_token(settings: Settings, token: StoredToken | None) -> Finding:
     if token is None:
         there = token_path(settings.config_dir).exists()
         other = "The token kept here is not for this server, or others could read it."
-        yield Finding("token", WARN, other if there else "You are not logged in.", "Run: hfit login")
-    elif token.is_fresh():
-        yield Finding("token", OK, f"Logged in as {visible(token.email, limit=200)}.")
-    else:
-        yield Finding("token", OK, "The token has run out; the next command renews it with the same key.")
+        return Finding("token", WARN, other if there else "You are not logged in.", "Run: hfit login")
+    if token.is_fresh():
+        return Finding("token", OK, f"Logged in as {visible(token.email, limit=200)}.")
+    return Finding("token", OK, "The token has run out; the next command renews it with the same key.")
 
 
 def _failed(check: str, error: HfitClientError) -> Finding:

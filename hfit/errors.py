@@ -24,8 +24,9 @@
        |- TargetRefused             6   a guard of the loader: wrong host, wrong engine, rows that may not be touched
        `- PackageExpired            6
 
-Every error has three parts: what happened (``message``), why (``reason``), what to do next (``suggestions``).
-A test walks this tree and the table of statuses.
+Every error has three parts: what happened (``message``), why (``reason``), what to do next (``suggestions``). Where a
+place that raises has nothing better to say, the class does: ``usual_reason`` and ``usual_advice``. A test walks this
+tree and the table of statuses.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class HfitClientError(Exception):
 
     exit_code: ClassVar[int] = 1
     category: ClassVar[str] = "CLIENT_ERROR"
+    usual_reason: ClassVar[str] = "This machine or what it was asked to work on does not allow it."
+    usual_advice: ClassVar[str] = "Run it again with -v to read more."
 
     def __init__(
         self,
@@ -61,6 +64,24 @@ class HfitClientError(Exception):
         self.retry_after_seconds = retry_after_seconds
         self.server_body = dict(body) if body else None
         super().__init__(message)
+
+    @property
+    def why(self) -> str:
+        """The second part for a person: the reason, with what the class knows of it when the server named none."""
+        if self.server_body:
+            return f"{self.usual_reason} {self.reason}".strip()
+        return self.reason or self.usual_reason
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """The third part for a person, never empty."""
+        return self.suggestions or (self.usual_advice,)
+
+    def suggest(self, *suggestions: str) -> None:
+        """Say more of what to do next, before what is known already; for machines too."""
+        self.suggestions = (*suggestions, *self.suggestions)
+        if self.server_body is not None:
+            self.server_body["suggestions"] = list(self.suggestions)
 
     @property
     def code(self) -> str:
@@ -89,52 +110,76 @@ class UsageMistake(HfitClientError):
 
     exit_code = 2
     category = "VALIDATION_ERROR"
+    usual_reason = "The command line, a file or a value is not as it has to be."
+    usual_advice = "Compare it with --help of the command, or with its page of the documentation."
 
 
 class AuthenticationFailed(HfitClientError):
     """The server does not know this user or key."""
 
     category = "AUTHENTICATION"
+    usual_reason = "The server does not know you, your key or your token."
+    usual_advice = "See what is wrong: hfit doctor"
 
 
 class KeyUnusable(AuthenticationFailed):
     """A private key cannot be used: format, size, permissions, or no key at all."""
 
+    usual_reason = "The private key cannot be used as it is."
+    usual_advice = "See what is wrong: hfit doctor"
+
 
 class PassphraseWrong(AuthenticationFailed):
     """The passphrase does not open the private key, or there was none to try."""
+
+    usual_reason = "The passphrase does not open the private key."
+    usual_advice = "Try again, or add the key to ssh-agent: ssh-add PATH"
 
 
 class NetworkFailed(HfitClientError):
     """No connection, or it broke."""
 
     category = "CONNECTION"
+    usual_reason = "There is no connection to the server, or it broke."
+    usual_advice = "See what is wrong: hfit doctor"
 
 
 class RedirectRefused(NetworkFailed):
     """The server sent us elsewhere; a token is never carried to another address."""
 
+    usual_reason = "A token is never carried to another address."
+    usual_advice = "Set the address that the server really has: hfit config set server-url URL"
+
 
 class AnswerMalformed(NetworkFailed):
     """The answer is not what the protocol allows."""
+
+    usual_reason = "What answers is no hfitd, or one of another age."
+    usual_advice = "See what is wrong: hfit doctor"
 
 
 class RateLimited(HfitClientError):
     """Too many requests."""
 
     category = "RATE_LIMIT"
+    usual_reason = "You asked more often than the server lets one person ask."
+    usual_advice = "Wait a minute, then run it again."
 
 
 class TargetBusy(HfitClientError):
     """Another program holds a lock of this target."""
 
     category = "CONFLICT"
+    usual_reason = "Another program works on the same target."
+    usual_advice = "Wait until it has ended, then run it again."
 
 
 class LoadFailed(HfitClientError):
     """The target database refused a statement or a row; the message says what is left in it."""
 
     category = "LOAD"
+    usual_reason = "The target database refused a statement or a row."
+    usual_advice = "Load into an empty database, or see: hfit load --help"
 
 
 class ServerFailed(HfitClientError):
@@ -142,6 +187,8 @@ class ServerFailed(HfitClientError):
 
     exit_code = 3
     category = "INTERNAL_ERROR"
+    usual_reason = "The server, or what stands behind it, could not do it."
+    usual_advice = "Run it again later; tell whoever runs the server if it stays so."
 
 
 class NotFound(HfitClientError):
@@ -149,6 +196,8 @@ class NotFound(HfitClientError):
 
     exit_code = 4
     category = "NOT_FOUND"
+    usual_reason = "It is not there, or you may not see it."
+    usual_advice = "See what there is: hfit pkg-tmpl list, hfit dbmss, hfit volumes"
 
 
 class IntegrityFailed(HfitClientError):
@@ -156,26 +205,43 @@ class IntegrityFailed(HfitClientError):
 
     exit_code = 5
     category = "INTEGRITY"
+    usual_reason = "Bytes are not what they have to be."
+    usual_advice = "Download it again; if it stays so, tell whoever runs the server."
 
 
 class PackageIncomplete(IntegrityFailed):
     """The package ends too early."""
 
+    usual_reason = "The package ends too early."
+    usual_advice = "Download it again."
+
 
 class PackageInvalid(IntegrityFailed):
     """The package was altered or is not made as the format says."""
+
+    usual_reason = "The package was altered, or is not made as its format says."
+    usual_advice = "Download it again; if it stays so, tell whoever runs the server."
 
 
 class KeyUntrusted(IntegrityFailed):
     """The signature is by a key that nobody vouched for."""
 
+    usual_reason = "Nobody vouched for the key that signed it."
+    usual_advice = "Log in to its server (hfit login), or name its key: --key FILE|FINGERPRINT"
+
 
 class DigestMismatch(IntegrityFailed):
     """What arrived has another digest than what was announced."""
 
+    usual_reason = "What arrived is not what was announced."
+    usual_advice = "Run it again; if it stays so, tell whoever runs the server."
+
 
 class TargetDiffers(IntegrityFailed):
     """A table of the target does not hold what the package says."""
+
+    usual_reason = "The database holds other rows than the package."
+    usual_advice = "Load the package anew: hfit load PATH --into URL --mode replace"
 
 
 class PolicyRefused(HfitClientError):
@@ -183,18 +249,29 @@ class PolicyRefused(HfitClientError):
 
     exit_code = 6
     category = "PERMISSION_DENIED"
+    usual_reason = "A rule of the server, or a guard of hfit, forbids it."
+    usual_advice = "Ask the data owner, or for a role: hfit request NAME --reason TEXT"
 
 
 class TargetOccupied(PolicyRefused):
     """Something that is not ours stands where the package should go."""
 
+    usual_reason = "Something that is no unmodified package stands where the package should go."
+    usual_advice = "Move it away, choose another place with -o, or replace it with --force."
+
 
 class TargetRefused(PolicyRefused):
     """The target may not be loaded into like this; nothing was changed."""
 
+    usual_reason = "A guard of the loader protects the target; nothing was changed."
+    usual_advice = "See the modes and the --allow flags: hfit load --help"
+
 
 class PackageExpired(PolicyRefused):
     """The package's time is over."""
+
+    usual_reason = "Copies of data have an end; that of this package has come."
+    usual_advice = "Download it again if you still need it; remove old ones: hfit purge"
 
 
 _BY_CATEGORY: Mapping[str, type[HfitClientError]] = {

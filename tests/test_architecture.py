@@ -40,7 +40,7 @@ ROOMS = {
     "redis": ("hfitd.store",),
     "rich": ("hfit.output",),
     "sqlglot": ("hfitd.export.query",),
-    "yaml": ("hfitd.export.template", "hfit.commands"),
+    "yaml": ("hfitd.export.template", "hfit.commands", "hfit.lint"),
 }
 
 # An import inside a function is for a start-up that must not pay for every command, and for the extras of a release.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hfit.commands.completions import complete_databases, complete_providers, complete_tables
+from hfit.commands.nearest import nearest, table_looks
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import current_session
 
@@ -25,7 +26,9 @@ def dbmss_command() -> None:
 def dbs_command(provider: str) -> None:
     """List the databases of a provider."""
     session = current_session()
-    session.printer.document(session.gateway().dbs(provider))
+    gateway = session.gateway()
+    with nearest(*table_looks(gateway, provider)):
+        session.printer.document(gateway.dbs(provider))
 
 
 @click.command("tables", cls=HfitCommand)
@@ -34,7 +37,9 @@ def dbs_command(provider: str) -> None:
 def tables_command(provider: str, database: str) -> None:
     """List the tables of a database."""
     session = current_session()
-    session.printer.document(session.gateway().tables(provider, database))
+    gateway = session.gateway()
+    with nearest(*table_looks(gateway, provider, database)):
+        session.printer.document(gateway.tables(provider, database))
 
 
 @click.command("describe", cls=HfitCommand)
@@ -44,7 +49,9 @@ def tables_command(provider: str, database: str) -> None:
 def describe_command(provider: str, database: str, table: str) -> None:
     """Show columns, keys, foreign keys and masks of a table."""
     session = current_session()
-    session.printer.document(session.gateway().describe(provider, database, table))
+    gateway = session.gateway()
+    with nearest(*table_looks(gateway, provider, database, table)):
+        session.printer.document(gateway.describe(provider, database, table))
 
 
 @click.command("rows", cls=HfitCommand)
@@ -66,11 +73,11 @@ def rows_command(
     record of the stream is checked and not printed: exit 0 means that all rows arrived.
     """
     session = current_session()
-    rows = session.gateway().rows(
-        provider, database, table, filter=filter_text, order=order, limit=limit, csv=form == "csv"
-    )
-    if form == "table" and not session.printer.json:
-        session.printer.row_table(rows)
-        return
-    for piece in rows:
-        session.printer.raw(piece)
+    gateway = session.gateway()
+    rows = gateway.rows(provider, database, table, filter=filter_text, order=order, limit=limit, csv=form == "csv")
+    with nearest(*table_looks(gateway, provider, database, table)):
+        if form == "table" and not session.printer.json:
+            session.printer.row_table(rows)
+            return
+        for piece in rows:
+            session.printer.raw(piece)

@@ -8,7 +8,10 @@ import click
 
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import current_session
-from hfit.doctor import FAIL, OK, examine
+from hfit.doctor import FAIL, OK, WARN, examine
+from hfit.output.printer import GREEN, RED, YELLOW
+
+COLORS = {OK: GREEN, WARN: YELLOW, FAIL: RED}
 
 
 @click.command("doctor", cls=HfitCommand)
@@ -24,7 +27,8 @@ def doctor_command() -> int:
     else:
         width = max(len(finding.check) for finding in findings)
         for finding in findings:
-            session.printer.line(f"{finding.state:<7}  {finding.check:<{width}}  {finding.words}")
+            words = f"  {finding.check:<{width}}  {finding.words}"
+            session.printer.checked(f"{finding.state:<7}", COLORS[finding.state], words)
             if finding.advice and finding.state != OK:
                 session.printer.line(f"{'':<7}  {'':<{width}}  {finding.advice}")
     return int(any(finding.state == FAIL for finding in findings))

@@ -14,10 +14,13 @@ import click
 
 from hfit.client import trust_of
 from hfit.commands.completions import complete_parameters, complete_templates
+from hfit.commands.nearest import nearest, template_look
+from hfit.commands.plan_words import show_plan
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import Session, current_session
 from hfit.credentials.pins import Trust
 from hfit.errors import LoadFailed, UsageMistake
+from hfit.gateway import Gateway
 from hfit.package.verify import verify_package
 from hfit.package_download import EXTENSIONS, PackageRequest, download_package, stream_sql
 
@@ -37,11 +40,13 @@ def pkg_plan_command(name: str, parameters: tuple[str, ...], prepare: bool) -> N
     PARAM is key=value, or positional values in the template's order.
     """
     session = current_session()
-    plan = session.gateway().plan(name, parse_parameters(parameters), prepare=prepare)
+    gateway = session.gateway()
+    with session.waiting(f"{name}: plan"), nearest(template_look(gateway, name)):
+        plan = gateway.plan(name, parse_parameters(parameters), prepare=prepare)
     if session.printer.json:
         session.printer.document(plan)
     else:
-        show_plan(session, plan)
+        show_plan(session.printer, plan)
 
 
 @click.command("pkg-download", cls=HfitCommand)
@@ -92,17 +97,19 @@ def pkg_download_command(
         force=force,
         allow_hidden=allow_hidden,
     )
-    if stream_sql:
-        _stream(session, request, provider, output)
-    elif output == "-":
-        _archive_to_stdout(session, request)
-    else:
-        _download(session, request)
+    gateway = session.gateway()
+    with nearest(template_look(gateway, name)):
+        if stream_sql:
+            _stream(session, gateway, request, provider, output)
+        elif output == "-":
+            _archive_to_stdout(session, gateway, request)
+        else:
+            _download(session, gateway, request)
 
 
-def _download(session: Session, request: PackageRequest) -> None:
+def _download(session: Session, gateway: Gateway, request: PackageRequest) -> None:
     with session.progress(f"{request.template_name}: download") as progress:
-        done = download_package(session.gateway(), request, progress)
+        done = download_package(gateway, request, progress)
     if session.printer.json:
         session.printer.document({**done.document(), "insecure": not session.settings.verify_tls})
         return
@@ -114,12 +121,14 @@ def _download(session: Session, request: PackageRequest) -> None:
     session.printer.line(str(done.path))
 
 
-def _stream(session: Session, request: PackageRequest, provider: str | None, output: str | None) -> None:
+def _stream(
+    session: Session, gateway: Gateway, request: PackageRequest, provider: str | None, output: str | None
+) -> None:
     if output not in (None, "-"):
         raise UsageMistake("--stream-sql writes to standard output; use > FILE.")
     try:
         with session.progress(f"{request.template_name}: download") as progress:
-            stream_sql(session.gateway(), request, provider, sys.stdout.buffer, progress)
+            stream_sql(gateway, request, provider, sys.stdout.buffer, progress)
         sys.stdout.flush()
     except BrokenPipeError as error:
         raise LoadFailed(
@@ -128,7 +137,7 @@ def _stream(session: Session, request: PackageRequest, provider: str | None, out
         ) from error
 
 
-def _archive_to_stdout(session: Session, request: PackageRequest) -> None:
+def _archive_to_stdout(session: Session, gateway: Gateway, request: PackageRequest) -> None:
     """Into a temporary file first, so that only a verified archive is written."""
     with tempfile.TemporaryDirectory(prefix="hfit-") as folder:
         target = Path(folder) / ("package" + EXTENSIONS[request.compression])
@@ -142,7 +151,7 @@ def _archive_to_stdout(session: Session, request: PackageRequest) -> None:
             allow_hidden=request.allow_hidden,
         )
         with session.progress(f"{request.template_name}: download") as progress:
-            download_package(session.gateway(), wanted, progress)
+            download_package(gateway, wanted, progress)
         with target.open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
 
@@ -219,65 +228,3 @@ def parse_parameters(parameters: Sequence[str]) -> Mapping[str, object] | Sequen
     if len(named) != len(parameters):
         raise UsageMistake("A parameter is given twice.")
     return named
-
-
-def show_plan(session: Session, plan: Mapping[str, object]) -> None:
-    """The plan for a person: what it is, then a line per table, then what is left out or refused."""
-    template = plan.get("template")
-    fields = {
-        "template": template.get("name") if isinstance(template, dict) else template,
-        "package": plan.get("package_name"),
-        "plan digest": plan.get("plan_digest"),
-        "policy": plan.get("policy_version"),
-        "approval": _approval_words(plan.get("approval")),
-    }
-    variables = plan.get("variables")
-    if isinstance(variables, dict):
-        fields |= {f"${{{name}}}": value for name, value in variables.items()}
-    session.printer.fields(fields)
-    exports = plan.get("exports")
-    listed = [item for item in exports if isinstance(item, dict)] if isinstance(exports, list) else []
-    session.printer.line("")
-    session.printer.table(
-        ["export", "type", "source", "table", "rows", "bytes", "path", "masks"],
-        [row for item in listed for row in _plan_rows(item)],
-    )
-    for item in listed:
-        for gap in item.get("left_out") or []:
-            session.printer.warn(f"{item.get('key')} leaves out {_gap(gap)}")
-        for refusal in item.get("refusals") or []:
-            session.printer.warn(f"{item.get('key')}: {refusal if isinstance(refusal, str) else _words(refusal)}")
-
-
-def _approval_words(approval: object) -> str:
-    """Who approved it until when, or why it cannot run yet; '-' where nobody asks for approval."""
-    if not isinstance(approval, dict):
-        return "-"
-    if approval.get("approver"):
-        return f"by {approval['approver']} until {approval.get('expires')}"
-    return f"required: {approval.get('why')}; {approval.get('problem')}" if approval.get("required") else "-"
-
-
-def _plan_rows(export: Mapping[str, object]) -> list[list[object]]:
-    source = "/".join(str(export[name]) for name in ("provider", "database", "volume") if export.get(name))
-    head = [export.get("key"), export.get("type"), source]
-    tables = export.get("tables")
-    rows = []
-    for table in tables if isinstance(tables, list) else []:
-        if isinstance(table, dict):
-            path, masks = table.get("path") or [], table.get("masks") or {}
-            shown = ", ".join(f"{column}: {mask}" for column, mask in masks.items())
-            sizes = [table.get("estimated_rows"), table.get("estimated_bytes")]
-            place = "/".join(str(table[name]) for name in ("provider", "database") if table.get(name))
-            rows.append([*head[:2], place or source, table.get("table"), *sizes, " > ".join(map(str, path)), shown])
-    return rows or [[*head, None, None, None, None, None]]
-
-
-def _gap(gap: object) -> str:
-    if not isinstance(gap, dict):
-        return str(gap)
-    return f"{gap.get('what')} {gap.get('name')} of {gap.get('table')}: {gap.get('reason')}"
-
-
-def _words(refusal: object) -> str:
-    return str(refusal.get("message") or refusal) if isinstance(refusal, dict) else str(refusal)

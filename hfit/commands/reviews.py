@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import click
 
 from hfit.commands.completions import complete_templates
+from hfit.commands.nearest import nearest, template_look
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import Session, current_session
 from hfit.governance import Governance
@@ -43,7 +44,8 @@ def approve(
     """
     session = current_session()
     desk = Governance(session.gateway())
-    review = desk.read_review(name, roles)
+    with nearest(template_look(desk.gateway, name)):
+        review = desk.read_review(name, roles)
     full = f"{review.get('owner')}:{review.get('name')}"
     _show_review(session, full, review)
     if sys.stdin.isatty() and not yes:
@@ -67,7 +69,9 @@ def approve(
 def unapprove(name: str, reason: str) -> None:
     """Withdraw the approval of a template; its reviewers and its owner may."""
     session = current_session()
-    session.printer.fields(Governance(session.gateway()).unapprove(name, reason))
+    desk = Governance(session.gateway())
+    with nearest(template_look(desk.gateway, name)):
+        session.printer.fields(desk.unapprove(name, reason))
 
 
 def _show_review(session: Session, full: str, review: Mapping[str, object]) -> None:

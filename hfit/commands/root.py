@@ -19,6 +19,7 @@ from hfit.version import VERSION
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "login": ("access", "Log in with an SSH key."),
     "logout": ("access", "Give the token back and forget it."),
+    "init": ("init", "Write a first hfit.toml and template, by asking."),
     "whoami": ("access", "Say who you are for the server, and which roles you have."),
     "web": ("web", "Open the web console in a browser."),
     "config": ("config", "Show and change settings."),
@@ -44,6 +45,18 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "audit": ("audit", "Read the audit log: who got what. Needs the right audit.read."),
     "completion": ("completion", "Print the shell completion script."),
 }
+
+FIRST_STEPS = ("login", "init", "pkg-plan", "pkg-download", "load")
+
+
+def first_steps() -> str:
+    """What ``hfit`` alone says: the five commands of the way from nothing to a loaded package."""
+    width = max(map(len, FIRST_STEPS))
+    steps = "\n".join(f"  hfit {name:<{width}}  {COMMANDS[name][1]}" for name in FIRST_STEPS)
+    return (
+        f"Small, real, masked test fixtures from production databases and volumes.\n\nThe first steps:\n\n{steps}\n\n"
+        "All commands: hfit --help. One of them: hfit COMMAND --help. Something is wrong: hfit doctor"
+    )
 
 
 def remember(context: click.Context, parameter: click.Parameter, value: object) -> None:

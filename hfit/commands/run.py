@@ -13,7 +13,7 @@ from types import FrameType
 
 import click
 
-from hfit.commands.root import root
+from hfit.commands.root import first_steps, root
 from hfit.errors import HfitClientError, UsageMistake
 from hfit.text import visible
 
@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     except HfitClientError as error:
         return _report(arguments, error)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        click.echo(first_steps() if arguments in ([], ["--no-color"]) else error.format_message(), err=True)
         return UsageMistake.exit_code
     except click.UsageError as error:
         return _report(arguments, _as_mistake(error))
@@ -74,9 +74,11 @@ def _as_mistake(error: click.UsageError) -> UsageMistake:
 
 
 def _report(arguments: Sequence[str], error: HfitClientError) -> int:
-    from hfit.output.printer import Printer  # noqa: PLC0415 - lazy start-up
+    from hfit.output.console import colors_wanted  # noqa: PLC0415 - lazy start-up
+    from hfit.output.printer import Printer  # noqa: PLC0415
 
-    Printer(json="--json" in arguments, color="--no-color" not in arguments).error(error)
+    color = colors_wanted(os.environ, refused="--no-color" in arguments)
+    Printer(json="--json" in arguments, color=color).error(error)
     try:
         sys.stdout.flush()
     except OSError:

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from hfit.gateway import Gateway
+from hfit.output.console import colors_wanted
 from hfit.output.printer import Printer
 from hfit.settings import Settings, load_settings
 from hfit.transfer import Progress
@@ -40,6 +41,17 @@ class Session:
         with progress_bar(title, color=self.printer.color, unit=unit) as update:
             yield update
 
+    @contextlib.contextmanager
+    def waiting(self, title: str) -> Iterator[None]:
+        """A spinner with the time since when, on a terminal; for what says nothing until it is done."""
+        if not self.printer.progress_wanted:
+            yield
+            return
+        from hfit.output.progress import spinner  # noqa: PLC0415 - lazy: rich costs 60 ms
+
+        with spinner(title, color=self.printer.color):
+            yield
+
 
 def current_session(**flags: str | None) -> Session:
     """The session of the running command; ``flags`` are its own options that override settings."""
@@ -48,7 +60,7 @@ def current_session(**flags: str | None) -> Session:
     if meta.get("hfit.insecure"):
         given["verify-ssl"] = "false"
     directory = meta.get("hfit.config_dir")
-    color = not meta.get("hfit.no_color") and not os.environ.get("NO_COLOR")
+    color = colors_wanted(os.environ, refused=bool(meta.get("hfit.no_color")))
     printer = Printer(json=bool(meta.get("hfit.json")), color=color, verbose=int(bool(meta.get("hfit.verbose"))))
     return Session(load_settings(Path(directory) if directory else None, given), printer)
 

@@ -9,9 +9,11 @@ import click
 
 from hfit.commands.completions import complete_templates
 from hfit.commands.example import EXAMPLE
+from hfit.commands.nearest import nearest, template_look
 from hfit.commands.reviews import approve, unapprove
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import current_session
+from hfit.commands.template_drafts import lint, new
 from hfit.commands.template_files import bundle_folder, local_names, read_template, template_name, write_folder
 
 name_argument = click.argument("name", shell_complete=complete_templates)
@@ -29,7 +31,7 @@ def pkg_example_command() -> None:
         session.printer.raw(EXAMPLE.encode())
 
 
-@click.group("pkg-tmpl", commands=[approve, unapprove])
+@click.group("pkg-tmpl", commands=[new, lint, approve, unapprove])
 def pkg_tmpl_command() -> None:
     """Work with templates."""
 
@@ -52,7 +54,8 @@ def show(name: str) -> None:
     """Print a template as it was stored."""
     session = current_session()
     gateway = session.gateway()
-    text = gateway.template(name)
+    with nearest(template_look(gateway, name)):
+        text = gateway.template(name)
     known = next((item for item in gateway.templates() if name in _names(item)), {})
     if session.printer.json:
         state = {key: known.get(key) for key in ("owner", "state", "digest", "approval")}
@@ -80,7 +83,9 @@ def update(file: str) -> None:
     """Replace the template that FILE names."""
     session = current_session()
     text = read_template(file)
-    session.printer.fields(session.gateway().update_template(template_name(text, file), text))
+    gateway, name = session.gateway(), template_name(text, file)
+    with nearest(template_look(gateway, name)):
+        session.printer.fields(gateway.update_template(name, text))
 
 
 @pkg_tmpl_command.command("patch", cls=HfitCommand)
@@ -90,7 +95,9 @@ def patch(file: str) -> None:
     session = current_session()
     text = read_template(file)
     name = template_name(text, file)
-    diff = session.gateway().diff_template(name, text)
+    gateway = session.gateway()
+    with nearest(template_look(gateway, name)):
+        diff = gateway.diff_template(name, text)
     if session.printer.json:
         session.printer.document({"name": name, "diff": diff})
         return
@@ -104,7 +111,9 @@ def patch(file: str) -> None:
 def delete(name: str) -> None:
     """Remove a template of yours."""
     session = current_session()
-    session.gateway().delete_template(name)
+    gateway = session.gateway()
+    with nearest(template_look(gateway, name)):
+        gateway.delete_template(name)
     session.printer.note(f"Removed {name}.")
     if session.printer.json:
         session.printer.document({"name": name, "deleted": True})
@@ -157,7 +166,9 @@ def pull(folder: Path, force: bool) -> None:
 def share(name: str) -> None:
     """Let others run a template of yours, each with their own rights."""
     session = current_session()
-    session.printer.fields(session.gateway().share_template(name))
+    gateway = session.gateway()
+    with nearest(template_look(gateway, name)):
+        session.printer.fields(gateway.share_template(name))
 
 
 def _names(item: Mapping[str, object]) -> tuple[str, str]:

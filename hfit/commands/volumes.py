@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from hfit.commands.completions import complete_volumes
+from hfit.commands.nearest import nearest, volume_look
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import current_session
 from hfit.errors import UsageMistake
@@ -39,8 +40,10 @@ def volumes_command() -> None:
 def files_command(volume: str, filters: tuple[str, ...]) -> None:
     """List files of a volume, one JSON object a line."""
     session = current_session()
-    for entry in session.gateway().files(volume, parse_filters(filters)):
-        session.printer.json_line(entry)
+    gateway = session.gateway()
+    with nearest(volume_look(gateway, volume)):
+        for entry in gateway.files(volume, parse_filters(filters)):
+            session.printer.json_line(entry)
 
 
 @click.command("download", cls=HfitCommand, epilog=FILTER_HELP)
@@ -57,16 +60,17 @@ def download_command(source: str, filters: tuple[str, ...], output: str | None) 
 
     session = current_session()
     volume, query = _parse_source(source, filters)
-    with session.progress(f"{volume}: download") as progress:
+    gateway = session.gateway()
+    with session.progress(f"{volume}: download") as progress, nearest(volume_look(gateway, volume)):
         if output == "-":
             with tempfile.TemporaryDirectory(prefix="hfit-") as folder:
-                done = download_file(session.gateway(), volume, query, Path(folder) / "file", progress)
+                done = download_file(gateway, volume, query, Path(folder) / "file", progress)
                 with done.path.open("rb") as file:
                     shutil.copyfileobj(file, sys.stdout.buffer)
             _say_masks(done.masks, done.dropped_lines)
             return
         target = Path(output) if output else None
-        done = download_file(session.gateway(), volume, query, target, progress)
+        done = download_file(gateway, volume, query, target, progress)
     if session.printer.json:
         said = {"masks": dict(done.masks), "dropped_lines": done.dropped_lines} if done.masks else {}
         session.printer.document({"path": str(done.path), "size": done.size, "verified": done.verified, **said})

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
 from hfit.errors import HfitClientError
+from hfit.output.columns import fitted, lines_of_row, widths_of
 from hfit.text import json_text, visible, visible_lines
 
 WIDTH_SAMPLE_ROWS = 200
 MAX_CELL_CHARACTERS = 60
-_RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
+MAX_WRAPPED_CHARACTERS = 600
+RED, GREEN, YELLOW, BOLD = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[1m"
+_PLAIN = "\x1b[0m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +64,47 @@ class Printer:
         width = max((len(name) for name in values), default=0)
         for name, value in values.items():
             shown = ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else value
-            self.line(f"{name:<{width}}  {'-' if shown is None else shown}")
+            self.line(f"{name:<{width}}  {'-' if shown in (None, '') else shown}")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """A table whose widths come from the first rows; later longer cells push their line out."""
-        cells = ([_cell(value) for value in row] for row in rows)
+        """A table whose widths come from the first rows.
+
+        On a terminal it fits: what is too wide goes on in the next line of its cell. Elsewhere a row is one line, and
+        later longer cells push their line out.
+        """
+        limit = MAX_WRAPPED_CHARACTERS if self.out_is_terminal else MAX_CELL_CHARACTERS
+        cells = ([_cell(value, limit) for value in row] for row in rows)
         sample = list(islice(cells, WIDTH_SAMPLE_ROWS))
-        heads = [_cell(column) for column in columns]
-        widths = [max(map(len, column)) for column in zip(heads, *sample, strict=True)] if columns else []
-        for row in chain([heads, ["-" * width for width in widths]], sample, cells):
-            padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            self.raw(("  ".join(padded).rstrip() + "\n").encode())
+        heads = [_cell(column, limit) for column in columns]
+        widths = widths_of([heads, *sample])
+        if self.out_is_terminal:
+            widths = fitted(widths, shutil.get_terminal_size().columns)
+        for number, row in enumerate(chain([heads, ["-" * width for width in widths]], sample, cells)):
+            for line in lines_of_row(row, widths, wrap=self.out_is_terminal):
+                self._write_row(line, head=number == 0)
+
+    def _write_row(self, line: str, *, head: bool) -> None:
+        """Our own escape sequences go round ``raw``, which makes every control character visible."""
+        if head and self.color and self.out_is_terminal:
+            sys.stdout.buffer.write(BOLD.encode())
+            self.raw(line.encode())
+            sys.stdout.buffer.write(_PLAIN.encode() + b"\n")
+        else:
+            self.raw((line + "\n").encode())
+
+    def heading(self, text: str) -> None:
+        """A line above what belongs together."""
+        self.checked(visible(text), BOLD, "")
+
+    def checked(self, state: str, color: str, text: str) -> None:
+        """A line that begins with a state, which is coloured on a terminal."""
+        if self.color and self.out_is_terminal:
+            sys.stdout.buffer.write(color.encode())
+            self.raw(state.encode())
+            sys.stdout.buffer.write(_PLAIN.encode())
+            self.line(text)
+        else:
+            self.line(state + text)
 
     def row_table(self, lines: Iterator[bytes]) -> None:
         """A table of NDJSON rows; the first row names the columns."""
@@ -94,17 +128,16 @@ class Printer:
 
     def warn(self, text: str) -> None:
         """A warning; also in JSON mode, because it goes to standard error."""
-        self._say(self._paint("Warning: ", _YELLOW) + visible(text))
+        self._say(self._paint("Warning: ", YELLOW) + visible(text))
 
     def error(self, error: HfitClientError) -> None:
         """What happened, why, what to do next; in JSON mode the error body of the HTTP contract."""
         if self.json:
             self._say(json_text(error.document()))
             return
-        self._say(self._paint("Error: ", _RED) + visible(error.message))
-        if error.reason:
-            self._say("  Why:  " + visible(error.reason))
-        for number, suggestion in enumerate(error.suggestions[:20]):
+        self._say(self._paint("Error: ", RED) + visible(error.message))
+        self._say("  Why:  " + visible(error.why))
+        for number, suggestion in enumerate(error.advice[:20]):
             self._say(("  Next: " if number == 0 else "        ") + visible(suggestion))
 
     def _paint(self, text: str, color: str) -> str:
@@ -117,6 +150,6 @@ class Printer:
         sys.stderr.flush()
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, limit: int) -> str:
     text = value if isinstance(value, str) else "" if value is None else json_text(value)
-    return visible(text, limit=MAX_CELL_CHARACTERS)
+    return visible(text, limit=limit)

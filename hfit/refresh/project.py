@@ -93,7 +93,8 @@ def require_project(start: Path) -> Project:
         raise UsageMistake(
             f"There is no {FILE_NAME} here or in a folder above.",
             suggestions=[
-                "Write one, for example:",
+                "Have one written: hfit init",
+                "Or write it, for example:",
                 '  server = "https://hfit.example.com"',
                 "  [packages.case]",
                 '  template = "customer-case"',

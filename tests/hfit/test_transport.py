@@ -279,7 +279,8 @@ def test_each_status_has_its_error_and_exit_code(
     ended = hfit("dbmss")
     assert ended.code == code
     assert ended.out == ""
-    for part in ("Error: Words of the server.", "Why:  Code SOME_CODE, request r1.", "Next: Do this."):
+    why = f"Why:  {kind.usual_reason} Code SOME_CODE, request r1."
+    for part in ("Error: Words of the server.", why, "Next: Do this."):
         assert part in ended.err
     body = json.loads(hfit("--json", "dbmss").err)
     assert (body["category"], body["code"], body["request_id"]) == (category, "SOME_CODE", "r1")

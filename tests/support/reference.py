@@ -20,10 +20,12 @@ from marshmallow import Schema, fields
 import hfitd.errors
 from hfit.commands.root import root as hfit_root
 from hfit.errors import HfitClientError
+from hfit.lint.advice import RULES
 from hfit.settings import DEFAULTS, KEYS, environment_name
 from hfitd.cli import main as hfitd_main
 from hfitd.config import model
 from hfitd.config.schema import NAMED, SECTIONS
+from hfitd.editor_schemas import template_document
 from hfitd.export.query import functions
 from hfitd.masks.table import MASKS, bind_mask
 from hfitd.model import Action, Column, Json, Kind, MaskRule
@@ -33,6 +35,7 @@ from hfitd.web.table import Route
 from tests.support.source import ROOT, SHELVES, Module, modules
 
 DOCS = ROOT / "docs"
+LINT_SCHEMA = ROOT / "hfit" / "lint" / "template.schema.json"
 MARK = re.compile(r"(<!-- ([a-z-]+): generated -->\n).*?(<!-- end -->)", re.S)
 ENGINE_WORDS = {"postgres": "PostgreSQL", "mysql": "MySQL and MariaDB", "sqlite": "SQLite"}
 WIDTH = 78  # what click uses when its output is no terminal
@@ -350,6 +353,16 @@ def actions_block() -> str:
     return ", ".join(f"`{action.value}`" for action in Action) + "\n"
 
 
+def lint_schema() -> str:
+    """The schema that the client looks templates over with."""
+    return json.dumps(template_document(), indent=1, ensure_ascii=False) + "\n"
+
+
+def rules_block() -> str:
+    """Advice that ``hfit pkg-tmpl lint`` gives."""
+    return table(("rule", "what it finds"), [(f"`{name}`", words) for name, (words, _) in RULES.items()])
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "hfit": lambda: cli_block(hfit_root, "hfit"),
     "hfitd": lambda: cli_block(hfitd_main, "hfitd"),
@@ -364,6 +377,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "arguments": arguments_block,
     "rooms": rooms_block,
     "actions": actions_block,
+    "rules": rules_block,
 }
 
 
@@ -373,7 +387,8 @@ def renew(text: str) -> str:
 
 
 def main() -> None:
-    """Write the pages."""
+    """Write the pages, and the schema of the client."""
+    LINT_SCHEMA.write_text(lint_schema(), "utf-8")
     for path in sorted(DOCS.glob("*.md")):
         text = path.read_text("utf-8")
         fresh = renew(text)

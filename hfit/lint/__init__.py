@@ -1,0 +1,1 @@
+"""Looking over templates without a server: what it would refuse, and what a reviewer would ask."""
