@@ -1,14 +1,11 @@
 """The composition root: knows every room, opens and closes all, in an order that is its own reverse.
 
-Reload (SIGHUP) replaces providers, volumes and policy; a bad file keeps what is and says so.
+What a reload exchanges is in ``offer``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
-import json
 import os
 import secrets
 import signal
@@ -19,10 +16,8 @@ from importlib.metadata import version as distribution_version
 from pathlib import Path
 
 from hfitd.access.challenge import Challenges
-from hfitd.access.compiled import policy_mistakes
 from hfitd.access.console import ConsoleSessions
 from hfitd.access.package_keys import PackageKeys
-from hfitd.access.policy import Policy
 from hfitd.access.token_keys import TokenKeys
 from hfitd.access.tokens import Tokens
 from hfitd.admin.commands import AdminDesk
@@ -32,8 +27,6 @@ from hfitd.audit.log import AuditLog, AuditNotice
 from hfitd.audit.record import AuditRecord
 from hfitd.config.load import load_config
 from hfitd.config.model import Config
-from hfitd.engines.places import AllPlaces
-from hfitd.errors import ConfigError, Mistake
 from hfitd.export.artifacts import Artifacts
 from hfitd.export.downloads import Downloads
 from hfitd.export.library import Library
@@ -41,22 +34,22 @@ from hfitd.export.masked_files import MaskedFiles
 from hfitd.export.record import actor_record
 from hfitd.export.requests import Shelf
 from hfitd.export.review.desk import Reviews
-from hfitd.export.review.rules import rules_of
 from hfitd.export.rows import RowStreams
-from hfitd.export.sources import Sources
 from hfitd.export.spool import Spool
 from hfitd.export.workshop import Workshop
 from hfitd.gateway.core import Gateway
 from hfitd.gateway.digests import FileDigests
-from hfitd.gateway.guards import Guards, make_guards, open_guarded
+from hfitd.gateway.guards import Guards, make_guards
 from hfitd.gateway.housekeeping import keep_tidy
 from hfitd.gateway.loans import LoanDesk
+from hfitd.gateway.measured_store import MeasuredStore
 from hfitd.gateway.readiness import Readiness
 from hfitd.gateway.role_guard import refuse_excess
+from hfitd.gateway.template_checks import TemplateChecks
 from hfitd.model import Actor
 from hfitd.observe.events import (
     AuditState,
-    ConfigReloaded,
+    AuditTime,
     InsecureSetting,
     SinkDropped,
     Started,
@@ -64,10 +57,13 @@ from hfitd.observe.events import (
     Stopping,
     StoreTampered,
     TablesCarriedOff,
+    TracesLost,
 )
 from hfitd.observe.lag import watch_loop_lag
 from hfitd.observe.logs import configure_logging
 from hfitd.observe.observer import Observer
+from hfitd.observe.tracing import open_tracer
+from hfitd.offer import Current, close_sources, keys_folder, open_sources_of, reload_sources
 from hfitd.store.access import AccessRequests
 from hfitd.store.approvals import Approvals
 from hfitd.store.interface import Store
@@ -75,21 +71,12 @@ from hfitd.store.open import open_store
 from hfitd.store.secret import load_secret
 from hfitd.store.templates import Templates
 from hfitd.store.users import Users
-from hfitd.volumes.folder import open_volume
-from hfitd.volumes.masked.rules import find_rule_mistakes, rules_digest
 from hfitd.web.server import WebServer
-
-PROVIDER_CLOSE_SECONDS = 5.0
 
 
 def installed_version() -> str:
     """The version of this distribution."""
     return distribution_version("hot-fixture-tool")
-
-
-def keys_folder(config: Config) -> Path:
-    """Where an installation's keys lie."""
-    return config.server.keys_dir or config.server.data_dir / "keys"
 
 
 def audit_folder(config: Config) -> Path:
@@ -100,58 +87,6 @@ def audit_folder(config: Config) -> Path:
 def admin_socket_path(config: Config) -> Path:
     """Where the admin verbs reach the daemon."""
     return config.server.admin_socket or config.server.data_dir / "admin.sock"
-
-
-@dataclass(slots=True)
-class Current:
-    """What a reload replaces."""
-
-    config: Config
-    sources: Sources
-
-
-def refuse_mistakes(config: Config) -> None:
-    """ConfigError for what the loader cannot know: masks, globs, formats, patterns, paths; all of it at once."""
-    mistakes = [Mistake("policy", mistake) for mistake in policy_mistakes(config.policy, config.roles)]
-    mistakes += find_rule_mistakes(config.volumes, tuple(config.providers))
-    if mistakes:
-        raise ConfigError(mistakes)
-
-
-def open_sources_of(config: Config, keys_dir: Path, places: AllPlaces) -> Sources:
-    """Engines, volumes and policy of a configuration; connects to nothing."""
-    refuse_mistakes(config)
-    key = config.policy.mask_key
-    mask_key = key.reveal().encode() if key else load_secret(keys_dir / "mask.key")
-    return Sources(
-        engines={name: open_guarded(provider, config.server, places) for name, provider in config.providers.items()},
-        default_databases={name: p.database or "main" for name, p in config.providers.items()},
-        volumes={name: open_volume(volume, mask_key) for name, volume in config.volumes.items()},
-        policy=Policy(config.policy, config.roles, mask_key, file_rules=rules_digest(config.volumes)),
-        identity=_identity(config, mask_key),
-        rules=rules_of(config),
-    )
-
-
-def _identity(config: Config, mask_key: bytes) -> str:
-    """Digest of what the sources are and give, so that a package from before a change is never served after it."""
-    providers = [
-        [p.name, p.type, p.host, p.port, p.user, p.database, list(p.databases), str(p.path)]
-        for p in config.providers.values()
-    ]
-    volumes = [repr(volume) for volume in config.volumes.values()]  # every rule of it decides which files there are
-    key_id = hashlib.sha256(b"key id" + mask_key).hexdigest()
-    return hashlib.sha256(json.dumps([sorted(providers), sorted(volumes), key_id]).encode()).hexdigest()
-
-
-async def close_sources(sources: Sources) -> None:
-    """Close engines and volumes; an engine that does not answer is left after a while."""
-    for engine in sources.engines.values():
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PROVIDER_CLOSE_SECONDS):
-                await engine.close()
-    for volume in sources.volumes.values():
-        volume.close()
 
 
 class Alarms:
@@ -201,14 +136,15 @@ async def open_ground(config: Config, observer: Observer) -> AsyncIterator[Groun
     async with AsyncExitStack() as stack:
         token_keys, package_keys = TokenKeys.load(keys_dir), PackageKeys.load(keys_dir)
         alarms = Alarms(observer)
-        store = await open_store(
+        opened = await open_store(
             config.store.url,
             password=config.store.password.reveal() if config.store.password else None,
             data_dir=data_dir,
             keys_dir=keys_dir,
             on_tampered=alarms.store_tampered,
         )
-        stack.push_async_callback(store.close)
+        stack.push_async_callback(opened.close)
+        store = MeasuredStore(opened, observer)
         audit = await AuditLog.open(
             audit_folder(config),
             instance=instance,
@@ -216,11 +152,12 @@ async def open_ground(config: Config, observer: Observer) -> AsyncIterator[Groun
             sinks=config.audit.sinks,
             plaintext="plaintext" in config.server.insecure,
             on_notice=lambda notice: observer.event(_audit_event(notice)),
+            on_written=lambda seconds: observer.event(AuditTime(seconds)),
         )
         stack.push_async_callback(audit.close)
         alarms.audit = audit
         guards = make_guards(config, store, instance, observer, alarms.tables_carried_off)
-        current = Current(config, open_sources_of(config, keys_dir, guards.places))
+        current = Current(config, open_sources_of(config, guards.places, observer))
         stack.push_async_callback(lambda: close_sources(current.sources))
         yield Ground(token_keys, package_keys, store, audit, guards, current, observer)
 
@@ -259,6 +196,7 @@ async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tupl
         origin, store = config.server.origin, ground.store
         tokens = Tokens(ground.token_keys, users, store, origin, config.auth.token_ttl_seconds)
         library = Library(Shelf(Templates(store), workshop.approvals), workshop.sources)
+        reviews = Reviews(library, users, workshop.sources, ground.audit)
         door = Gateway(
             config=config,
             version=installed_version(),
@@ -277,22 +215,34 @@ async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tupl
             observer=observer,
             sources=workshop.sources,
             library=library,
-            reviews=Reviews(library, users, workshop.sources, ground.audit),
+            reviews=reviews,
+            template_checks=TemplateChecks(
+                library.shelf.templates,
+                users,
+                reviews,
+                store=store,
+                instance=ground.audit.instance,
+                observer=observer,
+            ),
             loans=LoanDesk(
                 requests, users, tokens, workshop, templates=library.templates, limits=ground.guards.limits
             ),
             downloads=downloads,
             row_streams=RowStreams(workshop),
-            readiness=Readiness(ground.guards.places),
+            readiness=Readiness(ground.guards.places, observer),
             file_digests=FileDigests(),
             masked_files=masked_files,
         )
         beating = asyncio.create_task(ground.guards.fleet.keep_beating(), name="fleet")
         tidying = asyncio.create_task(keep_tidy(workshop.artifacts, requests), name="housekeeping")
+        checking = asyncio.create_task(
+            door.template_checks.keep_checking(config.server.template_check_seconds), name="template checks"
+        )
         try:
             yield door, ground.current
         finally:
             tidying.cancel()
+            checking.cancel()
             await masked_files.close()
             await downloads.close()
             beating.cancel()
@@ -310,21 +260,6 @@ def _artifact_folder(config: Config) -> Path:
     return Path(path) if path else config.server.data_dir / "artifacts"
 
 
-async def reload_sources(door: Gateway, current: Current, path: Path, environ: Mapping[str, str]) -> None:
-    """Take over providers, volumes and policy of the file; a bad file changes nothing."""
-    try:
-        config = await asyncio.to_thread(load_config, path, environ)
-        fresh = await asyncio.to_thread(open_sources_of, config, keys_folder(config), door.places)
-    except ConfigError as error:
-        door.observer.event(ConfigReloaded(tuple(f"{m.key}: {m.message}" for m in error.mistakes)))
-        return
-    old, current.sources, current.config = current.sources, fresh, config
-    door.observer.event(ConfigReloaded())
-    asyncio.get_running_loop().call_later(
-        config.limits.job_timeout_seconds, lambda: asyncio.ensure_future(close_sources(old))
-    )
-
-
 async def serve(path: Path, environ: Mapping[str, str], *, ready: asyncio.Event | None = None) -> None:
     """Run the daemon until SIGTERM or SIGINT."""
     config = load_config(path, environ)
@@ -332,14 +267,30 @@ async def serve(path: Path, environ: Mapping[str, str], *, ready: asyncio.Event 
     await run_daemon(config, path, environ, ready=ready)
 
 
+@asynccontextmanager
+async def observing(config: Config) -> AsyncIterator[Observer]:
+    """An observer, with traces when the configuration wants them; spans that wait are sent at its end."""
+    observer = Observer()
+    observer.tracer = open_tracer(
+        config.traces.endpoint,
+        config.traces.ratio,
+        version=installed_version(),
+        instance=config.server.instance or str(os.getpid()),
+        on_lost=lambda spans: observer.event(TracesLost(spans)),
+    )
+    for name in sorted(config.server.insecure):
+        observer.event(InsecureSetting(name))
+    try:
+        yield observer
+    finally:
+        await asyncio.to_thread(observer.tracer.close)
+
+
 async def run_daemon(
     config: Config, path: Path, environ: Mapping[str, str], *, ready: asyncio.Event | None = None
 ) -> None:
     """Open the doors, wait for a signal, drain, close."""
-    observer = Observer()
-    for name in sorted(config.server.insecure):
-        observer.event(InsecureSetting(name))
-    async with open_gateway(config, observer) as (door, current):
+    async with observing(config) as observer, open_gateway(config, observer) as (door, current):
         await refuse_excess(current.sources.engines.values(), observer)
         stop, hurry = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -349,9 +300,14 @@ async def run_daemon(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
-        loop.add_signal_handler(
-            signal.SIGHUP, lambda: asyncio.ensure_future(reload_sources(door, current, path, environ))
-        )
+        reloads: set[asyncio.Task[None]] = set()  # a loop keeps no task alive by itself
+
+        def reload() -> None:
+            task = asyncio.create_task(reload_sources(door, current, path, environ), name="reload")
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
         web = WebServer(door)
         admin = AdminServer(admin_socket_path(config), AdminDesk(door))
         lag = asyncio.create_task(watch_loop_lag(observer), name="loop lag")

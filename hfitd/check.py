@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from hfitd.access.dead_globs import Shapes, find_dead, find_unfit
 from hfitd.access.policy import Policy
-from hfitd.app import keys_folder
 from hfitd.config.model import Config, ProviderConfig
 from hfitd.engines.interface import Engine
 from hfitd.engines.table import open_engine
 from hfitd.errors import DbUnavailable, HfitError, LoginRefused, NotFound
 from hfitd.model import Catalog
+from hfitd.offer import keys_folder
 from hfitd.store.open import open_store
 from hfitd.volumes.folder import open_volume
 

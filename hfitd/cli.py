@@ -79,9 +79,9 @@ def serve(config_path: Path) -> None:
 def check(config_path: Path, database: str | None, *, with_store: bool, with_volumes: bool) -> None:
     """Read the configuration and really connect; without options to everything."""
     require_server_libraries()
-    from hfitd.app import refuse_mistakes
     from hfitd.check import check_all
     from hfitd.config.load import load_config
+    from hfitd.offer import refuse_mistakes
 
     try:
         config = load_config(config_path, os.environ)

@@ -11,6 +11,7 @@ import click
 
 from hfitd.cli_admin import ask, place_options, show
 
+CHECK_ALL_SECONDS = 3600.0
 as_option = click.option("--as", "as_email", required=True, metavar="EMAIL", help="Whose decision it is.")
 reason_option = click.option("--reason", default=None, help="Why; it is on the audit record.")
 role_option = click.option("--role", "roles", multiple=True, help="In the hands of this role. [those of the owner]")
@@ -29,12 +30,19 @@ def template_list(**place: Path | None) -> None:
 
 
 @template.command("check")
-@click.argument("name", metavar="NAME|FILE")
+@click.argument("name", metavar="[NAME|FILE]", required=False)
 @click.option("--as", "as_email", default=None, metavar="EMAIL", help="For whom it is checked. [its owner]")
 @role_option
 @place_options
-def template_check(name: str, as_email: str | None, roles: tuple[str, ...], **place: Path | None) -> None:
-    """Check a template against the live databases and the policy; says every problem, exit 1 when there is one."""
+def template_check(name: str | None, as_email: str | None, roles: tuple[str, ...], **place: Path | None) -> None:
+    """Check a template against the live databases and the policy; says every problem, exit 1 when there is one.
+
+    Without a name all kept templates are checked, each for its owner. The daemon does so by itself, too: see
+    `server.template_check` and the metric `hfit_template_status`.
+    """
+    if name is None:
+        _check_all(place)
+        return
     file = Path(name)
     text = _read_template(file) if file.is_file() else None
     stored = None if text else name
@@ -46,6 +54,19 @@ def template_check(name: str, as_email: str | None, roles: tuple[str, ...], **pl
     if found["problems"]:
         sys.exit(1)
     click.echo(f"{name}: no problem.", err=True)
+
+
+def _check_all(place: Mapping[str, Path | None]) -> None:
+    """Print what is not as it should be; exit 1 when a template is broken or has unclassified columns."""
+    verdicts = _ask(place, "template.check-all", seconds=CHECK_ALL_SECONDS)
+    for verdict in verdicts:
+        if verdict["status"] != "ok":
+            where = f" at {verdict['where']}" if verdict["where"] else ""
+            click.echo(f"{verdict['owner']}:{verdict['name']}: {verdict['status']} ({verdict['code']}{where})")
+    bad = sum(verdict["status"] in {"broken", "unclassified"} for verdict in verdicts)
+    click.echo(f"{len(verdicts)} templates, {bad} with problems.", err=True)
+    if bad:
+        sys.exit(1)
 
 
 @template.command("review")

@@ -32,6 +32,7 @@ ROOMS = {
     "jwt": ("hfitd.access",),
     "marshmallow": ("hfitd.config", "hfitd.export.template", "hfitd.web", "hfitd.admin", "hfitd.editor_schemas"),
     "obstore": ("hfitd.audit",),
+    "opentelemetry": ("hfitd.observe.traces",),
     "paramiko": ("hfitd.access", "hfit.credentials"),
     "platformdirs": ("hfit.refresh.cache",),
     "prometheus_client": ("hfitd.observe",),
@@ -46,7 +47,7 @@ ROOMS = {
 # An import inside a function is for a start-up that must not pay for every command, and for the extras of a release.
 LAZY = (
     *("hfit", "hfit.cli", "hfit.client", "hfit.commands", "hfit.gateway", "hfit.pytest_plugin"),
-    *("hfitd.cli", "hfitd.cli_admin", "hfitd.cli_audit", "hfitd.audit.sinks"),
+    *("hfitd.cli", "hfitd.cli_admin", "hfitd.cli_audit", "hfitd.audit.sinks", "hfitd.observe.tracing"),
 )
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "service", "misc"}
 

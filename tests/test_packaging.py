@@ -67,8 +67,9 @@ def test_every_library_is_a_requirement() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     extras = setup["options.extras_require"]
-    needed = setup["options"]["install_requires"] + extras["server"] + extras["s3"]
+    needed = setup["options"]["install_requires"] + extras["server"] + extras["s3"] + extras["otel"]
     named = {"yaml": "pyyaml", "jwt": "pyjwt", "prometheus_client": "prometheus-client", "backports": "backports.zstd"}
+    named |= {"opentelemetry": "opentelemetry-sdk"}
     along = {"cryptography": "paramiko", "pymysql": "aiomysql", "compression": "backports.zstd", "pytest": "click"}
     used = {item.target.split(".")[0] for module in everything() for item in imports(module)}
     used -= set(sys.stdlib_module_names) | {"hfit", "hfitd"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +15,8 @@ from hfitd.admin.policy_desk import PolicyDesk
 from hfitd.admin.review_verbs import ReviewVerbs, Verb
 from hfitd.audit.record import AuditRecord
 from hfitd.errors import BadRequest, HfitError, Internal, NotFound
-from hfitd.gateway.core import Gateway
+from hfitd.gateway.core import Gateway, Reload
+from hfitd.gateway.template_checks import Round
 from hfitd.model import Json
 from hfitd.observe.events import ErrorRaised
 from hfitd.store.users import StoredKey, User
@@ -158,6 +160,9 @@ class AdminDesk:
             "instances": self._door.fleet.size,
             "connections": {name: dict(numbers) for name, numbers in self._door.places.report().items()},
             "audit_lag": self._door.audit.lag,
+            "uptime_seconds": round(time.time() - self._door.started),
+            "reload": _reload_document(self._door.reload),
+            "templates": _checks_document(self._door.template_checks.last),
         }
 
     async def _user(self, arguments: Mapping[str, Json]) -> User:
@@ -174,6 +179,22 @@ class AdminDesk:
                 raise BadRequest(
                     f"There is no role `{role}` in the configuration.", suggestions=tuple(f"Known: {n}" for n in known)
                 )
+
+
+def _reload_document(last: Reload | None) -> Json:
+    """What became of the last SIGHUP, or null when there was none."""
+    if last is None:
+        return None
+    return {"at": _moment(last.at), "mistakes": list(last.mistakes), "needs_restart": list(last.restart)}
+
+
+def _checks_document(last: Round | None) -> Json:
+    """How many templates were fine at the last check, or null when this instance made none."""
+    return None if last is None else {"at": _moment(last.at), **last.counts()}
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _new_key(line: str) -> StoredKey:

@@ -32,6 +32,7 @@ class ReviewVerbs:
         self.verbs: Mapping[str, Verb] = {
             "template.list": self._template_list,
             "template.check": self._template_check,
+            "template.check-all": self._template_check_all,
             "template.review": self._template_review,
             "template.approve": self._template_approve,
             "template.revoke": self._template_revoke,
@@ -70,6 +71,10 @@ class ReviewVerbs:
                 raise BadRequest("Say for whom it is checked: as EMAIL, or the roles.", suggestions=("Use --as EMAIL",))
             roles = (await self._actor(owner)).roles
         return {"problems": await self._door.reviews.problems(text, owner, roles)}
+
+    async def _template_check_all(self, arguments: Mapping[str, Json]) -> Json:
+        done = await self._door.template_checks.check()
+        return [verdict.document() for verdict in done.verdicts]
 
     async def _template_review(self, arguments: Mapping[str, Json]) -> Json:
         approver, roles = await self._approver(arguments), texts_of(arguments, "roles")

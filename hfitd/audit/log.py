@@ -57,6 +57,7 @@ class AuditLog:
     def __init__(
         self, writer: Writer, sinks: list[SinkRunner], value_key: bytes, instance: str, folder: Path
     ) -> None:
+        self._on_written: Callable[[float], None] = lambda seconds: None
         self.folder = folder
         self.instance = instance
         self._writer = writer
@@ -74,12 +75,14 @@ class AuditLog:
         sinks: Sequence[str] = (),
         plaintext: bool = False,
         on_notice: Callable[[AuditNotice], None] | None = None,
+        on_written: Callable[[float], None] = lambda seconds: None,
         disk: Disk | None = None,
         segment_bytes: int = _SEGMENT_BYTES,
     ) -> AuditLog:
         """Take up the chain in ``directory``; AuditUnavailable when it is broken, in use or cannot be written.
 
-        ``on_notice`` is called in the event loop. ``plaintext`` allows a sink that is an http:// server elsewhere.
+        ``on_notice`` is called in the event loop; so is ``on_written``, with the seconds that a record took, in the
+        context of who wrote it. ``plaintext`` allows a sink that is an http:// server elsewhere.
         """
         loop = asyncio.get_running_loop()
 
@@ -106,7 +109,9 @@ class AuditLog:
                 raise
             return cls(writer, runners, value_key, instance, directory)
 
-        return await asyncio.to_thread(start)
+        log = await asyncio.to_thread(start)
+        log._on_written = on_written
+        return log
 
     @property
     def ready(self) -> bool:
@@ -190,6 +195,9 @@ class AuditLog:
             canonical(fields)  # what cannot be spelled fails here, in its caller
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
+        if fields is not None:
+            started = loop.time()
+            future.add_done_callback(lambda _: self._on_written(loop.time() - started))
 
         def answer(seq: int, error: Exception | None) -> None:
             _call_soon(loop, _settle, future, seq, error)

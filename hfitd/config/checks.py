@@ -38,6 +38,7 @@ def find_mistakes(config: Config, raw: Mapping[str, Any]) -> list[Mistake]:
     found = [
         *check_server(config.server),
         *check_urls(config),
+        *check_traces(config),
         *check_policy(config.policy, tuple(raw.get("providers") or ())),
     ]
     for provider in config.providers.values():
@@ -122,6 +123,21 @@ def check_urls(config: Config) -> Iterator[Mistake]:
         problem = sink_problem(sink)
         if problem:
             yield Mistake(f"audit.sinks[{number}]", problem)
+
+
+def check_traces(config: Config) -> Iterator[Mistake]:
+    """Where spans go: an address, encrypted beyond this machine (1), and the library that sends them."""
+    endpoint = config.traces.endpoint
+    if not endpoint:
+        return
+    parts = urlsplit(endpoint) if valid_url(endpoint) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        yield Mistake("traces.endpoint", "must be http(s)://HOST:PORT/v1/traces of a collector")
+        return
+    if parts.scheme == "http" and not is_loopback(parts.hostname) and "plaintext" not in config.server.insecure:
+        yield Mistake("traces.endpoint", 'must be https:// beyond this machine, or say insecure = ["plaintext"]')
+    if find_spec("opentelemetry") is None:
+        yield Mistake("traces.endpoint", "needs one more library: pip install 'hot-fixture-tool[server,otel]'")
 
 
 def sink_problem(sink: str) -> str:

@@ -33,6 +33,7 @@ from hfitd.config.model import (
     Secret,
     ServerConfig,
     StoreConfig,
+    TracesConfig,
     VolumeConfig,
 )
 from hfitd.config.schema import NAMED, SECTIONS, ServerSchema
@@ -98,6 +99,7 @@ class Reader:
             limits=self.section("limits", LimitsConfig),
             audit=self.section("audit", AuditConfig),
             log=self.section("log", LogConfig),
+            traces=self.section("traces", TracesConfig),
             providers=self.named("providers", ProviderConfig),
             volumes=self.named("volumes", VolumeConfig),
             policy=self.section("policy", PolicyConfig),

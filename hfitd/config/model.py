@@ -51,6 +51,7 @@ class ServerConfig:
     trusted_proxies: tuple[str, ...] = ()
     shutdown_grace_seconds: float = 30.0
     metrics: str = "loopback"  # "loopback" | "token" | "public"
+    template_check_seconds: float = 86400.0  # between two checks of all kept templates; 0: never
     insecure: frozenset[str] = frozenset()  # of "secrets", "plaintext", "db-role"
 
 
@@ -118,6 +119,14 @@ class LogConfig:
 
     level: str = "info"
     format: str = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class TracesConfig:
+    """``[traces]``: where spans are sent; nowhere without an endpoint."""
+
+    endpoint: str = ""  # OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces
+    ratio: float = 1.0  # of all traces that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +235,7 @@ class Config:
     limits: LimitsConfig = LimitsConfig()
     audit: AuditConfig = AuditConfig()
     log: LogConfig = LogConfig()
+    traces: TracesConfig = TracesConfig()
     providers: Mapping[str, ProviderConfig] = field(default_factory=dict)
     volumes: Mapping[str, VolumeConfig] = field(default_factory=dict)
     policy: PolicyConfig = PolicyConfig()

@@ -55,6 +55,7 @@ class ServerSchema(Strict):
     trusted_proxies = TextList()
     shutdown_grace = Duration(zero=True, attribute="shutdown_grace_seconds")
     metrics = Words(validate=choice("loopback", "token", "public"))
+    template_check = Duration(zero=True, attribute="template_check_seconds")
     insecure = Insecure()
 
 
@@ -116,6 +117,13 @@ class LogSchema(Strict):
 
     level = Words(validate=choice("debug", "info", "warning", "error"))
     format = Words(validate=choice("json", "text"))
+
+
+class TracesSchema(Strict):
+    """``[traces]``."""
+
+    endpoint = Words()
+    ratio = Positive(validate=validate.Range(0, 1, error="must be at most 1"))
 
 
 class ProviderSchema(Strict):
@@ -248,6 +256,7 @@ SECTIONS: Mapping[str, type[Schema]] = {
     "limits": LimitsSchema,
     "audit": AuditSchema,
     "log": LogSchema,
+    "traces": TracesSchema,
     "policy": PolicySchema,
 }
 

@@ -11,6 +11,7 @@ from hfitd.audit.record import TableCount
 from hfitd.export.job import Job
 from hfitd.export.workshop import Workshop
 from hfitd.model import Actor
+from hfitd.observe.events import PackageSent
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ async def _close(shop: Workshop, delivery: Delivery, outcome: str, sent: int) ->
     artifact = delivery.job.artifact
     counts: Sequence[TableCount] = artifact.contents.counts if artifact is not None and sent else ()
     rows = delivery.rows_in(sent)
+    shop.observer.event(PackageSent(rows, sent))
     await shop.quotas.count(delivery.actor, rows=rows, size=sent)
     await shop.audit.end(
         delivery.audit,

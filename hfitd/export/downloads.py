@@ -25,15 +25,13 @@ from hfitd.audit.record import AuditRecord
 from hfitd.errors import HfitError, QueryTimeout, ShuttingDown, StoreUnavailable
 from hfitd.export.artifacts import Artifact, effective_policy, no_package
 from hfitd.export.contents import planned_contents
-from hfitd.export.cycles import find_postponed
-from hfitd.export.dangling import find_dangling
 from hfitd.export.delivery import Delivery, close_delivery
 from hfitd.export.items.interface import Member, RunScope
 from hfitd.export.job import Job
-from hfitd.export.package.build import Finished, PackageBuild, refuse_collisions
+from hfitd.export.members import check_members
+from hfitd.export.package.build import Finished, PackageBuild
 from hfitd.export.package.codec import CODECS
 from hfitd.export.package.context import PackageContext, SourceEntry
-from hfitd.export.package.graph import graph_members
 from hfitd.export.package.part import Budget
 from hfitd.export.package.residue import Residue
 from hfitd.export.package.watched import watch_sources
@@ -48,7 +46,8 @@ from hfitd.export.sources import OpenSource, SourceKey, Sources, open_sources
 from hfitd.export.spool import Scratch
 from hfitd.export.workshop import Workshop
 from hfitd.model import Actor, Json
-from hfitd.observe.events import CacheAsked, ExtractionStarted
+from hfitd.observe.events import CacheAsked, ExtractionJoined, ExtractionStarted
+from hfitd.observe.logs import name_job
 from hfitd.store.approvals import Approval
 
 COMPRESSION_THREADS = 2
@@ -102,6 +101,8 @@ class Downloads:
         key = self._cache_key(request, sources, request.known_variables())
         job = await self._find_job(key, request, sources)
         joined = job is not None
+        if job is not None and not job.cached:
+            self._shop.observer.event(ExtractionJoined(request.stored.name))
         if job is None:
             job = self._start_job(key, request, sources)
         with job.reading():
@@ -109,6 +110,7 @@ class Downloads:
             if request.known_digest:
                 await job.wait()
             package_id = job.artifact.id if job.artifact else job.id
+            name_job(package_id)
             await self._shop.artifacts.grant(package_id, request.actor)
             record = self._record(request, "package", job.plan, job.artifact)
             await self._shop.quotas.count_tables(request.actor, record.objects)
@@ -119,6 +121,7 @@ class Downloads:
 
     async def reopen(self, package_id: str, actor: Actor) -> Delivery:
         """A package the actor obtained before, still being written or finished; NotFound for everybody else."""
+        name_job(package_id)
         version = self._shop.sources().version
         job = self._by_id.get(package_id)
         if job is None:
@@ -204,10 +207,13 @@ class Downloads:
 
     async def _drive(self, job: Job, request: PackageRequest, sources: Sources) -> None:
         """Run a job to its end; the only place where one ends."""
+        name_job(job.id)
         folder = self._shop.spool.job_folder(job.id)
         try:
-            async with self._shop.slot(request.actor), asyncio.timeout(self._shop.limits.job_timeout_seconds):
-                await self._run(job, request, sources, folder)
+            named = {"hfitd.template": request.stored.name, "hfitd.package": job.id}
+            with self._shop.observer.span("package", named):
+                async with self._shop.slot(request.actor), asyncio.timeout(self._shop.limits.job_timeout_seconds):
+                    await self._run(job, request, sources, folder)
         except TimeoutError as error:
             job.fail(_caused(QueryTimeout("The package took longer than limits.job_timeout allows."), error))
         except asyncio.CancelledError:
@@ -225,7 +231,8 @@ class Downloads:
 
     async def _run(self, job: Job, request: PackageRequest, sources: Sources, folder: Path) -> None:
         async with open_sources(sources, needed_sources(request.template, sources), request.actor.email) as held:
-            request, plan = await plan_run(request, sources, held)
+            with self._shop.observer.span("plan"):
+                request, plan = await plan_run(request, sources, held)
             job.plan, job.approval = plan, request.approval
             job.residue = Residue(sources.policy.residual_scan)
             opened = watch_sources(held, job.residue)
@@ -240,7 +247,7 @@ class Downloads:
                     outcome = "cached"
                     return
                 run = replace(self._run_scope(request.actor, sources, opened, variables), scratch=scratch)
-                members = await _check_members(plan, run)
+                members = await check_members(plan, run, self._shop.observer)
                 entries = {
                     source: SourceEntry(source, o.catalog.engine, o.catalog.version, o.snapshot.position, o.opened)
                     for source, o in opened.items()
@@ -373,22 +380,6 @@ class Downloads:
                 "origin": self._shop.origin,
             }
         )
-
-
-async def _check_members(plan: Plan, run: RunScope) -> list[Member]:
-    """(6) Every step's members, with what dangles between them."""
-    run = replace(run, postponed=find_postponed(plan.steps, run.opened))
-    checked = [await step.check(run) for step in plan.steps]
-    members = [member for one in checked for member in one.members]
-    members += graph_members([one.ways for one in checked if one.ways is not None])
-    refuse_collisions(members)
-    dangling = await find_dangling(plan.steps, run)
-    return [
-        replace(member, details={**member.details, "dangling": [entry.document() for entry in dangling[member.path]]})
-        if member.path in dangling
-        else member
-        for member in members
-    ]
 
 
 def _caused(error: HfitError, cause: BaseException) -> HfitError:

@@ -27,6 +27,7 @@ from hfitd.export.template.model import Export, TableData
 from hfitd.export.workshop import Workshop
 from hfitd.model import Actor
 from hfitd.observe.events import RowsSent
+from hfitd.observe.logs import name_job
 
 ITEM = RowsItem()
 
@@ -63,6 +64,7 @@ class RowStreams:
             raise NotFound("There is no such database.", resource=request.database)
         sources.rules.refuse_direct(actor, (request.provider,))
         job = Job("", CODECS["none"], 0.0)
+        name_job(job.id)
         job.task = asyncio.create_task(self._drive(job, actor, request, sources), name=f"rows {job.id}")
         try:
             await job.checked()
@@ -85,8 +87,9 @@ class RowStreams:
     async def _drive(self, job: Job, actor: Actor, request: RowsRequest, sources: Sources) -> None:
         folder = self._shop.spool.job_folder(job.id)
         try:
-            async with asyncio.timeout(self._shop.limits.job_timeout_seconds):
-                await self._run(job, actor, request, sources)
+            with self._shop.observer.span("rows", {"hfitd.provider": request.provider}):
+                async with asyncio.timeout(self._shop.limits.job_timeout_seconds):
+                    await self._run(job, actor, request, sources)
         except TimeoutError:
             job.fail(QueryTimeout("The rows took longer than limits.job_timeout allows."))
         except asyncio.CancelledError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -24,15 +25,26 @@ from hfitd.export.sources import Sources
 from hfitd.gateway.digests import FileDigests
 from hfitd.gateway.loans import LoanDesk
 from hfitd.gateway.readiness import Readiness
+from hfitd.gateway.template_checks import TemplateChecks
 from hfitd.observe.observer import Observer
 from hfitd.store.fleet import Fleet
 from hfitd.store.interface import Store
 from hfitd.store.users import Users
 
 
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """The last answer to SIGHUP: when (seconds since 1970), what was wrong, and what waits for a new start."""
+
+    at: float
+    mistakes: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Gateway:
-    """The composed daemon as its doors see it. ``draining`` refuses new work."""
+    """The composed daemon as its doors see it. ``draining`` refuses new work; ``config`` is what runs, with what a
+    reload has replaced."""
 
     config: Config
     version: str
@@ -52,6 +64,7 @@ class Gateway:
     sources: Callable[[], Sources]
     library: Library
     reviews: Reviews
+    template_checks: TemplateChecks
     loans: LoanDesk
     downloads: Downloads
     row_streams: RowStreams
@@ -60,3 +73,5 @@ class Gateway:
     masked_files: MaskedFiles
     draining: bool = False
     document: bytes = field(default=b"")
+    started: float = field(default_factory=time.time)
+    reload: Reload | None = None

@@ -16,6 +16,7 @@ from hfitd.engines.interface import Engine
 from hfitd.engines.places import AllPlaces, Shared
 from hfitd.engines.table import open_engine
 from hfitd.gateway.cost_guard import Ceiling, CostGuard
+from hfitd.gateway.measured import MeasuredEngine
 from hfitd.gateway.role_guard import GuardedEngine
 from hfitd.model import Actor
 from hfitd.observe.events import ConnectionsChanged, PlaceTaken, QueueChanged
@@ -66,11 +67,13 @@ def make_guards(
     )
 
 
-def open_guarded(provider: ProviderConfig, server: ServerConfig, places: AllPlaces) -> Engine:
-    """A provider's engine within its places; with a ceiling for costs, and, unless ``server.insecure`` says otherwise,
-    not used while its role can do more than read (O13). A file is only this machine's: its places are not shared."""
+def open_guarded(provider: ProviderConfig, server: ServerConfig, places: AllPlaces, observer: Observer) -> Engine:
+    """A provider's engine within its places, measured; with a ceiling for costs, and, unless ``server.insecure`` says
+    otherwise, not used while its role can do more than read (O13). A file is only this machine's: its places are not
+    shared."""
     everywhere = provider.type != "sqlite"
-    engine = open_engine(provider, places.of(provider.name, provider.max_connections, everywhere=everywhere))
+    opened = open_engine(provider, places.of(provider.name, provider.max_connections, everywhere=everywhere))
+    engine: Engine = MeasuredEngine(opened, observer)
     ceiling = Ceiling(provider.max_cost, provider.max_rows)
     if ceiling != Ceiling():
         engine = CostGuard(engine, ceiling)

@@ -11,6 +11,8 @@ from hfitd.engines.interface import Engine
 from hfitd.engines.places import AllPlaces
 from hfitd.errors import HfitError
 from hfitd.export.sources import Sources
+from hfitd.observe.events import SourcesAsked
+from hfitd.observe.observer import Observer
 from hfitd.store.interface import Store
 
 KEEP_SECONDS = 5.0
@@ -21,8 +23,9 @@ class Readiness:
     """The last answers. States are words: ``ok``, ``unavailable``, and of a provider all of whose connections work for
     somebody ``busy``: it answers, and asking would have to wait."""
 
-    def __init__(self, places: AllPlaces) -> None:
+    def __init__(self, places: AllPlaces, observer: Observer) -> None:
         self._places = places
+        self._observer = observer
         self._lock = asyncio.Lock()
         self._asked = 0.0
         self._answers: tuple[str, dict[str, str]] = ("unavailable", {})
@@ -40,6 +43,7 @@ class Readiness:
                 first, *rest = await asyncio.gather(*asked)
                 self._answers = (first, dict(zip(names, rest, strict=True)))
                 self._asked = time.monotonic()
+                self._observer.event(SourcesAsked(*self._answers))
             return self._answers
 
     async def _ask_provider(self, engine: Engine) -> str:

@@ -8,6 +8,7 @@ may be written.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -41,9 +42,11 @@ class Stopped(_Event):
 
 @dataclass(frozen=True, slots=True)
 class ConfigReloaded(_Event):
-    """SIGHUP was answered; with ``mistakes`` the old configuration stays."""
+    """SIGHUP was answered; with ``mistakes`` the old configuration stays. ``restart`` names sections that changed, too,
+    and are taken over by a new start only."""
 
     mistakes: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,24 @@ class RowsSent(_Event):
 
     provider: str
     rows: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PackageSent(_Event):
+    """So much of a package, new or kept, has left the daemon."""
+
+    level: ClassVar[int] = logging.DEBUG
+    rows: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileSent(_Event):
+    """So much of a volume's file has left the daemon."""
+
+    level: ClassVar[int] = logging.DEBUG
+    volume: str
     size: int
 
 
@@ -181,6 +202,32 @@ class DatabaseTime(_Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StoreTime(_Event):
+    """The store worked for us. ``operation`` is the name of a method of ``store.interface.Store``."""
+
+    level: ClassVar[int] = logging.DEBUG
+    operation: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AuditTime(_Event):
+    """A record of the audit log became durable, or could not, after this long."""
+
+    level: ClassVar[int] = logging.DEBUG
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SourcesAsked(_Event):
+    """What store and providers said when they were asked; states are those of ``GET /ready``."""
+
+    level: ClassVar[int] = logging.DEBUG
+    store: str
+    providers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class LoopLag(_Event):
     """The event loop was away this long."""
 
@@ -263,6 +310,44 @@ class ResidueSeen(_Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TemplatesChecked(_Event):
+    """All kept templates were held against the live catalogues and the policy: how many there are of each status."""
+
+    ok: int
+    unclassified: int
+    broken: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFound(_Event):
+    """One template's status of that check: "ok", "unclassified", "broken", or "unknown" as a source did not answer."""
+
+    level: ClassVar[int] = logging.DEBUG
+    template: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateBroken(_Event):
+    """A template that its owner cannot run any more; ``code`` and ``where`` are those of its first problem."""
+
+    level: ClassVar[int] = logging.WARNING
+    template: str
+    owner: str
+    code: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class TracesLost(_Event):
+    """So many spans could not be given to the collector of ``[traces]``; nothing else suffers."""
+
+    level: ClassVar[int] = logging.WARNING
+    spans: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoreFailed(_Event):
     """The store did not answer."""
 
@@ -279,6 +364,8 @@ Event = (
     | LoginDone
     | PackageDone
     | RowsSent
+    | PackageSent
+    | FileSent
     | CacheAsked
     | ExtractionStarted
     | ExtractionJoined
@@ -289,6 +376,9 @@ Event = (
     | AuditLag
     | ConnectionsChanged
     | DatabaseTime
+    | StoreTime
+    | AuditTime
+    | SourcesAsked
     | LoopLag
     | ErrorRaised
     | AuditState
@@ -298,5 +388,9 @@ Event = (
     | GlassBroken
     | ProviderSilent
     | ResidueSeen
+    | TemplatesChecked
+    | TemplateFound
+    | TemplateBroken
+    | TracesLost
     | StoreFailed
 )

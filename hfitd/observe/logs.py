@@ -48,6 +48,11 @@ def request_context(request_id: str, job_id: str = "") -> Iterator[None]:
         _job_id.reset(job_token)
 
 
+def name_job(job_id: str) -> None:
+    """Name the job in every further line of this task; inside ``request_context`` until that ends."""
+    _job_id.set(job_id)
+
+
 def current_request_id() -> str:
     """The id that ``request_context`` set, or an empty text."""
     return _request_id.get()

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import assert_never
 
 from hfitd.observe import events
 from hfitd.observe.logs import describe_error
 from hfitd.observe.metrics import METRICS_CONTENT_TYPE, Metrics
+from hfitd.observe.spans import Attribute, NoTraces, Span, Tracer
 
 __all__ = ["METRICS_CONTENT_TYPE", "Observer"]
 
@@ -18,6 +22,7 @@ class Observer:
     """Takes events; never raises and never blocks longer than a log line takes."""
 
     def __init__(self) -> None:
+        self.tracer: Tracer = NoTraces()
         self._metrics = Metrics()
         self._metrics.audit_ready.set(1)
         self._log = logging.getLogger("hfitd")
@@ -27,6 +32,12 @@ class Observer:
         self._count(event)
         if self._log.isEnabledFor(event.level):
             self._log.log(event.level, _name(event), extra={"fields": _fields(event)})
+
+    def span(
+        self, name: str, attributes: Mapping[str, Attribute] = MappingProxyType({})
+    ) -> AbstractContextManager[Span]:
+        """A span around a block of work, for those who trace; what is inside of it becomes its child."""
+        return self.tracer.span(name, attributes)
 
     def metrics_text(self) -> bytes:
         """What ``/metrics`` answers; its content type is METRICS_CONTENT_TYPE."""
@@ -38,12 +49,15 @@ class Observer:
                 self._count_answers(event)
             case (
                 events.PackageDone()
-                | events.RowsSent()
                 | events.CacheAsked()
                 | events.ExtractionStarted()
                 | events.ExtractionJoined()
             ):
                 self._count_work(event)
+            case events.RowsSent() | events.PackageSent() | events.FileSent():
+                self._count_sent(event)
+            case events.TemplatesChecked() | events.TemplateFound():
+                self._count_templates(event)
             case (
                 events.QueueChanged()
                 | events.PlaceTaken()
@@ -52,29 +66,29 @@ class Observer:
                 | events.TablesCarriedOff()
             ):
                 self._count_guards(event)
-            case events.AccessDecided():
-                self._metrics.access_requests.labels(event.outcome).inc()
-            case events.GlassBroken():
-                self._metrics.break_glass.inc()
-            case events.ResidueSeen():
-                self._metrics.residue.labels(event.kind).inc(event.count)
+            case events.AccessDecided() | events.GlassBroken() | events.ResidueSeen():
+                self._count_review(event)
+            case events.DatabaseTime() | events.StoreTime() | events.AuditTime() | events.SourcesAsked():
+                self._count_sources(event)
             case (
-                events.DatabaseTime()
-                | events.LoopLag()
+                events.LoopLag()
                 | events.AuditState()
                 | events.AuditLag()
                 | events.SinkDropped()
                 | events.StoreTampered()
                 | events.StoreFailed()
+                | events.TracesLost()
             ):
                 self._count_machine(event)
+            case events.Started():
+                self._metrics.info.labels(event.version).set(1)
             case (
-                events.Started()
-                | events.Stopping()
+                events.Stopping()
                 | events.Stopped()
                 | events.ConfigReloaded()
                 | events.InsecureSetting()
                 | events.ProviderSilent()
+                | events.TemplateBroken()
             ):
                 pass  # lines only
             case _:
@@ -97,28 +111,78 @@ class Observer:
 
     def _count_work(
         self,
-        event: events.PackageDone
-        | events.RowsSent
-        | events.CacheAsked
-        | events.ExtractionStarted
-        | events.ExtractionJoined,
+        event: events.PackageDone | events.CacheAsked | events.ExtractionStarted | events.ExtractionJoined,
     ) -> None:
         metrics = self._metrics
         match event:
             case events.PackageDone():
                 metrics.packages.labels(event.outcome).inc()
                 metrics.package_seconds.observe(event.seconds)
-                metrics.rows.labels("package").inc(event.rows)
-                metrics.sent_bytes.labels("package").inc(event.size)
-            case events.RowsSent():
-                metrics.rows.labels("stream").inc(event.rows)
-                metrics.sent_bytes.labels("stream").inc(event.size)
+                metrics.built_bytes.inc(event.size)
             case events.CacheAsked():
                 metrics.cache.labels("hit" if event.hit else "miss").inc()
             case events.ExtractionStarted():
                 metrics.extractions.inc()
             case events.ExtractionJoined():
                 metrics.joined.inc()
+            case _:
+                assert_never(event)
+
+    def _count_sent(self, event: events.RowsSent | events.PackageSent | events.FileSent) -> None:
+        metrics = self._metrics
+        match event:
+            case events.PackageSent():
+                metrics.rows.labels("package").inc(event.rows)
+                metrics.sent_bytes.labels("package").inc(event.size)
+            case events.RowsSent():
+                metrics.rows.labels("stream").inc(event.rows)
+                metrics.sent_bytes.labels("stream").inc(event.size)
+            case events.FileSent():
+                metrics.sent_bytes.labels("file").inc(event.size)
+            case _:
+                assert_never(event)
+
+    def _count_templates(self, event: events.TemplatesChecked | events.TemplateFound) -> None:
+        """A round of checks begins with its sums, so that templates that are gone have no status any more."""
+        match event:
+            case events.TemplatesChecked():
+                self._metrics.template_status.clear()
+            case events.TemplateFound():
+                self._metrics.template_status.labels(event.template, event.status).inc()
+            case _:
+                assert_never(event)
+
+    def _count_review(self, event: events.AccessDecided | events.GlassBroken | events.ResidueSeen) -> None:
+        match event:
+            case events.AccessDecided():
+                self._metrics.access_requests.labels(event.outcome).inc()
+            case events.GlassBroken():
+                self._metrics.break_glass.inc()
+            case events.ResidueSeen():
+                self._metrics.residue.labels(event.kind).inc(event.count)
+            case _:
+                assert_never(event)
+
+    def _count_sources(
+        self, event: events.DatabaseTime | events.StoreTime | events.AuditTime | events.SourcesAsked
+    ) -> None:
+        metrics = self._metrics
+        match event:
+            case events.DatabaseTime():
+                metrics.database_seconds.labels(event.provider, event.operation).inc(event.seconds)
+                of = {"hfitd.provider": event.provider, "hfitd.operation": event.operation}
+                self.tracer.note("query", event.seconds, of)
+            case events.StoreTime():
+                metrics.store_seconds.labels(event.operation).observe(event.seconds)
+                self.tracer.note("store", event.seconds, {"hfitd.operation": event.operation})
+            case events.AuditTime():
+                metrics.audit_seconds.observe(event.seconds)
+                self.tracer.note("audit", event.seconds, {})
+            case events.SourcesAsked():
+                metrics.store_ready.set(int(event.store == "ok"))
+                metrics.provider_ready.clear()  # a provider may be gone since a reload
+                for name, state in event.providers.items():
+                    metrics.provider_ready.labels(name).set(int(state != "unavailable"))
             case _:
                 assert_never(event)
 
@@ -148,18 +212,16 @@ class Observer:
 
     def _count_machine(
         self,
-        event: events.DatabaseTime
-        | events.LoopLag
+        event: events.LoopLag
         | events.AuditState
         | events.AuditLag
         | events.SinkDropped
         | events.StoreTampered
-        | events.StoreFailed,
+        | events.StoreFailed
+        | events.TracesLost,
     ) -> None:
         metrics = self._metrics
         match event:
-            case events.DatabaseTime():
-                metrics.database_seconds.labels(event.provider, event.operation).inc(event.seconds)
             case events.LoopLag():
                 metrics.loop_lag.observe(event.seconds)
             case events.AuditState():
@@ -173,6 +235,8 @@ class Observer:
                 metrics.store_tampered.inc()
             case events.StoreFailed():
                 metrics.store_failures.inc()
+            case events.TracesLost():
+                metrics.spans_lost.inc(event.spans)
             case _:
                 assert_never(event)
 

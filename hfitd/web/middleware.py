@@ -85,19 +85,21 @@ async def identify(request: web.Request, handler: Next) -> web.StreamResponse:
     observer = gateway(request).observer
     started = time.perf_counter()
     status, size, code = 499, 0, "ABORTED_BY_CLIENT"
-    with request_context(request[REQUEST_ID]):
+    route = route_of(request)
+    path = route.path if route else "unknown"
+    with request_context(request[REQUEST_ID]), observer.span(
+        f"{request.method} {path}", {"http.request.method": request.method, "http.route": path}
+    ) as span:
         try:
             response = await handler(request)
             status, size, code = response.status, response.body_length, request.get(ERROR_CODE, "")
         finally:
             if SENT in request:
                 (status, size), code = request[SENT], ""
-            route = route_of(request)
-            path = route.path if route else "unknown"
+            request_id = request[REQUEST_ID]
+            span.set({"http.response.status_code": status, "hfitd.request": request_id, "error.type": code})
             seconds = time.perf_counter() - started
             observer.event(RequestDone(request.method, path, status, seconds, size, code))
-    if not response.prepared:
-        response.headers.setdefault("X-Request-Id", request[REQUEST_ID])
     return response
 
 

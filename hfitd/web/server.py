@@ -23,7 +23,7 @@ from hfitd.gateway.core import Gateway
 from hfitd.web.connections import Runner
 from hfitd.web.console.rendering import PAGES, make_pages
 from hfitd.web.console.routes import CONSOLE_ROUTES
-from hfitd.web.context import BODY_SECONDS, GATEWAY, RATE
+from hfitd.web.context import BODY_SECONDS, GATEWAY, RATE, REQUEST_ID
 from hfitd.web.middleware import ROUTE, answer_errors, authenticate, identify, refuse_oddities
 from hfitd.web.openapi import make_document
 from hfitd.web.routes import ROUTES
@@ -57,8 +57,10 @@ def build_app(
 
 
 async def _tidy_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """No version of anything, no sniffing, no framing."""
+    """The request's id on whatever is answered; no version of anything, no sniffing, no framing."""
     response.headers["Server"] = "hfitd"
+    if REQUEST_ID in request:
+        response.headers.setdefault("X-Request-Id", request[REQUEST_ID])
     response.headers.update(request.get(RATE, {}))
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("X-Frame-Options", "DENY")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.support.source import ROOT
 
 MONITORING = ROOT / "deploy" / "monitoring"
 ADDED_BY_PROMETHEUS = {"instance", "job"}
+OF_THE_PROCESS = ("process_resident_memory_bytes", "process_open_fds", "process_max_fds")
 
 
 def dashboard_expressions() -> list[str]:
@@ -29,7 +31,7 @@ def alert_rules() -> list[dict[str, Any]]:
 
 def series() -> dict[str, set[str]]:
     """Names that a scrape can hold, with their labels."""
-    found: dict[str, set[str]] = {"up": set()}
+    found: dict[str, set[str]] = {"up": set(), **{name: set() for name in OF_THE_PROCESS}}
     for metric in vars(Metrics()).values():
         labels, kind = set(getattr(metric, "_labelnames", ())), getattr(metric, "_type", "")
         suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}.get(kind, ())
@@ -95,6 +97,18 @@ def test_every_alert_says_what_happened_and_what_to_do() -> None:
         assert rule["labels"]["severity"] in {"warning", "critical"}
         assert rule["annotations"]["summary"]
         assert rule["annotations"]["description"].endswith((".", "verify`."))
+
+
+def test_every_alert_has_its_chapter_in_the_runbook_and_the_other_way_round() -> None:
+    chapters = re.findall(r"(?m)^## (Hfitd\w+)$", (ROOT / "docs" / "runbook.md").read_text())
+    assert chapters == [rule["alert"] for rule in alert_rules()]
+    for rule in alert_rules():
+        assert rule["annotations"]["runbook"] == f"docs/runbook.md#{rule['alert'].lower()}"
+
+
+def test_the_process_tells_what_the_rules_ask_of_it() -> None:
+    text = Metrics().text().decode()
+    assert all(f"\n{name} " in text for name in OF_THE_PROCESS)
 
 
 def test_no_panels_of_the_dashboard_overlap() -> None:

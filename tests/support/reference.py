@@ -32,6 +32,7 @@ from hfitd.model import Action, Column, Json, Kind, MaskRule
 from hfitd.web.console.routes import CONSOLE_ROUTES
 from hfitd.web.routes import ROUTES
 from hfitd.web.table import Route
+from tests.support.observed import events_block, metrics_block
 from tests.support.source import ROOT, SHELVES, Module, modules
 
 DOCS = ROOT / "docs"
@@ -378,6 +379,8 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "rooms": rooms_block,
     "actions": actions_block,
     "rules": rules_block,
+    "metrics": lambda: metrics_block(table),
+    "events": lambda: events_block(table),
 }
 
 

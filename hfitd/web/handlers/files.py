@@ -17,6 +17,7 @@ from hfitd.export.files import OpenedFile, find_best, list_files, list_volumes, 
 from hfitd.export.masked_files import Served, etag_of
 from hfitd.export.record import actor_record, file_record
 from hfitd.model import Action
+from hfitd.observe.events import FileSent
 from hfitd.volumes.interface import FileEntry, ListingQuery, OpenFile
 from hfitd.volumes.listing import parse_listing_query
 from hfitd.volumes.paths import shown_raw_path
@@ -121,6 +122,7 @@ async def _send(
 async def _close(request: web.Request, token: AuditToken, outcome: str) -> None:
     """End the record of a download and count what has left; in one go, for the client may leave at any moment."""
     door, left = gateway(request), bytes_left(request)
+    door.observer.event(FileSent(request.match_info["volume"], left))
     await door.audit.end(token, outcome, size=left)
     await door.quotas.count(actor(request), rows=0, size=left)
 

@@ -68,6 +68,7 @@ async def metrics(request: web.Request) -> web.Response:
     """All metrics in the Prometheus text format."""
     door = gateway(request)
     door.observer.event(AuditLag(door.audit.lag))
+    await door.readiness.ask(door.store, door.sources())  # moves the metrics of the sources, at most every few seconds
     text = door.observer.metrics_text()
     return web.Response(body=text, headers={"Content-Type": METRICS_CONTENT_TYPE})
 

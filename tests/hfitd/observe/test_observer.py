@@ -35,6 +35,8 @@ EXAMPLES: list[events.Event] = [
     events.LoginDone("bob@x", False, "nonce unknown"),
     events.PackageDone("case", "done", 12, 3456, 1.5),
     events.RowsSent("shop", 5, 100),
+    events.PackageSent(11, 3000),
+    events.FileSent("logs", 70),
     events.CacheAsked(True),
     events.ExtractionStarted("case"),
     events.ExtractionJoined("case"),
@@ -45,6 +47,9 @@ EXAMPLES: list[events.Event] = [
     events.AuditLag(7),
     events.ConnectionsChanged("shop", 4),
     events.DatabaseTime("shop", "render", 0.5),
+    events.StoreTime("read", 0.001),
+    events.AuditTime(0.002),
+    events.SourcesAsked("ok", {"shop": "busy", "old": "unavailable"}),
     events.LoopLag(0.003),
     events.ErrorRaised("INTERNAL", ValueError("secret row")),
     events.AuditState(False, "disk full", 7),
@@ -55,6 +60,10 @@ EXAMPLES: list[events.Event] = [
     events.ResidueSeen("customer-case", "raw value", 3),
     events.ResidueSeen("case", "e-mail address", 2),
     events.ProviderSilent("shop", "The database does not answer."),
+    events.TemplatesChecked(1, 0, 1, 0),
+    events.TemplateFound("case", "broken"),
+    events.TemplateBroken("case", "bob@x", "EXPORT_REFUSED", "case.sql"),
+    events.TracesLost(3),
     events.StoreFailed(),
 ]
 
@@ -105,9 +114,20 @@ def test_every_metric_moves_with_its_event() -> None:
     assert seen["hfitd_errors_total", (("code", "INTERNAL"),)] == 1
     assert seen["hfitd_logins_total", (("outcome", "failed"),)] == 1
     assert seen["hfitd_packages_total", (("outcome", "done"),)] == 1
-    assert seen["hfitd_rows_total", (("way", "package"),)] == 12
+    assert seen["hfitd_built_bytes_total", ()] == 3456
+    assert seen["hfitd_rows_total", (("way", "package"),)] == 11
     assert seen["hfitd_rows_total", (("way", "stream"),)] == 5
-    assert seen["hfitd_bytes_total", (("way", "package"),)] == 3456
+    assert seen["hfitd_bytes_total", (("way", "package"),)] == 3000
+    assert seen["hfitd_bytes_total", (("way", "file"),)] == 70
+    assert seen["hfitd_info", (("version", "0.1.0"),)] == 1
+    assert seen["hfitd_store_ready", ()] == 1
+    assert seen["hfitd_provider_ready", (("provider", "shop"),)] == 1
+    assert seen["hfitd_provider_ready", (("provider", "old"),)] == 0
+    assert seen["hfitd_store_seconds_count", (("operation", "read"),)] == 1
+    assert seen["hfitd_audit_seconds_count", ()] == 1
+    assert seen["hfitd_spans_lost_total", ()] == 3
+    assert seen["hfit_template_status", (("status", "broken"), ("template", "case"))] == 1
+    assert seen["process_open_fds", ()] > 0
     assert seen["hfitd_cache_lookups_total", (("result", "hit"),)] == 1
     assert seen["hfitd_extractions_total", ()] == 1
     assert seen["hfitd_extractions_joined_total", ()] == 1
@@ -122,6 +142,19 @@ def test_every_metric_moves_with_its_event() -> None:
     assert seen["hfitd_store_tampered_total", ()] == 1
     assert seen["hfitd_store_failures_total", ()] == 1
     assert METRICS_CONTENT_TYPE.startswith("text/plain")
+
+
+def test_what_is_gone_since_the_last_look_has_no_series_any_more() -> None:
+    observer = Observer()
+    observer.event(events.SourcesAsked("ok", {"old": "ok"}))
+    observer.event(events.TemplateFound("old", "ok"))
+    observer.event(events.SourcesAsked("unavailable", {"shop": "ok"}))
+    observer.event(events.TemplatesChecked(1, 0, 0, 0))
+    observer.event(events.TemplateFound("case", "ok"))
+    seen = samples(observer)
+    assert {labels for name, labels in seen if name == "hfitd_provider_ready"} == {(("provider", "shop"),)}
+    assert {dict(labels)["template"] for name, labels in seen if name == "hfit_template_status"} == {"case"}
+    assert seen["hfitd_store_ready", ()] == 0
 
 
 def test_two_observers_share_nothing() -> None:
