@@ -34,6 +34,7 @@ demo: $(VENV)/server-installed
 
 test: $(VENV)/test-installed
 	@sh tests/support/prepare.sh servers
+	@sh tests/support/fetch_helm.sh $(VENV)/helm
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 test-mysql: $(VENV)/test-installed

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
 import secrets
 import time
@@ -143,7 +144,7 @@ async def refuse_oddities(request: web.Request, handler: Next) -> web.StreamResp
         raise UnsupportedMedia("Bodies are not decompressed here; chunked is the one transfer coding.")
     if len(request.query) > 64 or len(request.raw_path) > 8192:
         raise BadRequest("The query is too long.")
-    _check_host(request)
+    _check_host(request, route)
     if request.can_read_body and (route is None or not route.max_body):
         raise TooLarge("This route takes no body.")
     if door.draining and (route is None or route.guard in {Guard.TOKEN, Guard.CONSOLE}):
@@ -234,12 +235,16 @@ def metrics_guard(request: web.Request) -> Guard:
     return Guard.TOKEN
 
 
-def _check_host(request: web.Request) -> None:
+def _check_host(request: web.Request, route: Route | None) -> None:
     """The Host has to be the origin's, or an address of this machine for health checks and local tools; so has the
-    host of an address in its absolute form, which goes before the header."""
+    host of an address in its absolute form, which goes before the header. What a supervisor asks of the process may be
+    asked by any address, as those who scrape do: an address, unlike a name, cannot be made to mean somebody else."""
     hosts = request.headers.getall("Host", [])
     allowed = {_name_of(gateway(request).config.server.origin.partition("://")[2]), "127.0.0.1", "localhost", "[::1]"}
-    if len(hosts) != 1 or not {_name_of(hosts[0]), _name_of(request.host)} <= allowed:
+    asked = {_name_of(hosts[0]), _name_of(request.host)} if len(hosts) == 1 else {""}
+    if route is not None and route.tag == "system":
+        asked = {name for name in asked if not _is_address(name)}
+    if not asked <= allowed:
         request.protocol.close()  # without a clear host nobody knows who speaks; what was sent behind it is dropped
         raise BadRequest("This host name is not served here.")
 
@@ -247,6 +252,14 @@ def _check_host(request: web.Request) -> None:
 def _name_of(host: str) -> str:
     """Without the port."""
     return re.sub(r":[0-9]*\Z", "", host).lower()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _translate(error: web.HTTPException) -> HfitError:

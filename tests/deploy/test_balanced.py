@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -165,6 +165,55 @@ def person(fleet: Fleet) -> Person:
 def served_by(fleet: Fleet) -> set[str]:
     """Ports of the instances that nginx has asked."""
     return set(re.findall(r"127\.0\.0\.1:(\d+)", (fleet.folder / "access.log").read_text()))
+
+
+def haproxy_config(folder: Path, port: int, certificates: Certificates, instances: list[Daemon]) -> Path:
+    """The delivered configuration with the names of this machine."""
+    pem = folder / "server.pem"
+    pem.write_bytes(certificates.certificate.read_bytes() + certificates.key.read_bytes())
+    text = put((PROXY / "haproxy.cfg").read_text(), r"/etc/haproxy/tls/server\.pem", str(pem))
+    text = put(text, r"bind :443", f"bind 127.0.0.1:{port}")
+    text = text.replace("maxconn 16384", "maxconn 256").replace("maxconn 4096", "maxconn 64")
+    text = put(text, r"inter 2s", "inter 100ms")
+    for number, daemon in enumerate(instances, 11):
+        text = put(text, rf"10\.0\.0\.{number}:8765", f"127.0.0.1:{daemon.port}")
+    path = folder / "haproxy-live.cfg"
+    path.write_text(text)
+    return path
+
+
+def test_haproxy_leads_to_instances_that_are_ready(
+    fleet: Fleet, person: Person, certificates: Certificates
+) -> None:
+    """Its health check is one that hfitd answers; a package and a file come whole through it."""
+    port = free_port()
+    config = haproxy_config(fleet.folder, port, certificates, [fleet.one, fleet.two])
+    haproxy = find_binary("haproxy", "HFIT_TEST_HAPROXY_BIN", "haproxy")
+    process = subprocess.Popen([haproxy, "-f", config, "-db"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    there = replace(fleet, origin=f"https://localhost:{port}")
+    try:
+        deadline = time.monotonic() + 15
+        while process.poll() is None and answers(there) != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        time.sleep(1)  # two failed checks would have taken both instances out
+        assert answers(there) == 200
+        assert there.get("/metrics")[0] == 404
+        token = (person.folder / "hfit" / "token").read_text()
+        bearer = {"Authorization": f"Bearer {json.loads(token)['token'] if token.startswith('{') else token.strip()}"}
+        status, _, body = there.get("/api/v1/files/files/download?path=big.bin", **bearer)
+        assert (status, body) == (200, bytes(range(256)) * 8192)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def answers(fleet: Fleet) -> int:
+    """The status of /ready; 0 while nobody listens."""
+    try:
+        return fleet.get("/ready")[0]
+    except OSError:
+        return 0
 
 
 def test_haproxys_configuration_is_valid(certificates: Certificates, tmp_path: Path) -> None:

@@ -93,8 +93,20 @@ def test_the_health_command_tells_a_running_daemon_from_a_dead_one(health: tuple
 
 def test_the_compose_file_follows_its_schema() -> None:
     _passes(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
-    _passes(TOOLS / "yamllint", "--strict", "-d", "{extends: default, rules: {line-length: {max: 130}, "
-            "document-start: disable}}", COMPOSE)  # fmt: skip
+
+
+def test_every_yaml_file_is_tidy() -> None:
+    rules = "{line-length: {max: 130}, document-start: disable, comments: {min-spaces-from-content: 1}, "
+    rules += "braces: {max-spaces-inside: 1}}"
+    files = [path for path in DEPLOY.rglob("*.yaml") if "templates" not in path.parts]  # those are no YAML yet
+    assert len(files) >= 4
+    _passes(TOOLS / "yamllint", "--strict", "-d", f"{{extends: default, rules: {rules}}}", *files, ROOT / "mkdocs.yml")
+
+
+def test_every_shell_script_is_clean() -> None:
+    scripts = [ROOT / ".ci" / "run", *DEPLOY.rglob("*.sh"), *(ROOT / "tests" / "support").glob("*.sh")]
+    assert len(scripts) >= 4
+    _passes(find_binary("shellcheck", "HFIT_TEST_SHELLCHECK_BIN", "shellcheck"), *scripts)
 
 
 def test_the_compose_file_mounts_only_what_is_there() -> None:

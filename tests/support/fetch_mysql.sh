@@ -10,6 +10,7 @@ folder=$(cd "$1" && pwd)
 [ -x "$folder/root/usr/sbin/mysqld" ] && exit 0
 command -v apt-get >/dev/null 2>&1 || { echo "a real MySQL needs a Debian machine (apt-get)" >&2 && exit 1; }
 
+# shellcheck disable=SC2016
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep '/debian/*$' | head -n 1)
 [ -n "$mirror" ] || { echo "the machine's apt sources name no Debian mirror" >&2 && exit 1; }
 

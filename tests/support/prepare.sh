@@ -52,6 +52,8 @@ look_for_servers() {
     found systemd-analyze || need systemd
     found nginx /usr/sbin || need nginx-light
     found haproxy /usr/sbin || need haproxy
+    found shellcheck || need shellcheck
+    found helm || found npm || need npm
 }
 
 look_for_peers() {

@@ -189,12 +189,21 @@ async def test_h09_no_other_site_is_let_in(world: World, method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example:8765", "", "127.0.0.2"]
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example:8765", "", "127.1", "1"]
 )
 async def test_h09_another_host_name_is_not_served(world: World, host: str) -> None:
     for path in ("//health", "/auth/whoami"):
         answer = await Api(world.daemon, world.dev).get(path, Host=host)
         assert answer.status == 400
+
+
+@pytest.mark.parametrize("host", ["10.0.0.11:8765", "192.0.2.7", "[2001:db8::1]:8765"])
+async def test_h09_the_process_is_asked_by_any_address_and_data_by_none(world: World, host: str) -> None:
+    """Supervisors and scrapers use a pod's address. It is no name, so no DNS can make it mean this machine."""
+    for path in ("//health", "//ready", "//metrics"):
+        assert (await Api(world.daemon).get(path, Host=host)).status == 200
+    for path in ("/auth/whoami", "/package-keys", "//.well-known/jwks.json"):
+        assert (await Api(world.daemon, world.dev).get(path, Host=host)).status == 400
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:99", "[::1]", "[::1]:8765"])
