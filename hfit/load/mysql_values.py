@@ -36,10 +36,14 @@ def read_values(text: bytes, start: int) -> Iterator[Cells]:
         elif plain:
             row.append(plain)
         else:
-            row.append(bytes.fromhex(digits.decode("ascii")) if digits else quoted.replace(b"''", b"'"))
+            row.append(bytes.fromhex(digits.decode("ascii")) if digits else _single(quoted))
         if end == b")":
             yield tuple(row)
             row = []
+
+
+def _single(quoted: bytes) -> bytes:
+    return quoted.replace(b"''", b"'").replace(b"\\\\", b"\\")
 
 
 def same(cell: bytes) -> bytes:

@@ -4,7 +4,8 @@
    statement runs. So a package can neither read nor write files of the database's machine (COPY, LOAD DATA, ATTACH),
    nor change accounts. On PostgreSQL it may hold code, functions and DO blocks, which can do what the loading role may:
    there a package is as good as the key that signed it, and the role should be an ordinary one.
-2. Rows of MySQL are literals: no function that could read a file, no subquery.
+2. Rows of MySQL are literals: no function that could read a file, no subquery. Quotes and backslashes in them are
+   doubled, so that a literal ends in the same place whatever the session says of backslashes.
 3. Transactions are the loader's: BEGIN and COMMIT of a member are left out. Counters of PostgreSQL wait for the end.
 4. Statements are UTF-8; of MySQL's rows only the names need to be.
 """
@@ -69,7 +70,8 @@ _COPY = re.compile(
     rb"COPY\s+" + _PLACE["postgresql"] + rb"(?:" + _COLUMNS["postgresql"] + rb")?\s+FROM\s+stdin\s*\Z", re.I
 )
 _LITERAL = (
-    rb"(?:NULL|(?:_[a-z0-9]+ )?[xX]'[0-9A-Fa-f]*+'|'(?:[^'\\]++|'')*+'|[-+]?[0-9]++(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?)"
+    rb"(?:NULL|(?:_[a-z0-9]+ )?[xX]'[0-9A-Fa-f]*+'|'(?:[^'\\]++|''|\\\\)*+'|"
+    rb"[-+]?[0-9]++(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?)"
 )
 _ROW = rb"\(\s*+" + _LITERAL + rb"\s*+(?:,\s*+" + _LITERAL + rb"\s*+)*+\)"
 _MYSQL_ROWS = re.compile(_ROW + rb"(?:\s*+,\s*+" + _ROW + rb")*+")

@@ -66,6 +66,8 @@ class Served:
 class Select:
     """A checked SELECT. ``into`` is the quoted table a SQL rendering writes to, as it should stand in the file.
 
+    ``columns`` and ``tail`` are the same statement in two parts, its list and what follows, where an engine may list
+    something else over the same rows; a free query has neither.
     With ``reads`` the server's plan may hold nothing else; ``estimate`` compares them (SqlRefused). ``untold``: what
     the planner expects may be judged, but not told to who asks, as it is made from values they may not see.
     """
@@ -76,6 +78,8 @@ class Select:
     reads: Reads | None = None
     served: Served | None = None  # what an engine may render instead
     untold: bool = False
+    columns: tuple[Sql, ...] = ()
+    tail: Sql = field(default_factory=Sql)
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,7 @@ class Opened:
     mariadb: bool
     version: str
     identity: str  # which server answered; a KILL goes nowhere else
+    packet_bytes: int  # max_allowed_packet: beyond it CONCAT is NULL
 
     @property
     def engine(self) -> str:
@@ -165,8 +166,8 @@ async def opened(provider: ProviderConfig, database: str | None) -> AsyncIterato
 
 async def _fix_session(connection: SafeConnection, provider: ProviderConfig) -> Opened:
     """5: set what results depend on, then ask the server what it took."""
-    ((version, identity),) = await connection.command(
-        "SELECT VERSION(), CONCAT_WS('/', @@hostname, @@port, @@server_id)"
+    ((version, identity, packet_bytes),) = await connection.command(
+        "SELECT VERSION(), CONCAT_WS('/', @@hostname, @@port, @@server_id), @@max_allowed_packet"
     )
     mariadb = "mariadb" in (version or "").lower()
     seconds = max(provider.statement_timeout_seconds, 0.001)
@@ -184,4 +185,4 @@ async def _fix_session(connection: SafeConnection, provider: ProviderConfig) -> 
     )
     if kept != [(SQL_MODE, "+00:00", "utf8mb4", "utf8mb4", "utf8mb4")]:
         raise DbUnavailable("The database does not keep the session settings that exact results need.")
-    return Opened(connection, mariadb, version or "", identity or "")
+    return Opened(connection, mariadb, version or "", identity or "", int(packet_bytes or 0))

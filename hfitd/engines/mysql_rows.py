@@ -12,6 +12,7 @@ import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from pymysql.constants import COMMAND
 from pymysql.err import OperationalError
@@ -22,12 +23,13 @@ from hfitd.engines.mysql_errors import translated
 from hfitd.engines.shape import RawRow
 from hfitd.errors import LimitExceeded, QueryTimeout
 
-READ_BYTES = 32 * 1024
+READ_BYTES = 128 * 1024
 MAX_ROW_BYTES = 256 * 1024 * 1024  # a longer row is refused: it has to be held in memory whole
 _CONTINUES = 0xFFFFFF
 _SERVER_LOST = 2013
 COM_STMT_PREPARE, COM_STMT_EXECUTE, COM_STMT_CLOSE = 0x16, 0x17, 0x19
 
+Batch_co = TypeVar("Batch_co", covariant=True)
 Parse = Callable[[bytes, int, int], RawRow]  # data, start, end of one row
 
 
@@ -84,6 +86,47 @@ async def forget(connection: SafeConnection, statement: int) -> None:
     await connection._execute_command(COM_STMT_CLOSE, struct.pack("<I", statement))
 
 
+class Cutter(Protocol[Batch_co]):
+    """Takes rows apart and collects them until they are asked for. Used for one result."""
+
+    def cut(self, data: bytes, at: int) -> int:
+        """The whole packets from ``at`` on that hold ordinary rows; where the next packet begins."""
+
+    def add(self, data: bytes, start: int, end: int) -> None:
+        """One row of any size, without the head of its packet."""
+
+    def take(self) -> Batch_co | None:
+        """What was collected since; None when that is nothing."""
+
+
+class CellCutter:
+    """Rows of the text protocol, or with ``parse`` of the binary one, as lists of cells."""
+
+    def __init__(self, count: int, parse: Parse | None = None) -> None:
+        self._parse = parse or text_parser(count)
+        self._rows: list[RawRow] = []
+
+    def cut(self, data: bytes, at: int) -> int:
+        """See ``Cutter``."""
+        parse, add, last = self._parse, self._rows.append, len(data) - 4
+        while at < last:
+            end = at + 4 + (data[at] | data[at + 1] << 8 | data[at + 2] << 16)
+            if end > len(data) or data[at + 4] >= 0xFE:
+                break
+            add(parse(data, at + 4, end))
+            at = end
+        return at
+
+    def add(self, data: bytes, start: int, end: int) -> None:
+        """See ``Cutter``."""
+        self._rows.append(self._parse(data, start, end))
+
+    def take(self) -> Sequence[RawRow] | None:
+        """The rows."""
+        rows, self._rows = self._rows, []
+        return rows or None
+
+
 def text_parser(count: int) -> Parse:
     """Cut rows of ``count`` cells in the text protocol."""
 
@@ -114,26 +157,28 @@ def long_size(data: bytes, at: int, mark: int) -> tuple[int, int]:
     return int.from_bytes(data[at : at + width], "little"), at + width
 
 
-class Packets:
+class Packets(Generic[Batch_co]):
     """Whole packets cut out of large reads. Ends at the result's EOF packet, raises its error packet."""
 
-    def __init__(self, connection: SafeConnection, stall_seconds: float) -> None:
+    def __init__(self, connection: SafeConnection, cutter: Cutter[Batch_co], stall_seconds: float) -> None:
         self._connection = connection
+        self._cutter = cutter
         self._stall_seconds = stall_seconds
         self._data = b""
         self.ended = False
 
-    async def rows(self, parse: Parse) -> list[RawRow]:
-        """The rows of one read, at least one unless the result has ended."""
-        rows: list[RawRow] = []
-        while not rows and not self.ended:
+    async def rows(self) -> Batch_co | None:
+        """The rows of one read; None only when the result has ended."""
+        while not self.ended:
             self._data += await self._read(READ_BYTES)
-            await self._cut(parse, rows)
-        return rows
+            await self._cut()
+            if (batch := self._cutter.take()) is not None:
+                return batch
+        return None
 
-    async def _cut(self, parse: Parse, rows: list[RawRow]) -> None:
+    async def _cut(self) -> None:
         data, at = self._data, 0
-        while len(data) - at >= 4:
+        while len(data) - (at := self._cutter.cut(data, at)) >= 4:
             size = data[at] | data[at + 1] << 8 | data[at + 2] << 16
             start, end = at + 4, at + 4 + size
             if size == _CONTINUES or end > len(data):
@@ -144,7 +189,7 @@ class Packets:
             if self._is_end(data, start, end):
                 at = end
                 break
-            rows.append(parse(data, start, end))
+            self._cutter.add(data, start, end)
             at = end
         self._data = data[at:]
         if self.ended and self._data:
@@ -200,12 +245,14 @@ async def patience(seconds: float) -> AsyncIterator[None]:
         raise QueryTimeout("The database stopped answering in time; ask for less or try later.") from None
 
 
-async def raw_rows(connection: SafeConnection, parse: Parse, stall_seconds: float) -> AsyncIterator[Sequence[RawRow]]:
+async def raw_rows(
+    connection: SafeConnection, cutter: Cutter[Batch_co], stall_seconds: float
+) -> AsyncIterator[Batch_co]:
     """The rows of the running result in batches of one read. A server silent for ``stall_seconds`` is QueryTimeout."""
-    packets = Packets(connection, stall_seconds)
+    packets = Packets(connection, cutter, stall_seconds)
     while not packets.ended:
         with translated():
-            rows = await packets.rows(parse)
-        if rows:
-            yield rows
+            batch = await packets.rows()
+        if batch is not None:
+            yield batch
         await asyncio.sleep(0)  # a fast server must not keep the loop from its other work

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Generic, TypeVar
 
 from hfitd.engines.interface import DdlOptions, Estimate, Format, Outlook, OutputType, Row, Select
 from hfitd.engines.mysql_binary import binary_parser, needs_binary
@@ -20,24 +21,26 @@ from hfitd.engines.mysql_ddl import foresee_ddl, write_ddl
 from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.mysql_errors import ServerSaid, translated
 from hfitd.engines.mysql_insert import insert_encoder, project, written
+from hfitd.engines.mysql_lines import plan_lines, write_lines
 from hfitd.engines.mysql_rows import (
+    CellCutter,
+    Cutter,
     Field,
-    Parse,
     forget,
     patience,
     prepare,
     raw_rows,
     start_prepared,
     start_query,
-    text_parser,
 )
-from hfitd.engines.mysql_types import Typed, typed
+from hfitd.engines.mysql_types import Convert, Typed, typed
 from hfitd.engines.plan_reads import refuse_unexpected
 from hfitd.engines.rendering import Renderer, render_batches, text_encoder, text_rows
 from hfitd.engines.shape import RawRow, Shape
 from hfitd.errors import DbUnavailable, HfitError, Internal, SchemaChanged
 from hfitd.model import Catalog, Kind, Receipt, Relation, Sink
 
+Batch = TypeVar("Batch")
 Step = dict[str, str | None]  # a row of EXPLAIN by its column names
 
 STALL_SECONDS = 5.0  # silence allowed beyond the statement timeout, which the server keeps itself
@@ -137,16 +140,34 @@ class MysqlSnapshot:
 
     async def render(self, select: Select, form: Format, sink: Sink) -> Receipt:
         """Stream all rows to the sink. A failing sink costs the connection."""
+        if form is Format.SQL:
+            return await self._render_sql(select, sink)
         async with self._result(select) as (types, stream):
             shape = _shape(select, types)
-            if form is not Format.SQL:
-                return await render_batches(stream, Renderer(shape, text_encoder(form, shape), sink))
-            keep = written(select)
-            shape = shape.kept(keep)
+            return await render_batches(stream, Renderer(shape, text_encoder(form, shape), sink))
+
+    async def _render_sql(self, select: Select, sink: Sink) -> Receipt:
+        """INSERT statements, spelt by the server where it can."""
+        keep = written(select)
+        async with self._prepared(select) as (statement, fields):
+            types = _types(select, fields)
+            shape = _shape(select, types).kept(keep)
             encoder = insert_encoder(select, [types[n] for n in keep], shape, self._dialect)
+            lines = None
+            if not needs_binary(fields):
+                lines = plan_lines(select, types, keep, self._dialect, self._opened.packet_bytes)
+            if lines is not None:
+                async with self._asking():
+                    await forget(self._connection, statement)
+                    await start_query(self._connection, compose(lines.sql))
+                async with self._reading(lines.cutter()) as batches:
+                    return await write_lines(batches, lines, encoder, sink)
+            async with self._asking():
+                cutter = await self._start(select, statement, fields)
             renderer = Renderer(shape, encoder, sink)
-            async for rows in stream:
-                await renderer.add(project(rows, keep, len(select.outputs)))
+            async with self._reading(cutter) as stream:
+                async for rows in _converted(stream, types):
+                    await renderer.add(project(rows, keep, len(select.outputs)))
             return await renderer.finish()
 
     async def ddl(self, relations: Sequence[Relation], options: DdlOptions, sink: Sink) -> Receipt:
@@ -204,70 +225,87 @@ class MysqlSnapshot:
         self, select: Select, limit: int | None = None
     ) -> AsyncIterator[tuple[tuple[Typed, ...], AsyncIterator[Sequence[RawRow]]]]:
         """The running result of a statement. Left before its end, the connection is aborted."""
-        sql = compose(select.sql)
+        async with self._prepared(select) as (statement, fields):
+            async with self._asking():
+                await self._limit(limit)
+                cutter = await self._start(select, statement, fields)
+            types = _types(select, fields)
+            async with self._reading(cutter) as stream:
+                yield types, _converted(stream, types)
+            if not self._connection.closed:
+                async with self._asking():
+                    await self._limit(None if limit is None else -1)
+
+    @asynccontextmanager
+    async def _prepared(self, select: Select) -> AsyncIterator[tuple[int, tuple[Field, ...]]]:
+        """The number and the columns of a statement that the server has parsed, for the block that runs it."""
         async with self._taking_turns():
             async with self._asking():
-                statement, fields = await prepare(self._connection, sql)
+                statement, fields = await prepare(self._connection, compose(select.sql))
                 if len(fields) != len(select.outputs):
                     await forget(self._connection, statement)
             if len(fields) != len(select.outputs):
                 self.running = False
                 raise _changed()
-            async with self._asking():
-                await self._limit(limit)
-                fields, parse = await self._start(sql, statement, fields)
-            types = _types(select, fields)
-            stream = _Stream(raw_rows(self._connection, parse, self._stall_seconds), types)
-            try:
-                yield types, stream
-            finally:
-                if not stream.ended:
-                    self._connection.abort()
-            if stream.ended:
-                async with self._asking():
-                    await self._limit(None if limit is None else -1)
-                self.running = False
+            yield statement, fields
+            self.running = self._connection.closed  # left early, its query may still be on the server
+
+    @asynccontextmanager
+    async def _reading(self, cutter: Cutter[Batch]) -> AsyncIterator[AsyncIterator[Batch]]:
+        """The batches of the result that has been started; not read to the end, the connection is aborted."""
+        stream = _Stream(raw_rows(self._connection, cutter, self._stall_seconds))
+        try:
+            yield stream
+        finally:
+            if not stream.ended:
+                self._connection.abort()
 
     async def _limit(self, limit: int | None) -> None:
         if limit is not None:
             await self._connection.command(f"SET SESSION sql_select_limit={limit if limit >= 0 else 'DEFAULT'}")
 
-    async def _start(self, sql: str, statement: int, fields: tuple[Field, ...]) -> tuple[tuple[Field, ...], Parse]:
+    async def _start(self, select: Select, statement: int, fields: Sequence[Field]) -> Cutter[Sequence[RawRow]]:
         """Run it, by the binary protocol if the text protocol would lose digits."""
         if needs_binary(fields):
-            fields = await start_prepared(self._connection, statement)
-            return fields, binary_parser(fields)
+            return CellCutter(len(fields), binary_parser(await start_prepared(self._connection, statement)))
         await forget(self._connection, statement)
-        fields = await start_query(self._connection, sql)
-        return fields, text_parser(len(fields))
+        return CellCutter(len(await start_query(self._connection, compose(select.sql))))
 
 
-class _Stream:
-    """Batches of cells; knows whether the server has said that was all."""
+class _Stream(Generic[Batch]):
+    """Batches; knows whether the server has said that was all."""
 
-    def __init__(self, batches: AsyncIterator[Sequence[RawRow]], types: Sequence[Typed]) -> None:
+    def __init__(self, batches: AsyncIterator[Batch]) -> None:
         self._batches = batches
-        self._converts = [(n, item.convert) for n, item in enumerate(types) if item.convert is not None]
         self.ended = False
 
-    def __aiter__(self) -> AsyncIterator[Sequence[RawRow]]:
+    def __aiter__(self) -> AsyncIterator[Batch]:
         return self
 
-    async def __anext__(self) -> Sequence[RawRow]:
+    async def __anext__(self) -> Batch:
         try:
-            rows = await anext(self._batches)
+            return await anext(self._batches)
         except StopAsyncIteration:
             self.ended = True
             raise
-        return [self._converted(row) for row in rows] if self._converts else rows
 
-    def _converted(self, row: RawRow) -> RawRow:
-        cells = list(row)
-        for number, convert in self._converts:
-            cell = cells[number]
-            if cell is not None:
-                cells[number] = convert(cell)
-        return cells
+
+async def _converted(
+    stream: AsyncIterator[Sequence[RawRow]], types: Sequence[Typed]
+) -> AsyncIterator[Sequence[RawRow]]:
+    """The rows with each cell as the cell of its kind."""
+    converts = [(n, item.convert) for n, item in enumerate(types) if item.convert is not None]
+    async for rows in stream:
+        yield [_convert(row, converts) for row in rows] if converts else rows
+
+
+def _convert(row: RawRow, converts: Sequence[tuple[int, Convert]]) -> RawRow:
+    cells = list(row)
+    for number, convert in converts:
+        cell = cells[number]
+        if cell is not None:
+            cells[number] = convert(cell)
+    return cells
 
 
 async def _texts(stream: AsyncIterator[Sequence[RawRow]], shape: Shape, size: int) -> AsyncIterator[list[Row]]:

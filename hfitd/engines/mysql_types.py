@@ -14,7 +14,7 @@ from hfitd.model import Kind
 
 FLOAT = 4
 BINARY_CHARSET = 63
-UNSIGNED, ZEROFILL, ENUM = 32, 64, 256
+NOT_NULL, UNSIGNED, ZEROFILL, ENUM = 1, 32, 64, 256
 
 _INTEGERS = {1: "tinyint", 2: "smallint", 3: "int", 8: "bigint", 9: "mediumint"}
 _YEAR, _BIT, _JSON, _GEOMETRY, _NULL, _VECTOR = 13, 16, 245, 255, 6, 242

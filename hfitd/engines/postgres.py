@@ -50,6 +50,7 @@ from hfitd.engines.rendering import Collector, Renderer, text_encoder, text_rows
 from hfitd.engines.shape import THREAD_BYTES, RawRow, Shape
 from hfitd.errors import NotFound, QueryTimeout
 from hfitd.model import Catalog, Kind, Receipt, Relation, Sink
+from hfitd.sql import Sql
 
 _DATABASES = """
 SELECT datname::pg_catalog.text FROM pg_catalog.pg_database
@@ -202,7 +203,7 @@ class PostgresSnapshot:
         served = select.served
         if served is None or not await may_serve(self._connection, secret=served.secret):
             return select
-        return replace(select, sql=served.sql, outputs=served.outputs, served=None)
+        return replace(select, sql=served.sql, outputs=served.outputs, served=None, columns=(), tail=Sql())
 
     async def ddl(self, relations: Sequence[Relation], options: DdlOptions, sink: Sink) -> Receipt:
         """Statements that create the relations, from the catalogue."""

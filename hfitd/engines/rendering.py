@@ -150,7 +150,7 @@ class InsertEncoder:
         before: bytes = b"",
         after: bytes = b"",
     ) -> None:
-        self._opening = opening + b"\n"
+        self._opening = opening + b"\n("
         self._literals = tuple(literals)
         self._max_bytes, self._max_rows = statement_bytes, statement_rows
         self._before, self._after = before, after
@@ -162,18 +162,37 @@ class InsertEncoder:
 
     def encode(self, rows: Iterable[RawRow]) -> bytes:
         """Rows appended to the open statement, which is closed when it is long enough."""
-        parts: list[bytes] = []
         literals = self._literals
-        for row in rows:
-            cells = [b"NULL" if cell is None else spell(cell) for spell, cell in zip(literals, row, strict=True)]
-            line = b"(" + b",".join(cells) + b")"
-            parts.append(b",\n" if self._open_rows else self._opening)
-            parts.append(line)
-            self._open_rows += 1
-            self._open_bytes += len(line)
+        return self.append(
+            [
+                b",".join([b"NULL" if cell is None else spell(cell) for spell, cell in zip(literals, row, strict=True)])
+                for row in rows
+            ]
+        )
+
+    def append(self, lines: Sequence[bytes]) -> bytes:
+        """The same for rows whose literals are spelt already, with commas between them."""
+        parts: list[bytes] = []
+        while lines:
+            taken = lines[: self._max_rows - self._open_rows]
+            if self._open_bytes + _inside(taken) >= self._max_bytes:
+                taken = taken[: self._fitting(taken)]
+            lines = lines[len(taken) :]
+            parts += (b",\n(" if self._open_rows else self._opening, b"),\n(".join(taken), b")")
+            self._open_rows += len(taken)
+            self._open_bytes += _inside(taken)
             if self._open_rows >= self._max_rows or self._open_bytes >= self._max_bytes:
                 parts.append(self._close())
         return b"".join(parts)
+
+    def _fitting(self, lines: Sequence[bytes]) -> int:
+        """How many of the lines come into the open statement: up to the one that makes it long enough."""
+        size = self._open_bytes
+        for number, line in enumerate(lines, start=1):
+            size += len(line) + 2
+            if size >= self._max_bytes:
+                return number
+        return len(lines)
 
     def tail(self) -> bytes:
         """The end of the open statement, then the engine's closing statements."""
@@ -182,6 +201,11 @@ class InsertEncoder:
     def _close(self) -> bytes:
         self._open_bytes = self._open_rows = 0
         return b";\n"
+
+
+def _inside(lines: Sequence[bytes]) -> int:
+    """Bytes of the lines with their parentheses."""
+    return sum(map(len, lines)) + 2 * len(lines)
 
 
 class Renderer:

@@ -51,7 +51,7 @@ from hfitd.observe.logs import name_job
 from hfitd.store.approvals import Approval
 
 COMPRESSION_THREADS = 2
-RENDERER_VERSION = 2  # raise it when the same rows would be written as other bytes
+RENDERER_VERSION = 3  # raise it when the same rows would be written as other bytes
 
 
 class Downloads:

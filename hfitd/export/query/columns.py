@@ -24,9 +24,14 @@ from hfitd.sql import Sql, join, text
 class Listed:
     """A list of columns with what comes out of them. ``secret``: some expression holds the key of a mask."""
 
-    sql: Sql
+    columns: tuple[Sql, ...]
     outputs: tuple[Output, ...]
     secret: bool = False
+
+    @property
+    def sql(self) -> Sql:
+        """The list."""
+        return join(", ", self.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ def list_columns(
 
 
 def _joined(items: Sequence[_Item]) -> Listed:
-    return Listed(join(", ", (item.sql for item in items)), tuple(item.output for item in items))
+    return Listed(tuple(item.sql for item in items), tuple(item.output for item in items))
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,16 @@ def select_relation(
         sql += text(f" LIMIT {int(limit)}")
     listed = columns.served
     served = Served(text("SELECT ") + listed.sql + sql, listed.outputs, listed.secret) if listed is not None else None
-    top, outputs = text("SELECT ") + columns.streamed.sql, columns.streamed.outputs  # 1
-    return Select(top + sql, outputs, into, served=served, untold=relation.row_filter is not None)  # 3
+    shown_as = columns.streamed  # 1
+    return Select(
+        text("SELECT ") + shown_as.sql + sql,
+        shown_as.outputs,
+        into,
+        served=served,
+        untold=relation.row_filter is not None,  # 3
+        columns=shown_as.columns,
+        tail=sql,
+    )
 
 
 def select_keys(relation: Relation, dialect: Dialect, columns: Sequence[str], *, where: Sql | None) -> Sql:
