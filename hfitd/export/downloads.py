@@ -234,7 +234,7 @@ class Downloads:
             with self._shop.observer.span("plan"):
                 request, plan = await plan_run(request, sources, held)
             job.plan, job.approval = plan, request.approval
-            job.residue = Residue(sources.policy.residual_scan)
+            job.residue = Residue(sources.policy.residual_scan, masks=any(table.masks for _, table in plan.tables))
             opened = watch_sources(held, job.residue)
             await self._shop.quotas.count_tables(request.actor, planned_contents(plan).objects)
             audit = await self._shop.audit.begin(self._record(request, "package.build", plan))

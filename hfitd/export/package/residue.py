@@ -8,6 +8,7 @@ file that nobody classified. What it looks at is bounded, so that it costs next 
    the value does not come here at all, and only (4) can say something.
 2. While members are written, their words and fields are hashed likewise (``tap``): all of the first ``HEAD`` bytes,
    then ``WINDOW`` bytes of every ``STRIDE``, by position, so that the same member is always looked at in the same way.
+   A package without masks has no raw values to find, so its words are passed over.
 3. At the end the two are compared. A pseudonym that happens to be somebody's raw value is no finding.
 4. E-mail addresses, account and card numbers with valid check digits, international phone numbers and secrets in the
    same windows are findings too, but for reserved domains, for pseudonyms, and for kinds of which the member has a
@@ -65,11 +66,13 @@ class _Member:
 
 
 class Residue:
-    """Collects for one package. ``mode`` is ``policy.residual_scan``: "alarm", "refuse" or "off"."""
+    """Collects for one package. ``mode`` is ``policy.residual_scan``: "alarm", "refuse" or "off". ``masks`` says
+    whether anything in the package is masked (2)."""
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, *, masks: bool = True) -> None:
         self.refuses = mode == "refuse"
         self._on = mode != "off"
+        self._masks = masks
         self._values: dict[int, int] = {}  # hash of a raw value -> its column
         self._columns: list[str] = []
         self._pseudonyms = array("q")
@@ -87,7 +90,7 @@ class Residue:
 
     def tap(self, path: str, table: str, sink: Sink) -> Sink:
         """The same sink; what is written of the member is looked at. ``table`` is its table, if it has only one."""
-        return _Tap(sink, self._members.setdefault(path, _Member()), table) if self._on else sink
+        return _Tap(sink, self._members.setdefault(path, _Member()), table, masks=self._masks) if self._on else sink
 
     def alarms(self) -> tuple[Alarm, ...]:
         """What was found; to be asked when every member is written."""
@@ -146,8 +149,9 @@ def _shown_kind(output: Output) -> str | None:
 class _Tap:
     """A sink that passes everything on and looks at the windows (2)."""
 
-    def __init__(self, sink: Sink, member: _Member, table: str) -> None:
+    def __init__(self, sink: Sink, member: _Member, table: str, *, masks: bool) -> None:
         self.member = member
+        self._masks = masks
         self.table = table
         self._sink = sink
         self._offset = 0
@@ -179,7 +183,8 @@ class _Tap:
         self._unit, self._missing = [], WINDOW
         if self._next >= HEAD:
             self._next = (self._next // STRIDE + 1) * STRIDE
-        self.member.words.extend(map(hash, read_words(unit)))
+        if self._masks:
+            self.member.words.extend(map(hash, read_words(unit)))
         self.member.forms += [(kind, hash(word)) for kind, word in find_forms(unit)]
 
 

@@ -15,9 +15,18 @@ from hfitd.access.personal_values import BANK, CARD, EMAIL, PHONE, SECRET, class
 _SEPARATORS = bytes(range(32)) + b",;\"'`\\|<>(){}[]="
 _TO_NUL = bytes.maketrans(_SEPARATORS, bytes(len(_SEPARATORS)))
 _SHORTEST, _LONGEST = 6, 64
-_EMAIL_AROUND = re.compile(rb"(?<![\w.%+'-])[\w.%+'-]{1,64}+@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w.-])")
+_BEFORE_AT = re.compile(rb"[\w.%+'-]+\Z")
+_LONGEST_BEFORE_AT = 64
+_FROM_AT = re.compile(rb"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w.-])")
 _NUMBERS = re.compile(rb"[0-9](?:[ -]?[0-9]){12,}")
-_IBANS = re.compile(rb"\b[A-Z]{2}[0-9]{2} ?(?:[A-Z0-9]{4} ?){2,7}[A-Z0-9]{0,3}\b")
+_FEWEST_DIGITS = 13
+_OF_NUMBERS = bytes(48 if chr(byte) in "0123456789 -" else 0 for byte in range(256))
+_IBANS = re.compile(rb"[A-Z]{2}[0-9]{2} ?(?:[A-Z0-9]{4} ?){2,7}[A-Z0-9]{0,3}\b")
+# What a byte is to an IBAN: a capital, a digit, another part of a word, or nothing
+_SHAPES = bytes(
+    65 if 65 <= byte <= 90 else 48 if 48 <= byte <= 57 else 97 if 97 <= byte <= 122 or byte == 95 else 0
+    for byte in range(256)
+)
 _PHONES = re.compile(rb"\+[1-9][0-9 ()./-]{6,20}[0-9]")
 _SECRET_STARTS = (b"PRIVATE KEY-----", b"$2", b"$argon2", b"AKIA", b"ghp_", b"xox", b"k_live_", b"glpat-", b".eyJ")
 # RFC 2606 and 6761: nobody has an address there, and our own masks make theirs there
@@ -36,19 +45,55 @@ def read_words(unit: bytes) -> list[bytes]:
 def find_forms(unit: bytes) -> Iterator[tuple[str, bytes]]:
     """What has the form of something personal: its class, and itself, to be compared and forgotten."""
     if b"@" in unit:
-        for found in _EMAIL_AROUND.finditer(unit):
-            if not found[0].lower().endswith(_RESERVED):
-                yield EMAIL, found[0]
+        yield from ((EMAIL, found) for found in _emails(unit) if not found.lower().endswith(_RESERVED))
     if b"+" in unit:
         yield from ((PHONE, found[0]) for found in _PHONES.finditer(unit) if _digits(found[0]) >= 8)
-    for pattern, kind in ((_NUMBERS, CARD), (_IBANS, BANK)):
-        for found in pattern.finditer(unit):
-            if len(found[0]) <= _LONGEST and kind in classes_within(found[0].decode("ascii").strip()):
-                yield kind, found[0]
+    for kind, numbers in ((CARD, _cards(unit)), (BANK, _accounts(unit))):
+        for number in numbers:
+            if len(number) <= _LONGEST and kind in classes_within(number.decode("ascii").strip()):
+                yield kind, number
     if any(start in unit for start in _SECRET_STARTS):
         text = unit.decode("utf-8", "replace")
         yield from ((SECRET, b"") for kind in classes_within(text) if kind == SECRET)
 
 
+def _emails(unit: bytes) -> Iterator[bytes]:
+    """Addresses, from each ``@`` in both directions; none begins inside the one before."""
+    position = end = 0
+    while (position := unit.find(b"@", position)) >= 0:
+        domain = _FROM_AT.match(unit, position)
+        start = max(0, position - _LONGEST_BEFORE_AT - 1)
+        local = _BEFORE_AT.search(unit, start, position) if domain else None
+        if domain and local and local.start() >= end and position - local.start() <= _LONGEST_BEFORE_AT:
+            yield local[0] + domain[0]
+            end = domain.end()
+        position += 1
+
+
+def _cards(unit: bytes) -> Iterator[bytes]:
+    """Runs of thirteen digits or more, single blanks and dashes between them. Most of what is no run is passed by
+    without the pattern, which tries at every digit."""
+    shapes, shortest = unit.translate(_OF_NUMBERS), b"0" * _FEWEST_DIGITS
+    start = shapes.find(shortest)
+    while start >= 0:
+        end = shapes.find(b"\x00", start)
+        run = unit[start : end if end >= 0 else len(unit)]
+        if len(run.translate(None, b" -")) >= _FEWEST_DIGITS:
+            yield from _NUMBERS.findall(run)
+        start = shapes.find(shortest, start + len(run))
+
+
+def _accounts(unit: bytes) -> Iterator[bytes]:
+    """What begins like an IBAN, with two letters and two digits that no word goes on into."""
+    shapes = unit.translate(_SHAPES)
+    position = 0
+    while (position := shapes.find(b"AA00", position)) >= 0:
+        inside = position and shapes[position - 1]
+        found = None if inside else _IBANS.match(unit, position)
+        if found is not None:
+            yield found[0]
+        position = found.end() if found is not None else position + 1
+
+
 def _digits(text: bytes) -> int:
-    return sum(48 <= byte <= 57 for byte in text)
+    return len(text) - len(text.translate(None, b"0123456789"))

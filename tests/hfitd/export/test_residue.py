@@ -9,6 +9,7 @@ import pytest
 from hfitd.engines.interface import Output, Select
 from hfitd.export.package import residue as residue_room
 from hfitd.export.package.residue import Alarm, Residue, describe_alarms, finish_tap
+from hfitd.export.package.residue_words import find_forms
 from hfitd.masks.table import bind_mask
 from hfitd.model import Column, Kind, MaskRule
 from hfitd.sql import text
@@ -118,6 +119,44 @@ async def test_off_is_off_and_the_rest_goes_on_unchanged() -> None:
     select = Select(text("SELECT"), (output("email", "hash"),))
     assert residue.watch(select, "shop", heap) is select
     assert residue.alarms() == ()
+
+
+async def test_personal_forms_are_seen_in_a_package_without_masks() -> None:
+    residue = Residue("alarm", masks=False)
+    sink = residue.tap("rows.csv", "public.customer", Heap())
+    await sink.write(b"1,a@corp.de,4111 1111 1111 1111,DE89370400440532013000\n")
+    finish_tap(sink)
+    assert {alarm.kind for alarm in residue.alarms()} == {"e-mail address", "payment card", "bank account"}
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"a@b.de@c.de", [b"a@b.de"]),
+        (b"_x@y.de+x@y.de", [b"_x@y.de"]),
+        (b"x" * 64 + b"@y.de", [b"x" * 64 + b"@y.de"]),
+        (b"x" * 65 + b"@y.de", []),
+        (b"@y.de 1@y.d", []),
+    ],
+)
+def test_addresses_are_whole_and_do_not_overlap(content: bytes, found: list[bytes]) -> None:
+    assert [word for _, word in find_forms(content)] == found
+
+
+@pytest.mark.parametrize(
+    ("content", "kinds"),
+    [
+        (b"4111111111111111", ["payment card"]),
+        (b"-4111-1111 1111-1111 ", ["payment card"]),
+        (b"2024-01-02 10:11 4111 1111 1111 1111", []),  # one long run
+        (b"4111  1111 1111 1111", []),
+        (b"xDE89370400440532013000 DE89370400440532013000", ["bank account"]),
+        (b"_DE89370400440532013000", []),
+        (b"AA00 x DE89 3704 0044 0532 0130 00", ["bank account"]),
+    ],
+)
+def test_numbers_are_found_between_other_digits_and_letters(content: bytes, kinds: list[str]) -> None:
+    assert [kind for kind, _ in find_forms(content)] == kinds
 
 
 @pytest.mark.parametrize("piece", [1, 7, 997, 4096])
