@@ -34,6 +34,43 @@ class Why:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnClass:
+    """One column's class, whoever looks: ``state`` is masked, clear, unclassified, or personal for an unclassified one
+    that looks like it; ``mask`` its mask; ``why`` the line that says so, or what it looks like."""
+
+    column: str
+    type_name: str
+    state: str
+    mask: str
+    why: str
+
+    def document(self) -> dict[str, Json]:
+        """As it is shown."""
+        return {
+            "column": self.column, "type": self.type_name, "state": self.state, "mask": self.mask or None,
+            "why": self.why,
+        }  # fmt: skip
+
+
+def explain_classes(policy: Policy, provider: str, catalog: Catalog, name: TableName) -> list[ColumnClass]:
+    """Every column of a table in its order, with its class; NotFound."""
+    table = catalog.tables.get(name)
+    if table is None:
+        raise NotFound("There is no such table.", resource=str(name))
+    classes, path = policy.classes(provider, catalog), table_object(provider, name)
+    found = []
+    for column in table.columns:
+        rule = classes.rules.get((name, column.name))
+        word, _, why = _class_of(policy, path, classes, table, column).partition(": ")
+        state = "masked" if rule else "clear" if word == "clear" else "unclassified"
+        if state == "unclassified" and word == "unclassified":  # with a reason behind it
+            state = "personal"
+        shown = why if why else "no rule names it, and it does not look personal"
+        found.append(ColumnClass(column.name, column.type_name, state, rule.mask if rule else "", shown))
+    return found
+
+
 def explain_table(
     policy: Policy, actor: Actor, provider: str, catalog: Catalog, name: TableName
 ) -> tuple[list[Why], list[str]]:

@@ -30,6 +30,7 @@ from hfitd.export.contents import Contents, read_contents
 from hfitd.export.package.codec import CODECS
 from hfitd.export.package.manifest import canonical_json
 from hfitd.model import Actor, Json
+from hfitd.store.fields import timestamp_of
 from hfitd.store.interface import Store
 
 COPY_SIZE = 1 << 20
@@ -61,6 +62,21 @@ class Artifact:
     created: float
     expires: float
     approval: Mapping[str, str] | None = None  # the one it was made under, see ``Approval.document``
+
+
+def describe_artifact(artifact: Artifact) -> dict[str, Json]:
+    """A finished package as its holder sees it in a list."""
+    return {
+        "id": artifact.id,
+        "package_name": artifact.package_name,
+        "template": artifact.template,
+        "package_digest": artifact.package_digest,
+        "compression": artifact.compression,
+        "size": artifact.size,
+        "rows": artifact.rows,
+        "created": timestamp_of(artifact.created),
+        "expires": timestamp_of(artifact.expires),
+    }
 
 
 def effective_policy(version: str, actor: Actor) -> str:
@@ -177,6 +193,14 @@ class Artifacts:
                 grants = [await self._store.read(grant) for grant in await self._store.keys(f"grant:{artifact.id}:")]
                 found.append((artifact, sorted(grant.value.decode() for grant in grants if grant is not None)))
         return sorted(found, key=lambda item: item[0].created, reverse=True)
+
+    async def held_by(self, actor: Actor, version: str) -> list[Artifact]:
+        """What this actor can fetch again, the newest first (2)."""
+        end, effective = _grant_key("", actor).rpartition(":")[2], effective_policy(version, actor)
+        ids = [key.split(":")[1] for key in await self._store.keys("grant:") if key.endswith(end)]
+        found = [await self._load(f"package:{package_id}") for package_id in ids]
+        still = [one for one in found if one and one.effective == effective and one.expires > time.time()]
+        return sorted(still, key=lambda one: one.created, reverse=True)
 
     async def revoke(self, package_id: str) -> Artifact:
         """Take a package back: nobody may fetch it again, here or at any instance. NotFound."""

@@ -119,9 +119,9 @@ class Downloads:
         self._shop.observer.event(CacheAsked(joined or job.cached))
         return Delivery(job, package_id, audit, joined or job.cached, request.actor)
 
-    async def reopen(self, package_id: str, actor: Actor) -> Delivery:
-        """A package the actor obtained before, still being written or finished; NotFound for everybody else."""
-        name_job(package_id)
+    async def look(self, package_id: str, actor: Actor) -> Job:
+        """A package the actor obtained before, still being written or finished, with nothing given out; NotFound for
+        everybody else."""
         version = self._shop.sources().version
         job = self._by_id.get(package_id)
         if job is None:
@@ -132,6 +132,12 @@ class Downloads:
         else:
             await job.checked()
         await self._check_approval(job, package_id)
+        return job
+
+    async def reopen(self, package_id: str, actor: Actor) -> Delivery:
+        """The same, to be given again."""
+        name_job(package_id)
+        job = await self.look(package_id, actor)
         await self._check_quota(actor, job)
         audit = await self._shop.audit.begin(reopen_record(actor, package_id, job.artifact))
         return Delivery(job, package_id, audit, True, actor)

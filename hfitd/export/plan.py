@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hfitd.errors import ExportRefused, HfitError, TemplateInvalid
-from hfitd.export.items.interface import Checked, PlanScope, Step, TablePlan
+from hfitd.export.items.interface import Checked, KeyPlan, PlanScope, Step, TablePlan
 from hfitd.export.items.query import GrantedQuery, grant_query
 from hfitd.export.items.table import ITEMS
 from hfitd.export.package.manifest import canonical_json
@@ -148,11 +148,22 @@ def table_shape(name: str, catalog: Catalog) -> Json:
     return [name]
 
 
-def _elsewhere(table: TablePlan, step: Step) -> dict[str, Json]:
+def _elsewhere(source: SourceKey | None, step: Step) -> dict[str, Json]:
     """Where a table is that lies in another database than the export's."""
-    if table.source is None or table.source == step.source:
+    if source is None or source == step.source:
         return {}
-    return {"provider": table.source.provider, "database": table.source.database}
+    return {"provider": source.provider, "database": source.database}
+
+
+def _describe_key(key: KeyPlan, step: Step) -> Json:
+    return {
+        "name": key.name,
+        "columns": list(key.columns),
+        "to": str(key.target),
+        "to_columns": list(key.target_columns),
+        "followed": key.followed,
+        **_elsewhere(key.source, step),
+    }
 
 
 def describe_plan(
@@ -169,7 +180,8 @@ def describe_plan(
                 "estimated_rows": table.estimated_rows,
                 "estimated_bytes": table.estimated_bytes,
                 "masks": dict(table.masks),
-                **_elsewhere(table, step),
+                "keys": [_describe_key(key, step) for key in table.keys],
+                **_elsewhere(table.source, step),
             }
             for table in expected[step.export.key].tables
         ]

@@ -10,7 +10,7 @@ import contextlib
 
 from hfitd.errors import StoreUnavailable
 from hfitd.store.interface import Store
-from hfitd.store.keys import key_of
+from hfitd.store.keys import key_of, parts_of
 
 BEAT_SECONDS = 5.0
 ALIVE_SECONDS = 15.0
@@ -28,6 +28,10 @@ class Fleet:
         """Say that this instance lives, and count those that do; StoreUnavailable."""
         await self._store.write(self._key, b"alive", ttl_seconds=ALIVE_SECONDS)
         self.size = max(len(await self._store.keys("instance:")), 1)
+
+    async def names(self) -> list[str]:
+        """The instances that live, sorted; StoreUnavailable."""
+        return sorted(parts_of(key)[0] for key in await self._store.keys("instance:"))
 
     async def keep_beating(self) -> None:
         """Beat until cancelled."""

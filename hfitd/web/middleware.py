@@ -46,6 +46,7 @@ from hfitd.observe.logs import request_context
 from hfitd.web.console.guard import VISIT, session_of, take_form
 from hfitd.web.console.rendering import error_page
 from hfitd.web.context import ACTOR, BEGAN, ERROR_CODE, RATE, REQUEST_ID, SENT, TOKEN, gateway
+from hfitd.web.operators import metrics_guard
 from hfitd.web.ranges import client_address
 from hfitd.web.standing import watched
 from hfitd.web.table import Guard, Route
@@ -221,18 +222,6 @@ async def _on_record(request: web.Request, route: Route | None, handler: Next) -
 def route_of(request: web.Request) -> Route | None:
     """The row of the route table, or None for an unknown path."""
     return request.config_dict[ROUTE].get(request.match_info.route)
-
-
-def metrics_guard(request: web.Request) -> Guard:
-    """What ``/metrics`` asks of this request; NotFound when it is not for its address."""
-    rule = gateway(request).config.server.metrics
-    if rule == "public":
-        return Guard.PUBLIC
-    if rule == "loopback" and client_address(request) in {"127.0.0.1", "::1"}:
-        return Guard.PUBLIC
-    if rule == "loopback":
-        raise NotFound
-    return Guard.TOKEN
 
 
 def _check_host(request: web.Request, route: Route | None) -> None:

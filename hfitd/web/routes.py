@@ -69,6 +69,7 @@ ROUTES: tuple[Route, ...] = (
     api("GET", "/db/{provider}/dbs", db.dbs, "Databases of a provider", tag="databases"),
     api("GET", "/db/{provider}/{db}/tables", db.tables, "Tables of a database", tag="databases"),
     api("GET", "/db/{provider}/{db}/{table}", db.describe, "One table's shape and masks", tag="databases"),
+    api("GET", "/db/{provider}/{db}/{table}/policy", db.classes, "Each column's class and why", tag="databases"),
     api(
         "GET",
         "/db/{provider}/{db}/{table}/rows",
@@ -214,7 +215,7 @@ ROUTES: tuple[Route, ...] = (
         "POST",
         "/packplan",
         packages.plan_package,
-        "What a download would do",
+        "What a download would do; a picture by Accept: image/svg+xml",
         tag="packages",
         request=PlanBody,
         max_body=packages.MAX_BODY,
@@ -231,6 +232,7 @@ ROUTES: tuple[Route, ...] = (
         max_body=packages.MAX_BODY,
         audits_itself=True,
     ),
+    api("GET", "/packages", packages.list_packages, "Packages you can fetch again", tag="packages"),
     api(
         "GET",
         "/packages/{id}",

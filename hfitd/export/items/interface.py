@@ -48,6 +48,19 @@ class RunScope:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPlan:
+    """A foreign key of a table of a subset. ``followed`` is "both" to parents and children, "parents" to parents alone,
+    "cut" not at all, because the template excludes its target."""
+
+    name: str
+    columns: tuple[str, ...]
+    target: TableName
+    target_columns: tuple[str, ...]
+    followed: str
+    source: SourceKey  # of the target
+
+
+@dataclass(frozen=True, slots=True)
 class TablePlan:
     """One table that a step reads; ``path`` says how the step gets there from its root."""
 
@@ -61,6 +74,7 @@ class TablePlan:
     raw: tuple[str, ...] = ()  # columns that only a grant gives without their mask
     guessed: tuple[str, ...] = ()  # masked columns whose raw values a filter asks about
     source: SourceKey | None = None  # None: the step's
+    keys: tuple[KeyPlan, ...] = ()  # of a table of a subset, as the subset follows them
 
     @property
     def table(self) -> str:

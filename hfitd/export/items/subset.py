@@ -12,12 +12,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hfitd.engines.interface import Dialect, LeftOut
 from hfitd.errors import ExportRefused, NotFound, TemplateInvalid
-from hfitd.export.items.interface import Built, Checked, Member, PlanScope, RunScope, TablePlan
+from hfitd.export.items.interface import Built, Checked, KeyPlan, Member, PlanScope, RunScope, TablePlan
 from hfitd.export.items.tables import (
     bound_masks,
     check_select,
@@ -221,12 +221,28 @@ class SubsetItem:
             replace(
                 plan_table(relation, graph.paths[node]),
                 source=node.source,
+                keys=_keys(graph, node, look),
                 guessed=_guessed(roots, node, relation, scope.dialect(node.source)),
             )
             for node, relation in graph.relations.items()
         )
         members = {source: _member_name(source, keys[0], export.key, scope.sources) for source in graph.sources()}
         return SubsetStep(export, keys[0], graph, roots, _limits(data, realm), masks, files, tables, members)
+
+
+def _keys(graph: Graph, node: Node, look: Callable[[Node], Relation | None]) -> tuple[KeyPlan, ...]:
+    """The table's foreign keys in this subset; one that is cut off a table that is not granted is as if not there."""
+    found = []
+    for number in graph.upward(node):
+        edge = graph.edges[number]
+        if edge.cut and look(edge.parent.node) is None:
+            continue
+        followed = "cut" if edge.cut else "both" if number in graph.down else "parents"
+        target = edge.parent.node
+        found.append(
+            KeyPlan(edge.title, edge.child.columns, target.table, edge.parent.columns, followed, target.source)
+        )
+    return tuple(found)
 
 
 def _member_name(source: SourceKey, home: SourceKey, key: str, sources: Sources) -> str:

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from hfitd.errors import HfitError
 from hfitd.model import Action
 from hfitd.web.console.guard import FORM_TOKEN, VISIT
 from hfitd.web.context import ACTOR, REQUEST_ID, gateway
+from hfitd.web.operators import sees_operations
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -36,7 +36,12 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-STATIC_TYPES = {"console.css": "text/css", "console.js": "text/javascript", "mark.svg": "image/svg+xml"}
+STATIC_TYPES = {
+    "console.css": "text/css",
+    "picture.css": "text/css",
+    "console.js": "text/javascript",
+    "mark.svg": "image/svg+xml",
+}
 TRIED = web.RequestKey("tried", tuple[str, Mapping[str, object]])  # the page to show an error on: name, values
 
 
@@ -50,6 +55,10 @@ class Pages:
     def asset(self, name: str) -> str:
         """The address of a file."""
         return f"/console/static/{name}?v={hashlib.sha256(self.files[name]).hexdigest()[:12]}"
+
+    def text(self, name: str) -> str:
+        """What a file says."""
+        return self.files[name].decode()
 
 
 PAGES = web.AppKey("console_pages", Pages)
@@ -71,9 +80,11 @@ def make_pages() -> Pages:
     return pages
 
 
-def render(request: web.Request, name: str, *, status: int = 200, **values: object) -> web.Response:
+def render(
+    request: web.Request, name: str, values: Mapping[str, object] | None = None, *, status: int = 200
+) -> web.Response:
     """A page. ``values`` are what its template names."""
-    text = request.config_dict[PAGES].environment.get_template(name).render(_frame(request) | values)
+    text = request.config_dict[PAGES].environment.get_template(name).render({**_frame(request), **(values or {})})
     return web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)
 
 
@@ -83,7 +94,7 @@ def error_page(request: web.Request, error: HfitError) -> web.Response:
     name, values = request.get(TRIED, ("error.html", {}))
     if error.status == 401:
         name, values = "closed.html", {}
-    response = render(request, name, status=error.status, **values, error={**said, "status": error.status})
+    response = render(request, name, {**values, "error": {**said, "status": error.status}}, status=error.status)
     response.headers["X-Request-Id"] = request[REQUEST_ID]
     if error.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(max(1, error.retry_after_seconds))
@@ -134,6 +145,8 @@ def _nav(request: web.Request) -> list[tuple[str, str]]:
     found.append(("/console/requests", "Requests"))
     if reads_audit:
         found.append(("/console/audit", "Audit"))
+    if sees_operations(request):
+        found.append(("/console/operations", "Operations"))
     return found
 
 
@@ -160,8 +173,3 @@ def show_moment(moment: float | str | None) -> str:
         return "-"
     parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else datetime.fromtimestamp(moment, UTC)
     return parsed.astimezone(UTC).strftime("%Y-%m-%d %H:%M") + " UTC"
-
-
-def now() -> float:
-    """Seconds since 1970."""
-    return time.time()

@@ -18,10 +18,11 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
+from hfitd.audit.log import AuditToken
 from hfitd.audit.search import Entry, Question, is_shortened, parse_moment, search_audit
 from hfitd.errors import BadRequest, NotFound
 from hfitd.export.record import actor_record
-from hfitd.model import Action, Actor
+from hfitd.model import Action
 from hfitd.web.context import SENT, actor, gateway
 from hfitd.web.streams import bytes_left, send_chunks
 
@@ -33,13 +34,11 @@ EVERYTHING = "audit"
 
 async def search(request: web.Request) -> web.StreamResponse:
     """Entries of the audit log, oldest end first, one JSON object a line, then an end record."""
-    door, person = gateway(request), actor(request)
-    if not door.sources().policy.may_enter(person, Action.AUDIT_READ):
-        raise NotFound  # 1
-    question, limit = _question(request)
-    record = replace(actor_record(Action.AUDIT_READ.value, person), details=dict(request.query))
-    token = await door.audit.begin(record)  # 3
-    found = itertools.islice(_visible(request, person, question), limit)
+    door = gateway(request)
+    require_reader(request)
+    question, limit = read_question(request)
+    token = await begin_reading(request)
+    found = itertools.islice(visible_entries(request, question), limit)
     outcome, count = "refused", itertools.count()
     try:
         first = await asyncio.to_thread(_take, found)
@@ -52,7 +51,20 @@ async def search(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _question(request: web.Request) -> tuple[Question, int | None]:
+def require_reader(request: web.Request) -> None:
+    """1."""
+    if not gateway(request).sources().policy.may_enter(actor(request), Action.AUDIT_READ):
+        raise NotFound
+
+
+async def begin_reading(request: web.Request) -> AuditToken:
+    """3: put on record who asks what."""
+    record = actor_record(Action.AUDIT_READ.value, actor(request))
+    return await gateway(request).audit.begin(replace(record, details=dict(request.query)))
+
+
+def read_question(request: web.Request) -> tuple[Question, int | None]:
+    """The question of the query, and at most how many entries; BadRequest."""
     query = request.query
     unknown = set(query) - {*TEXTS, "since", "until", "raw", "limit"}
     if unknown or len(query) != len(set(query)):
@@ -70,9 +82,9 @@ def _question(request: web.Request) -> tuple[Question, int | None]:
     return Question(since=since, until=until, raw=raw == "1", **texts), int(limit) if limit else None
 
 
-def _visible(request: web.Request, person: Actor, question: Question) -> Iterator[Entry]:
-    """2."""
-    door = gateway(request)
+def visible_entries(request: web.Request, question: Question) -> Iterator[Entry]:
+    """2; blocks."""
+    door, person = gateway(request), actor(request)
     policy = door.sources().policy
     denied = any(grant.deny and grant.action is Action.AUDIT_READ for grant in policy.grants_of(person))
     for entry in search_audit(door.audit.folder, question):

@@ -14,6 +14,7 @@ from hfitd.export.browse import (
     read_catalog,
     visible_relation,
 )
+from hfitd.export.oversight import describe_classes
 from hfitd.export.rows import RowsRequest
 from hfitd.web.context import SENT, actor, gateway
 from hfitd.web.streams import bytes_left, head_response, send_chunks
@@ -47,6 +48,14 @@ async def describe(request: web.Request) -> web.Response:
     door = gateway(request)
     document = await describe_table(door.sources(), actor(request), info["provider"], info["db"], info["table"])
     return web.json_response(document)
+
+
+async def classes(request: web.Request) -> web.Response:
+    """Of every column of a table its class in the policy and why, for who may read in the audit log who got it."""
+    info = request.match_info
+    door = gateway(request)
+    found = await describe_classes(door.sources(), actor(request), info["provider"], info["db"], info["table"])
+    return web.json_response(found)
 
 
 async def rows(request: web.Request) -> web.StreamResponse:

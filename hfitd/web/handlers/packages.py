@@ -9,21 +9,31 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from hfitd.errors import BadRequest
+from hfitd.export.artifacts import describe_artifact
 from hfitd.export.delivery import Delivery
 from hfitd.export.requests import Given, PackageRequest, read_request
 from hfitd.web.bodies import DownloadBody, PlanBody, read_json
+from hfitd.web.console.rendering import PAGES
 from hfitd.web.context import SENT, actor, gateway
+from hfitd.web.picture.plan import draw_plan
+from hfitd.web.picture.svg import write_svg
 from hfitd.web.ranges import wanted_span
 from hfitd.web.streams import attachment, begin, bytes_left, finish, head_response, send_bytes, send_chunks, send_span
 
 MAX_BODY = 1024 * 1024
+PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 async def plan_package(request: web.Request) -> web.Response:
-    """What a download would do, without reading a data row."""
+    """What a download would do, without reading a data row; with ``Accept: image/svg+xml`` as a picture."""
     body = await read_json(request, PlanBody, MAX_BODY)
     wanted = await _request(request, body["template_name"], _parameters(body["parameters"]))
-    return web.json_response(await gateway(request).downloads.plan(wanted, prepare=body["prepare"]))
+    document = await gateway(request).downloads.plan(wanted, prepare=body["prepare"])
+    if request.headers.get("Accept", "").partition(";")[0].strip() != "image/svg+xml":
+        return web.json_response(document)
+    assert isinstance(document, Mapping)
+    text = write_svg(draw_plan(document), request.config_dict[PAGES].text("picture.css"))
+    return web.Response(text=text, content_type="image/svg+xml", headers={"Content-Security-Policy": PICTURE_POLICY})
 
 
 async def download_package(request: web.Request) -> web.StreamResponse:
@@ -39,6 +49,13 @@ async def download_package(request: web.Request) -> web.StreamResponse:
     door = gateway(request)
     delivery = await door.downloads.start(wanted)
     return await _deliver(request, delivery, wanted.known_digest)
+
+
+async def list_packages(request: web.Request) -> web.Response:
+    """Packages you obtained and can fetch again, the newest first."""
+    door = gateway(request)
+    found = await door.downloads.artifacts.held_by(actor(request), door.sources().version)
+    return web.json_response([describe_artifact(artifact) for artifact in found])
 
 
 async def get_package(request: web.Request) -> web.StreamResponse:

@@ -23,7 +23,7 @@ function followPackage() {
   const words = place.querySelector("[data-words]");
   const list = place.querySelector("[data-members]");
   const source = new EventSource(place.dataset.events);
-  source.addEventListener("progress", (event) => {
+  source.addEventListener("member", (event) => {
     const said = JSON.parse(event.data);
     const line = document.createElement("li");
     line.textContent = said.rows == null ? said.path : `${said.path}: ${said.rows} rows`;
