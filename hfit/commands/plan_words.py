@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hfit.output.printer import Printer
 
+_SHOWN_NEEDS = 5
 _COLUMNS = ("table", "rows", "bytes", "path", "masks")
 
 
@@ -39,6 +40,8 @@ def _show_export(printer: Printer, export: Mapping[str, object]) -> None:
         printer.table(_COLUMNS, rows)
     for gap in _items(export.get("left_out")):
         printer.warn(f"{key} leaves out {_gap(gap)}")
+    for line in _required_words(_items(export.get("requires"))):
+        printer.note(f"{key} {line}")
     for refusal in _items(export.get("refusals")):
         printer.warn(f"{key}: {refusal if isinstance(refusal, str) else _words(refusal)}")
 
@@ -73,6 +76,24 @@ def _gap(gap: object) -> str:
     if not isinstance(gap, dict):
         return str(gap)
     return f"{gap.get('what')} {gap.get('name')} of {gap.get('table')}: {gap.get('reason')}"
+
+
+def _required_words(needs: Sequence[object]) -> list[str]:
+    """Which servers can take it, one line for those that need the same; first what is certain."""
+    groups: dict[tuple[bool, str], list[str]] = {}
+    for need in needs:
+        releases = need.get("releases") if isinstance(need, dict) else None
+        if isinstance(need, dict) and isinstance(releases, dict):
+            servers = " or ".join(f"{product} {release}" for product, release in sorted(releases.items()))
+            named = f"{need.get('what')} " + ".".join(str(need[key]) for key in ("table", "name") if need.get(key))
+            groups.setdefault((need.get("if_held") is True, servers), []).append(named)
+    lines = []
+    for (if_held, servers), names in sorted(groups.items()):
+        more = f" and {len(names) - _SHOWN_NEEDS} more" if len(names) > _SHOWN_NEEDS else ""
+        shown = ", ".join(names[:_SHOWN_NEEDS]) + more
+        when = "needs, should rows hold it," if if_held else "needs"
+        lines.append(f"{when} {servers} or later: {shown}")
+    return lines
 
 
 def _words(refusal: object) -> str:

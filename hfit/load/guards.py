@@ -7,6 +7,7 @@
    to be named with --map-database for them.
 5. upsert needs a primary key among the columns that the package writes.
 6. Triggers must not fire: PostgreSQL and SQLite switch them off, which the owner of a table may; MySQL cannot.
+7. In mode create the server must know all that the DDL holds, as far as the manifest tells what it asks of a server.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hfit.errors import HfitClientError, TargetRefused, UsageMistake
-from hfit.load.interface import Loader, Mode, Script, TableRef, TableState, Target
+from hfit.load.interface import Loader, Mode, Script, ServerName, TableRef, TableState, Target
 
 States = Mapping[TableRef, TableState]
 
@@ -32,7 +33,9 @@ def choose_mode(wanted: str | None, script: Script) -> Mode:
 
 
 async def check_target(loader: Loader, target: Target, script: Script, mode: Mode, *, explicit: bool) -> None:
-    """Steps 1 to 6. TargetRefused says what is in the way; nothing was changed."""
+    """Steps 1 to 7. TargetRefused says what is in the way; nothing was changed."""
+    if mode is Mode.CREATE:
+        _check_release(loader.server, script)
     if mode in (Mode.REPLACE, Mode.UPSERT):
         _check_databases(script, target)
     tables = list(dict.fromkeys([*script.filled, *script.created]))
@@ -56,6 +59,16 @@ async def check_target(loader: Loader, target: Target, script: Script, mode: Mod
         raise _refusal(
             f"The database already holds rows: {occupied}.",
             f"Take an empty database, or say --mode {mode.value} if it is the right one.",
+        )
+
+
+def _check_release(server: ServerName, script: Script) -> None:
+    unmet = [need for need in script.needs if not need.is_met_by(server)]  # 7
+    if unmet:
+        more = f" (and {len(unmet) - 1} more)" if len(unmet) > 1 else ""
+        raise _refusal(
+            f"{server} cannot take the {unmet[0]}{more}.",
+            f"Load it into {unmet[0].servers} or later; METADATA/manifest.json lists all under requires.",
         )
 
 

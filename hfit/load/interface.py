@@ -109,10 +109,33 @@ class ServerName:
         return self.product == source.product and self._numbers() >= source._numbers()
 
     def _numbers(self) -> list[int]:
-        return [int(part) for part in re.findall(r"[0-9]+", self.version)[:2]]
+        return [int(part) for part in re.findall(r"[0-9]+", self.version)[:3]]
 
     def __str__(self) -> str:
         return f"{_PRODUCTS.get(self.product, self.product)} {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something of a package that not every server can take: ``releases`` are the first of each product that can."""
+
+    what: str
+    name: str
+    table: str
+    releases: Mapping[str, str]
+
+    def is_met_by(self, server: ServerName) -> bool:
+        """Whether the server is one of these products, and no older."""
+        release = self.releases.get(server.product)
+        return release is not None and server.takes(ServerName(server.product, release))
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.name}" + (f" of {self.table}" if self.table else "")
+
+    @property
+    def servers(self) -> str:
+        """The servers that can take it, in words."""
+        return " or ".join(f"{ServerName(product, release)}" for product, release in sorted(self.releases.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +149,7 @@ class Script:
     masked: Mapping[TableRef, frozenset[str]]
     databases: Mapping[str, str] = field(default_factory=dict)  # MySQL: database of the package -> of the target
     source: ServerName | None = None  # that the package was made from
+    needs: tuple[Need, ...] = ()  # what its definitions ask of the target
 
     @property
     def filled(self) -> dict[TableRef, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hfit.errors import PackageInvalid, TargetRefused, UsageMistake
-from hfit.load.interface import Part, Script, ServerName, TableRef, Target
+from hfit.load.interface import Need, Part, Script, ServerName, TableRef, Target
 from hfit.load.script import CopyBlock, read_script
 from hfit.load.statements import Kind, copy_head, created_table, insert_head, kind_of
 from hfit.package.manifest import Manifest, Member
@@ -103,7 +103,22 @@ def read_plan(loadable: Loadable, folder: Path, databases: Mapping[str, str]) ->
             masked[labels[label]] = masked.get(labels[label], frozenset()) | masks
     if missing := labels.keys() - {table.label for table in rows}:
         raise PackageInvalid(f"The manifest does not list the rows of {min(missing)}.")
-    return Script(loadable.provider, loadable.engine, tuple(parts), rows, masked, databases, loadable.source)
+    needs = tuple(need for member in loadable.members for need in _needs(member))
+    return Script(loadable.provider, loadable.engine, tuple(parts), rows, masked, databases, loadable.source, needs)
+
+
+def _needs(member: Member) -> list[Need]:
+    """What the definitions of a DDL member ask of a target. A target that is there decides about rows by itself."""
+    listed = member.details.get("requires") if member.details.get("kind") == "ddl" else None
+    needs = []
+    for item in listed if isinstance(listed, list) else []:
+        releases = item.get("releases") if isinstance(item, dict) else None
+        if not isinstance(item, dict) or not isinstance(releases, dict):
+            raise PackageInvalid("The manifest of the package is malformed.", reason="Its 'requires' are wrong.")
+        if item.get("if_held") is not True:
+            known = {str(product): str(release) for product, release in releases.items()}
+            needs.append(Need(str(item.get("what")), str(item.get("name")), str(item.get("table")), known))
+    return needs
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hfitd.masks.interface import Cell, RowCell, Twin
-from hfitd.model import Catalog, Column, Kind, Receipt, Relation, Sink, Table, TableName
+from hfitd.model import Catalog, Column, Json, Kind, Receipt, Relation, Sink, Table, TableName
 from hfitd.sql import Sql
 
 Row = tuple[str | None, ...]
@@ -128,14 +128,39 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Requirement:
+    """Something of the source that only some servers can take. Names only what the actor may see.
+
+    ``releases`` are the first release of each product that can (a product that is not named cannot). With ``if_held``
+    that is true of rows which hold such a value, and nobody has read them yet.
+    """
+
+    what: str  # "type", "generated column", "constraint", "index", "partitions", "sequence", "value" ...
+    name: str
+    table: str
+    releases: tuple[tuple[str, str], ...]  # product ("postgresql", "mysql", "mariadb", "sqlite") and version
+    if_held: bool = False
+
+    def document(self) -> dict[str, Json]:
+        """As plans and manifests have it."""
+        facts: dict[str, Json] = {"what": self.what, "name": self.name, "table": self.table}
+        return {**facts, "releases": dict(self.releases), "if_held": self.if_held}
+
+
+@dataclass(frozen=True, slots=True)
 class Outlook:
     """What is known of an export of tables before anything is written.
 
     ``unchecked`` are constraints (table, name) that old rows may break, so that they have to be made after the rows.
+    ``requires`` is what not every server of the engine can take.
     """
 
     left_out: tuple[LeftOut, ...] = ()
     unchecked: frozenset[tuple[TableName, str]] = frozenset()
+    requires: tuple[Requirement, ...] = ()
+
+
+NOTHING_SAID = Outlook()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from hfitd.engines.interface import DdlOptions, LeftOut
+from hfitd.engines.interface import DdlOptions, LeftOut, Outlook, Requirement
 from hfitd.engines.mysql_connection import Opened
 from hfitd.engines.mysql_create import Created, Visible, suspicious_lists, visible_definition
 from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.mysql_errors import translated
 from hfitd.engines.mysql_insert import CLOSING, opening
 from hfitd.engines.mysql_left_out import find_left_out
+from hfitd.engines.mysql_releases import required_of_definition, required_of_rows
 from hfitd.errors import ExportRefused
 from hfitd.model import Catalog, Column, ForeignKey, Relation, TableName
 
@@ -44,15 +45,17 @@ async def write_ddl(opened: Opened, catalog: Catalog, relations: Sequence[Relati
 
 async def foresee_ddl(
     opened: Opened, catalog: Catalog, relations: Sequence[Relation], options: DdlOptions
-) -> tuple[LeftOut, ...]:
-    """What ``write_ddl`` leaves out."""
+) -> Outlook:
+    """What ``write_ddl`` leaves out, and what its statements ask of a target."""
     tables = [item for item in relations if item.table.kind != "view"]
     targets = {item.table.name: frozenset(column.column.name for column in item.columns) for item in tables}
     found: list[LeftOut] = []
+    needed: list[Requirement] = [*required_of_rows(tables)]
     for relation in tables:
         created = await _define(opened, catalog, relation, targets)
+        needed += required_of_definition(created, relation)
         found += [LeftOut(what, name, str(relation.table.name), reason) for what, name, reason in created.lost]
-    return await find_left_out(opened, relations, found, whole=options.whole)
+    return Outlook(await find_left_out(opened, relations, found, whole=options.whole), requires=tuple(needed))
 
 
 def _spell(name: TableName, database: str) -> str:

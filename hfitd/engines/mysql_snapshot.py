@@ -22,6 +22,7 @@ from hfitd.engines.mysql_dialect import MysqlDialect
 from hfitd.engines.mysql_errors import ServerSaid, translated
 from hfitd.engines.mysql_insert import insert_encoder, project, written
 from hfitd.engines.mysql_lines import plan_lines, write_lines
+from hfitd.engines.mysql_releases import required_of_rows
 from hfitd.engines.mysql_rows import (
     CellCutter,
     Cutter,
@@ -179,12 +180,12 @@ class MysqlSnapshot:
         return Receipt(rows=0, size=len(data))
 
     async def outlook(self, relations: Sequence[Relation], options: DdlOptions | None) -> Outlook:
-        """What a package of these will not hold; rows lose nothing."""
+        """What a package of these will not hold, and what it asks of a target; rows lose nothing."""
         if options is None:
-            return Outlook()
+            return Outlook(requires=required_of_rows(relations))
         catalog = await self.catalog()
         async with self._statement():
-            return Outlook(await foresee_ddl(self._opened, catalog, relations, options))
+            return await foresee_ddl(self._opened, catalog, relations, options)
 
     @asynccontextmanager
     async def _taking_turns(self) -> AsyncIterator[None]:

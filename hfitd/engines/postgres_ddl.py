@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfitd.engines.interface import DdlOptions, Outlook
+from hfitd.engines.postgres_catalog import server_version
 from hfitd.engines.postgres_ddl_carried import Carried, carried_parts, creation_seeds
 from hfitd.engines.postgres_ddl_facts import FactReader, Facts, Record
 from hfitd.engines.postgres_ddl_left_out import find_large_objects, find_left_out
@@ -32,6 +33,7 @@ from hfitd.engines.postgres_ddl_text import (
     set_sequence,
 )
 from hfitd.engines.postgres_errors import Stage, translated
+from hfitd.engines.postgres_releases import required_of_definitions, required_of_rows
 from hfitd.engines.postgres_types import TYPES_SQL, TypeInfo, type_infos
 from hfitd.engines.rendering import Collector
 from hfitd.model import Receipt, Relation, Sink
@@ -80,8 +82,9 @@ async def write_ddl(connection: Any, relations: Sequence[Relation], options: Ddl
 
 async def foresee(connection: Any, relations: Sequence[Relation], options: DdlOptions | None) -> Outlook:
     """What ``write_ddl`` will leave out, and which constraints rows of the source may break; None is about rows."""
+    needed = required_of_rows(relations, server_version(connection) // 10000)
     if options is None:
-        return Outlook(await find_large_objects(connection, relations))
+        return Outlook(await find_large_objects(connection, relations), requires=needed)
     reader = FactReader(connection)
     design = await _design(reader, connection, relations, options)
     shown = design.shown
@@ -91,7 +94,9 @@ async def foresee(connection: Any, relations: Sequence[Relation], options: DdlOp
         if not record["is_validated"]
     )
     left_out = await find_left_out(reader, design.facts, relations, shown, options)
-    return Outlook(left_out + design.carried.left_out, unchecked)
+    named = (design.objects.collations.get(oid) for kind, oid in design.order if kind == "pg_collation")
+    collations = [record for record in named if record is not None]
+    return Outlook(left_out + design.carried.left_out, unchecked, needed + required_of_definitions(shown, collations))
 
 
 async def _design(

@@ -12,7 +12,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
-from hfitd.engines.interface import DdlOptions, LeftOut
+from hfitd.engines.interface import DdlOptions, LeftOut, Outlook, Requirement
 from hfitd.engines.sqlite_catalog import definition
 from hfitd.engines.sqlite_dialect import SqliteDialect
 from hfitd.model import Catalog, Column, ForeignKey, MaskedColumn, Relation, TableName
@@ -48,7 +48,26 @@ def write_ddl(
     return "".join(f"{statement};\n" for statement in statements).encode()
 
 
-def find_left_out(
+def foresee_ddl(connection: sqlite3.Connection, catalog: Catalog, relations: Sequence[Relation]) -> Outlook:
+    """What ``write_ddl`` leaves out, and which releases of SQLite take its statements (its release notes: generated
+    columns since 3.31, STRICT since 3.37)."""
+    granted = {item.table.name: frozenset(column.column.name for column in item.columns) for item in relations}
+    needed: list[Requirement] = []
+    for relation in (item for item in relations if item.table.kind == "table"):
+        name = relation.table.name
+        if "STRICT" in _ending(definition(connection, name.name)):
+            needed.append(Requirement("strict table", name.name, str(name), (("sqlite", "3.37"),)))
+        keys = [key for key in catalog.foreign_keys if key.table == name]
+        if _is_plain(connection, relation, keys, granted):
+            needed += [
+                Requirement("generated column", item.column.name, str(name), (("sqlite", "3.31"),))
+                for item in relation.columns
+                if item.column.generated
+            ]
+    return Outlook(_find_left_out(connection, catalog, relations), requires=tuple(needed))
+
+
+def _find_left_out(
     connection: sqlite3.Connection, catalog: Catalog, relations: Sequence[Relation]
 ) -> tuple[LeftOut, ...]:
     """Triggers and views, and the words of tables that are put together from the catalogue."""

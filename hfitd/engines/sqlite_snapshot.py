@@ -14,7 +14,7 @@ from hfitd.engines.rendering import CsvEncoder, Encoder, InsertEncoder, NdjsonEn
 from hfitd.engines.shape import RawRow, Shape
 from hfitd.engines.sqlite_catalog import read_catalog
 from hfitd.engines.sqlite_connection import Worker
-from hfitd.engines.sqlite_ddl import find_left_out, write_ddl
+from hfitd.engines.sqlite_ddl import foresee_ddl, write_ddl
 from hfitd.engines.sqlite_dialect import SqliteDialect, composed
 from hfitd.engines.sqlite_values import Reals, cells_of, csv_fields, json_values, kind_of_output, literal_of, texts
 from hfitd.errors import DbUnavailable, SchemaChanged
@@ -142,12 +142,12 @@ class SqliteSnapshot:
         return Receipt(rows=0, size=len(data))
 
     async def outlook(self, relations: Sequence[Relation], options: DdlOptions | None) -> Outlook:
-        """What a package of these will not hold; rows lose nothing."""
+        """What a package of these will not hold, and what it asks of a target; rows lose and ask nothing."""
         if options is None:
             return Outlook()
         catalog = await self.catalog()
         async with self._turn:
-            return Outlook(await self._worker.call(lambda connection: find_left_out(connection, catalog, relations)))
+            return await self._worker.call(lambda connection: foresee_ddl(connection, catalog, relations))
 
     @asynccontextmanager
     async def _result(self, select: Select) -> AsyncIterator[AsyncIterator[Sequence[RawRow]]]:

@@ -193,7 +193,8 @@ def describe_plan(
                 "database": step.source.database if step.source else None,
                 "volume": data.volume if isinstance(data := step.export.data, VolumeFile | VolumeFiles) else None,
                 "tables": entries,
-                "left_out": [dict(item.document()) for item in expected[step.export.key].left_out],
+                "left_out": [dict(item.document()) for item in expected[step.export.key].outlook.left_out],
+                "requires": [item.document() for item in expected[step.export.key].outlook.requires],
                 "refusals": [],
             }
         )

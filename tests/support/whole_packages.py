@@ -12,7 +12,7 @@ from hfitd.config.model import ProviderConfig
 from hfitd.engines.interface import DdlOptions, Format, Snapshot
 from hfitd.engines.table import open_engine
 from hfitd.export.cycles import keys_in_circles
-from hfitd.export.items.tables import target_name
+from hfitd.export.items.tables import outlook_details, target_name
 from hfitd.export.query.select import select_relation
 from hfitd.model import Catalog, Relation, Table, TableName
 from tests.live.servers import Server
@@ -111,6 +111,7 @@ async def read_content(
                 options = DdlOptions(whole=True, postponed=outlook.unchecked | _in_circles(tables, catalog))
                 await snapshot.ddl(relations, options, sink)
                 content.add_ddl("00-schema.sql", b"".join(sink.parts))
+                content.details["00-schema.sql"].update(outlook_details(outlook))
                 if options.postponed:
                     later = _Bytes()
                     await snapshot.ddl(relations, replace(options, only_postponed=True), later)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hfitd.engines.interface import Dialect, LeftOut
+from hfitd.engines.interface import NOTHING_SAID, Dialect, Outlook
 from hfitd.export.package.manifest import TableEntry
 from hfitd.export.sources import OpenSource, SourceKey, Sources
 from hfitd.export.spool import Scratch
@@ -122,7 +122,7 @@ class Checked:
     members: tuple[Member, ...]
     tables: tuple[TablePlan, ...]
     ways: Ways | None = None  # how the rows of a subset were reached
-    left_out: tuple[LeftOut, ...] = ()  # what of the source its members will not hold
+    outlook: Outlook = NOTHING_SAID  # what of the source its members will not hold, and what they ask of a target
 
 
 class Step(Protocol):

@@ -12,8 +12,8 @@ from hfitd.export.items.tables import (
     bound_masks,
     check_select,
     granted_relation,
-    left_out_details,
     mask_names,
+    outlook_details,
     plan_table,
     target_name,
 )
@@ -108,8 +108,8 @@ class RowsStep:
             rows, size = self.tables[0].estimated_rows, self.tables[0].estimated_bytes
         planned = replace(self.tables[0], estimated_rows=rows, estimated_bytes=size)
         outlook = await scope.opened[self.source].snapshot.outlook([self.relation], None)
-        member = self._member(scope, select, left_out_details(outlook.left_out))
-        return Checked((member,), (planned,), left_out=outlook.left_out)
+        member = self._member(scope, select, outlook_details(outlook))
+        return Checked((member,), (planned,), outlook=outlook)
 
     def _member(self, scope: RunScope, select: Select, details: Mapping[str, Json]) -> Member:
         snapshot = scope.opened[self.source].snapshot

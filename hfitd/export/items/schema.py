@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hfitd.engines.interface import DdlOptions
 from hfitd.errors import ExportRefused
 from hfitd.export.items.interface import Built, Checked, Member, PlanScope, RunScope, TablePlan
-from hfitd.export.items.tables import granted_relation, left_out_details, plan_table
+from hfitd.export.items.tables import granted_relation, outlook_details, plan_table
 from hfitd.export.naming import find_schema
 from hfitd.export.sources import SourceKey, Sources
 from hfitd.export.template.model import DbCreate, Export, TableCreate
@@ -35,14 +35,14 @@ class SchemaStep:
         own = {relation.table.name for relation in self.relations}
         postponed = frozenset(key for key in scope.postponed.get(self.source, ()) if key[0] in own)
         postponed |= outlook.unchecked
-        details = left_out_details(outlook.left_out)
+        details = outlook_details(outlook)
         main = self._member(scope, self.export.key, "ddl", replace(self.options, postponed=postponed), details)
         if not postponed:
-            return Checked((main,), self.tables, left_out=outlook.left_out)
+            return Checked((main,), self.tables, outlook=outlook)
         later = replace(self.options, postponed=postponed, only_postponed=True)
         name = self.export.key.removesuffix(".sql") + "-constraints.sql"
         members = (main, self._member(scope, name, "constraints", later, {}))
-        return Checked(members, self.tables, left_out=outlook.left_out)
+        return Checked(members, self.tables, outlook=outlook)
 
     def _member(
         self, scope: RunScope, path: str, kind: str, options: DdlOptions, details: Mapping[str, Json]

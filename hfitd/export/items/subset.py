@@ -15,14 +15,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hfitd.engines.interface import Dialect, LeftOut
+from hfitd.engines.interface import Dialect, Outlook
 from hfitd.errors import ExportRefused, NotFound, TemplateInvalid
 from hfitd.export.items.interface import Built, Checked, KeyPlan, Member, PlanScope, RunScope, TablePlan
 from hfitd.export.items.tables import (
     bound_masks,
     check_select,
     granted_relation,
-    left_out_details,
+    joined,
+    outlook_details,
     plan_table,
     target_name,
 )
@@ -86,9 +87,9 @@ class SubsetStep:
             before = expected.get(root.node, 0)
             expected[root.node] = None if before is None or estimate.rows is None else before + estimate.rows
         tables = self._estimated(expected_rows(self.graph, expected))
-        left_out = await self._left_out(scope)
+        outlooks = await self._outlooks(scope)
         if not scope.walk:
-            return Checked((), tables, left_out=tuple(item for found in left_out.values() for item in found))
+            return Checked((), tables, outlook=joined(outlooks.values()))
         limits = self.limits if self.limits.max_rows is not None else replace(self.limits, max_rows=scope.max_rows)
         places = {
             source: Place(scope.sources.dialect(source.provider), scope.opened[source].snapshot)
@@ -100,19 +101,19 @@ class SubsetStep:
         await walk.run(roots)
         checked = await self._found(walk, tables, scope, places)
         members = tuple(
-            replace(member, details=left_out_details(left_out[member.source]))
-            if member.source in left_out and member.kind == "data"
+            replace(member, details=outlook_details(outlooks[member.source]))
+            if member.source in outlooks and member.kind == "data"
             else member
             for member in checked.members
         )
-        return replace(checked, members=members, left_out=tuple(item for found in left_out.values() for item in found))
+        return replace(checked, members=members, outlook=joined(outlooks.values()))
 
-    async def _left_out(self, scope: RunScope) -> dict[SourceKey | None, tuple[LeftOut, ...]]:
-        """What of the rows the members will not hold, by database."""
-        found: dict[SourceKey | None, tuple[LeftOut, ...]] = {}
+    async def _outlooks(self, scope: RunScope) -> dict[SourceKey | None, Outlook]:
+        """What of the rows the members will not hold, and what these ask of a target, by database."""
+        found: dict[SourceKey | None, Outlook] = {}
         for source in self.members:
             relations = [relation for node, relation in self.graph.relations.items() if node.source == source]
-            found[source] = (await scope.opened[source].snapshot.outlook(relations, None)).left_out
+            found[source] = await scope.opened[source].snapshot.outlook(relations, None)
         return found
 
     async def _found(

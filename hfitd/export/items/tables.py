@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
-from hfitd.engines.interface import Dialect, Estimate, LeftOut, Select
+from hfitd.engines.interface import Dialect, Estimate, Outlook, Select
 from hfitd.errors import CostRefused, ExportRefused, NotFound
 from hfitd.export.items.interface import PlanScope, RunScope, TablePlan
 from hfitd.export.naming import find_table
@@ -47,9 +47,24 @@ def bound_masks(scope: PlanScope, relation: Relation) -> Mapping[str, BoundMask]
     }
 
 
-def left_out_details(left_out: Sequence[LeftOut]) -> Mapping[str, Json]:
-    """What the manifest says of it at the member."""
-    return {"left_out": [dict(item.document()) for item in left_out]} if left_out else {}
+def outlook_details(outlook: Outlook) -> Mapping[str, Json]:
+    """What the manifest says at a member of what it does not hold and of what it asks of a target."""
+    details: dict[str, Json] = {}
+    if outlook.left_out:
+        details["left_out"] = [dict(item.document()) for item in outlook.left_out]
+    if outlook.requires:
+        details["requires"] = [item.document() for item in outlook.requires]
+    return details
+
+
+def joined(outlooks: Iterable[Outlook]) -> Outlook:
+    """Several outlooks as one."""
+    found = tuple(outlooks)
+    return Outlook(
+        tuple(item for outlook in found for item in outlook.left_out),
+        frozenset(item for outlook in found for item in outlook.unchecked),
+        tuple(item for outlook in found for item in outlook.requires),
+    )
 
 
 def mask_names(relation: Relation) -> Mapping[str, str]:

@@ -36,6 +36,8 @@ def write_readme(context: PackageContext, members: Sequence[Member], orders: Map
         lines.append(f"- `{member.path}`: {_what(member)}" + (f"; masked: {masks}" if masks else ""))
     if gaps := list(_left_out(members)):
         lines += ["", "## Not in this package", "", *gaps]
+    if needs := list(_requirements(members)):
+        lines += ["", "## What it needs", "", *needs]
     commands = _load_commands(context, members, orders)
     if commands:
         lines += ["", "## Load", "", "Into an empty database, in this order:", "", "```sh", *commands, "```"]
@@ -49,6 +51,18 @@ def _left_out(members: Sequence[Member]) -> Iterator[str]:
         for item in listed if isinstance(listed, list) else []:
             if isinstance(item, dict):
                 yield f"- {item['what']} `{item['name']}` of `{item['table']}` (`{member.path}`): {item['reason']}"
+
+
+def _requirements(members: Sequence[Member]) -> Iterator[str]:
+    """Servers that can take what not every server can."""
+    for member in sorted(members, key=lambda m: m.path.encode()):
+        listed = member.details.get("requires")
+        for item in listed if isinstance(listed, list) else []:
+            if isinstance(item, dict) and isinstance(item["releases"], dict):
+                servers = " or ".join(f"{product} {release}" for product, release in sorted(item["releases"].items()))
+                when = "or later, should rows hold it" if item["if_held"] else "or later"
+                place = f" of `{item['table']}`" if item["table"] else ""
+                yield f"- {item['what']} `{item['name']}`{place} (`{member.path}`): {servers} {when}"
 
 
 def _what(member: Member) -> str:
