@@ -121,6 +121,35 @@ def fill_volume(folder: Path, sizes: Sizes) -> None:
     (folder / "small.bin").write_bytes(chance.randbytes(50_000))
 
 
+def fill_corpus(folder: Path, sizes: Sizes) -> int:
+    """A folder as projects have them, a tenth of the large file: half of it logs of 4 MiB, a quarter source-like files
+    of 2 to 40 KB, a quarter that does not compress. The bytes it has."""
+    chance = random.Random(sizes.seed)
+    words = [chance.randbytes(chance.randint(2, 7)).hex() for _ in range(4000)]
+    total = sizes.file_bytes // 10
+
+    def text(size: int) -> bytes:
+        lines = []
+        while size > 0:
+            lines.append(f"2026-01-{chance.randint(1, 31):02} {' '.join(chance.choices(words[:400], k=9))}")
+            size -= len(lines[-1]) + 1
+        return "\n".join([*lines, ""]).encode()
+
+    page = text(4 * BLOCK)
+    written = 0
+    for number in range(100_000):
+        kind = written * 4 // total
+        if kind >= 4:
+            break
+        size = 4 * BLOCK if kind < 2 else chance.randint(2_000, 40_000) if kind == 2 else BLOCK
+        start = chance.randint(0, len(page) - 40_000)
+        content = chance.randbytes(size) if kind == 3 else page if size == 4 * BLOCK else page[start : start + size]
+        place = folder / f"part{number // 200:03}"
+        place.mkdir(parents=True, exist_ok=True)
+        written += (place / f"file_{number:06}").write_bytes(content)
+    return written
+
+
 def fill_tree(folder: Path, sizes: Sizes) -> None:
     """``sizes.files`` empty files, 500 to a folder, one in five a ``.csv``."""
     folder.mkdir()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.measure import Reading, interleave, run, watched
+from benchmarks.measure import Reading, interleave, run, shell, watched
 from benchmarks.plan import Benchmark, CannotRun, Goal, Result
 from benchmarks.stage import Stage
+from tests.live.daemon import BIN
 from tests.live.servers import find_binary
 
 GIB = 1 << 30
@@ -163,13 +163,23 @@ def listing_first_line(stage: Stage) -> Result:
 
 
 def tree_download(stage: Stage) -> Result:
-    """`hfit download VOLUME:/dir/ -r` as .tar.gz beside `tar | gzip -6`."""
-    said = subprocess.run(
-        [*map(str, stage.gateway.client_argv("download", "--help"))], capture_output=True, text=True, check=True
-    )
-    if "--recursive" not in said.stdout:
-        raise CannotRun("`hfit download -r` is not there yet")
-    raise CannotRun("`hfit download -r` has come: this row has to be written")
+    """`hfit download -r VOLUME:/dir/ --archive` as .tar.gz, checked, beside `tar | gzip -6` of the same folder."""
+    target = stage.work / "tree.tar.gz"
+    argv = [BIN / "hfit", "download", "-r", "files:/corpus/", "--archive", "-o", target]
+    line = f"tar -C {stage.volume} -cf - corpus | gzip -6 > {target}"
+
+    def ours() -> Reading:
+        target.unlink(missing_ok=True)
+        reading = watched(
+            lambda: run(argv, cwd=stage.work, environment=stage.hfit_environment()), stage.gateway.pid
+        )
+        return replace(reading, size=target.stat().st_size)
+
+    def peer() -> Reading:
+        target.unlink(missing_ok=True)
+        return replace(shell(line, cwd=stage.work), size=target.stat().st_size)
+
+    return Result(interleave({"ours": ours, "peer": peer}, stage.sizes.rounds), "theirs is not sent or checked")
 
 
 BENCHMARKS = (

@@ -177,6 +177,7 @@ def standing(sizes: Sizes) -> Iterator[Stage]:
         data.fill_postgres(postgres_server, sizes)
         data.fill_mariadb(mariadb_server, sizes)
         data.fill_volume(folder / "volume", sizes)
+        data.fill_corpus(folder / "volume" / "corpus", sizes)
         data.fill_tree(folder / "tree", sizes)
         (folder / "keys").mkdir()
         certificates = make_certificates(folder / "keys")

@@ -18,6 +18,7 @@ from hfit.package.verify import Report, verify_package
 from hfit.package_download import Downloaded, PackageRequest, download_package, stream_sql
 from hfit.settings import Settings
 from hfit.transfer import Progress, silent
+from hfit.tree_download import DownloadedTree, TreeRequest, download_tree
 
 if TYPE_CHECKING:
     from hfit.refresh.run import Outcome
@@ -60,6 +61,10 @@ class Client(Gateway):
     ) -> DownloadedFile:
         """Download one file of a volume: ``query`` is ``{"path": ...}`` or the listing's filters."""
         return download_file(self, volume, query, output, progress)
+
+    def download_tree(self, request: TreeRequest, *, progress: Progress = silent) -> DownloadedTree:
+        """Download a folder of a volume: a folder here, or with ``request.archive`` the archive itself."""
+        return download_tree(self, request, progress)
 
     @property
     def governance(self) -> Governance:

@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "rows": ("databases", "Stream masked rows of a table."),
     "volumes": ("volumes", "List the volumes you may see."),
     "files": ("volumes", "List files of a volume, one JSON object a line."),
-    "download": ("volumes", "Download a file of a volume, or the best match of filters."),
+    "download": ("volumes", "Download a file of a volume, the best match of filters, or with -r a folder."),
     "pkg-example": ("templates", "Print a commented template that works against the demo."),
     "pkg-tmpl": ("templates", "Work with templates."),
     "pkg-plan": ("packages", "Say what a download would do, without reading a row."),

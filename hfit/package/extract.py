@@ -46,7 +46,7 @@ def extracted(file: BinaryIO, report: Report, target: Path) -> Iterator[Path]:
 
 
 def _write_members(file: BinaryIO, report: Report, part: Path) -> None:
-    with _Writer(part) as writer:
+    with FolderWriter(part) as writer:
         remaining = dict(report.entries)
 
         def consume(full_path: str, _: int) -> Callable[[bytes], object]:
@@ -61,8 +61,8 @@ def _write_members(file: BinaryIO, report: Report, part: Path) -> None:
     part.chmod(0o755)
 
 
-class _Writer:
-    """Creates files below one folder, one at a time."""
+class FolderWriter:
+    """Creates files below one folder, one at a time; leaving the block syncs the folders."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -70,7 +70,7 @@ class _Writer:
         self._folders: set[str] = set()
         self._file: BinaryIO | None = None
 
-    def __enter__(self) -> _Writer:
+    def __enter__(self) -> FolderWriter:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -88,7 +88,23 @@ def _require_package(target: Path, trust: Trust, *, archive: bool) -> None:
 
 def place(part: Path, target: Path, trust: Trust, *, force: bool) -> None:
     """Make the finished folder ``part`` the target."""
-    if check_target(target, trust, force=force):
+    _put(part, target, replacing=check_target(target, trust, force=force))
+
+
+def place_folder(part: Path, target: Path, *, force: bool) -> None:
+    """The same for a folder that is no package: without ``force`` only an empty one is replaced."""
+    _put(part, target, replacing=check_folder(target, force=force))
+
+
+def check_folder(target: Path, *, force: bool) -> bool:
+    """As ``check_target``, for a folder that is no package."""
+    if not force and target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise _occupied(target, "There is something already.", forceable=True)
+    return check_target(target, Trust(), force=True)
+
+
+def _put(part: Path, target: Path, *, replacing: bool) -> None:
+    if replacing:
         _exchange(part, target)
     else:
         part.rename(target)

@@ -17,14 +17,15 @@ import hashlib
 import os
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hfitd.errors import HfitError, QueryTimeout, SourceChanged
 from hfitd.export.files import OpenedFile, open_file
 from hfitd.export.record import actor_record
+from hfitd.export.sources import Sources
 from hfitd.export.spool import SpoolSink
 from hfitd.export.workshop import Workshop
 from hfitd.model import Actor
@@ -43,6 +44,17 @@ class Kept:
     path: Path
     size: int
     original: Original
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Whose file, which, and the place that making it takes."""
+
+    actor: Actor
+    volume: str
+    path: str
+    raw_path: str
+    place: AbstractAsyncContextManager[None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +88,34 @@ class MaskedFiles:
         if opened.masking is None:
             yield Served(opened.file)
             return
-        etag = etag_of(opened)
-        kept = await self._fetch(etag, actor, volume, path, raw_path)
-        descriptor = os.open(kept.path, os.O_RDONLY | os.O_CLOEXEC)
-        held = HeldFile(descriptor, opened.file.entry._replace(size=kept.size), os.fstat(descriptor), etag=etag)
+        place = self._shop.slot(actor)
+        held, kept = await self._hold(opened, _Wanted(actor, volume, path, raw_path, place))
         try:
             yield Served(held, kept.original.dropped)
         finally:
             held.close()
+
+    async def hold(self, sources: Sources, actor: Actor, volume: str, path: str) -> OpenFile:
+        """A covered file, masked, for who holds one of the actor's places already, and closes it. Refusals as above."""
+        async with open_file(sources, actor, volume, path) as opened:
+            if opened.masking is None:
+                raise SourceChanged(resource=volume)  # it was covered a moment ago
+            held, _ = await self._hold(opened, _Wanted(actor, volume, path, "", nullcontext()))
+            return held
+
+    async def prepare(self, sources: Sources, actor: Actor, volume: str, paths: Collection[str]) -> None:
+        """Mask these covered files now, if they are few enough to be kept, so that what refuses one is said before
+        anything is sent; for who holds a place as above."""
+        if len(paths) <= KEPT_FILES:
+            for path in paths:
+                (await self.hold(sources, actor, volume, path)).close()
+
+    async def _hold(self, opened: OpenedFile, wanted: _Wanted) -> tuple[HeldFile, Kept]:
+        etag = etag_of(opened)
+        kept = await self._fetch(etag, wanted)
+        descriptor = os.open(kept.path, os.O_RDONLY | os.O_CLOEXEC)
+        entry = opened.file.entry._replace(size=kept.size)
+        return HeldFile(descriptor, entry, os.fstat(descriptor), etag=etag), kept
 
     async def close(self) -> None:
         """Cancel what is being made."""
@@ -92,7 +124,7 @@ class MaskedFiles:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _fetch(self, etag: str, actor: Actor, volume: str, path: str, raw_path: str) -> Kept:
+    async def _fetch(self, etag: str, wanted: _Wanted) -> Kept:
         """The kept file; made now, or waited for when somebody else has asked for it just before."""
         kept = self._kept.get(etag)
         if kept is not None:
@@ -100,7 +132,7 @@ class MaskedFiles:
             return kept
         task = self._running.get(etag)
         if task is None:
-            task = asyncio.create_task(self._make(etag, actor, volume, path, raw_path), name="mask a file")
+            task = asyncio.create_task(self._make(etag, wanted), name="mask a file")
             self._running[etag] = task
             task.add_done_callback(lambda done: self._settle(etag, done))
         return await asyncio.shield(task)
@@ -123,9 +155,10 @@ class MaskedFiles:
         if kept is not None:
             kept.path.unlink(missing_ok=True)
 
-    async def _make(self, etag: str, actor: Actor, volume: str, path: str, raw_path: str) -> Kept:
+    async def _make(self, etag: str, wanted: _Wanted) -> Kept:
         sources = self._shop.sources()
-        async with self._shop.slot(actor), open_file(sources, actor, volume, path, raw_path) as opened:
+        actor, volume, path = wanted.actor, wanted.volume, wanted.path
+        async with wanted.place, open_file(sources, actor, volume, path, wanted.raw_path) as opened:
             if opened.masking is None or etag_of(opened) != etag:
                 raise SourceChanged(resource=volume)  # replaced since it was asked for, or other rules now
             record = replace(

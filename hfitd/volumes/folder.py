@@ -17,7 +17,7 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -109,9 +109,20 @@ class FolderVolume:
         finally:
             held.close()
 
+    def hold(self, path: str) -> HeldFile:
+        """One regular file, opened by a caller who is in a thread and closes it; see ``interface.Volume``."""
+        return self._open(split_path(path))
+
+    def masks_of(self, path: str) -> Mapping[str, str] | None:
+        """Masks of a file of this path, None when no rule covers it; see ``interface.Volume``."""
+        if not self._config.masks:
+            return None
+        masking = find_masking(self._config.masks, self._mask_key, (split_path(path),))
+        return None if masking is None else masking.masks
+
     def is_covered(self, path: str) -> bool:
         """Whether a mask rule is about files of this path; one that a link leads to may be covered all the same."""
-        return find_masking(self._config.masks, self._mask_key, (split_path(path),)) is not None
+        return self.masks_of(path) is not None
 
     def close(self) -> None:
         """Release the root descriptor; files that are open stay open. A second call does nothing."""
@@ -171,12 +182,16 @@ class HeldFile:
         return self._descriptor
 
     async def read(self, offset: int, size: int) -> bytes:
+        """Bytes of the file as it was when it was opened, read in a thread; see ``read_now``."""
+        read: Callable[[int, int], Awaitable[bytes]] = wrap(self.read_now)
+        return await read(offset, size)
+
+    def read_now(self, offset: int, size: int) -> bytes:
         """Bytes of the file as it was when it was opened: what was appended since is not read. SourceChanged when it
         shrank, was overwritten, or cannot be read any more (F13)."""
         wanted = max(0, min(size, self.entry.size - offset))
-        read_all = wrap(read_fully)
         try:
-            data: bytes = await read_all(self._descriptor, offset, wanted)
+            data = read_fully(self._descriptor, offset, wanted)
             changed = len(data) < wanted
             if offset + len(data) == self.entry.size:
                 found = os.fstat(self._descriptor)

@@ -6,7 +6,7 @@ PathRefused (the path itself is not acceptable) and NotFound (no such regular fi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -57,6 +57,12 @@ class OpenFile(Protocol):
     async def read(self, offset: int, size: int) -> bytes:
         """At most ``size`` bytes; fewer only at the size seen at open. SourceChanged if the file shrank."""
 
+    def read_now(self, offset: int, size: int) -> bytes:
+        """The same for who is in a thread already."""
+
+    def close(self) -> None:
+        """Give the descriptor back; only who got the file from ``Volume.hold`` has to."""
+
 
 class Volume(Protocol):
     """One configured folder."""
@@ -78,6 +84,13 @@ class Volume(Protocol):
         A file that a mask rule covers is Forbidden, unless the caller asks for the ``original``: who does so has to
         mask it, or to know that the actor may have it as it is (``export.files`` alone asks).
         """
+
+    def hold(self, path: str) -> OpenFile:
+        """As ``open`` with ``original``, for who is in a thread already; the caller closes it."""
+
+    def masks_of(self, path: str) -> Mapping[str, str] | None:
+        """Parts that mask rules are about in a file of this path, with their masks; None when no rule covers it. A file
+        that a link leads to may be covered all the same."""
 
     def is_covered(self, path: str) -> bool:
         """Whether a mask rule is about files of this path; one that a link leads to may be covered all the same."""

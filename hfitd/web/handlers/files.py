@@ -22,6 +22,7 @@ from hfitd.volumes.interface import FileEntry, ListingQuery, OpenFile
 from hfitd.volumes.listing import parse_listing_query
 from hfitd.volumes.paths import shown_raw_path
 from hfitd.web.context import SENT, actor, gateway
+from hfitd.web.handlers.trees import download_tree
 from hfitd.web.ranges import wanted_span
 from hfitd.web.streams import attachment, bytes_left, head_response, send_chunks, send_span
 
@@ -53,7 +54,9 @@ async def files(request: web.Request) -> web.StreamResponse:
 
 
 async def download_file(request: web.Request) -> web.StreamResponse:
-    """One file by path, or the first that the filters select; whole or a range."""
+    """One file by path, or the first that the filters select, whole or a range; with ``recursive=1`` a folder."""
+    if "recursive" in request.query:
+        return await download_tree(request)
     door, volume = gateway(request), request.match_info["volume"]
     require_volume(door.sources(), actor(request), volume, Action.FILES_READ)
     path, raw_path = await _asked_file(request, volume)
