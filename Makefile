@@ -4,15 +4,20 @@
 # make lint         ruff and mypy --strict
 # make bench        what this costs beside pg_dump, mariadb-dump, nginx and curl: benchmarks/results.md
 # make bench-quick  the same on small data, in under five minutes
+# make constraints  pins in deploy/constraints.txt what is installed here: what images and releases hold
+# make sbom         what a release holds, as CycloneDX: build/sbom.cdx.json
+# make audit        looks those versions up among published weaknesses
+# make dist         wheel, sdist, SBOM and checksums of a release in dist/
 # make docs         the generated parts of docs/, and all of it as a site in site/
 
 PYTHON ?= python3
 VENV := .venv
 DOCS_VENV := build/docs-venv
+RELEASE_VENV := build/release-venv
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-mysql lint bench bench-quick docs clean
+.PHONY: help demo test test-mysql lint bench bench-quick constraints sbom audit dist docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -49,6 +54,31 @@ lint: $(VENV)/test-installed
 bench bench-quick: $(VENV)/test-installed
 	@sh tests/support/prepare.sh peers
 	$(VENV)/bin/python -m benchmarks $(if $(filter bench-quick,$@),--quick) $(BENCH)
+
+constraints: $(VENV)/test-installed
+	$(VENV)/bin/python -m tests.support.constraints
+
+# The tools of a release beside, not within, the environment that the SBOM describes.
+$(RELEASE_VENV)/installed: setup.cfg setup.py deploy/constraints.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $(RELEASE_VENV)/tools
+	$(RELEASE_VENV)/tools/bin/python -m pip install -q 'build>=1.3' 'cyclonedx-bom>=7,<8' 'pip-audit>=2.9,<3'
+	$(PYTHON) -m venv --without-pip $(RELEASE_VENV)/product
+	$(RELEASE_VENV)/tools/bin/python -m pip --python $(RELEASE_VENV)/product/bin/python install -q \
+		--constraint deploy/constraints.txt '.[server,s3,otel]'
+	@touch $@
+
+sbom: $(RELEASE_VENV)/installed
+	$(RELEASE_VENV)/tools/bin/cyclonedx-py environment --output-reproducible --of JSON -o build/sbom.cdx.json \
+		$(RELEASE_VENV)/product/bin/python
+
+audit: $(RELEASE_VENV)/installed
+	@sh deploy/release/audit.sh $(RELEASE_VENV)/tools/bin/python
+
+dist: sbom
+	rm -rf dist
+	$(RELEASE_VENV)/tools/bin/python -m build --outdir dist .
+	cp build/sbom.cdx.json dist/
+	cd dist && sha256sum ./* >SHA256SUMS
 
 $(DOCS_VENV)/installed: setup.cfg setup.py | $(VENV)/bin/python
 	$(PYTHON) -m venv $(DOCS_VENV)

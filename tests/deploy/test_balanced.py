@@ -277,7 +277,7 @@ def test_a9_a_revoked_session_ends_on_every_instance(fleet: Fleet) -> None:
     assert fleet.hfit(leaver, "login").code == 0
     assert fleet.hfit(leaver, "whoami").code == 0
     fleet.one.admin("user.disable", email=leaver.email)
-    deadline, refused = time.monotonic() + 15, 0
+    deadline, refused = time.monotonic() + 90, 0
     while refused < 8:  # whichever instance nginx asks
         refused = refused + 1 if fleet.hfit(leaver, "whoami").code else 0
         assert time.monotonic() < deadline

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from hfitd.config.load import load_config
-from tests.live.databases import run_sql
+from tests.live.databases import fresh_database, run_sql
 from tests.live.servers import Server, find_binary, free_port
 from tests.support.source import ROOT
 
@@ -124,7 +125,11 @@ def test_the_daemons_configuration_of_the_compose_file_is_valid() -> None:
     services = yaml.safe_load(COMPOSE.read_text())["services"]
     given = dict.fromkeys(services["one"]["environment"], "a secret")
     config = load_config(COMPOSE.parent / "hfitd.toml", given)
-    assert list(config.providers) == ["shop"]
+    assert list(config.providers) == ["shop", "tickets"]
+    assert {p.host for p in config.providers.values()} | {"redis"} <= services.keys()
+    (bucket,) = [sink.removeprefix("s3://") for sink in config.audit.sinks if sink.startswith("s3://")]
+    assert f"/data/{bucket} " in services["objects"]["entrypoint"][-1]
+    assert services["one"]["environment"]["AWS_ENDPOINT_URL"] == "http://objects:9000"
     assert config.server.origin == "http://" + services["proxy"]["ports"][0].rpartition(":")[0]
     shared = next(volume.split(":")[1] for volume in services["two"]["volumes"] if volume.startswith("shared:"))
     assert config.server.keys_dir == Path(shared) / "keys"
@@ -163,6 +168,47 @@ def test_the_sample_shop_loads_and_its_reader_can_only_read(postgres_server: Ser
             run_sql(reader, "set default_transaction_read_only = off; delete from customer", postgres_database)
     finally:
         run_sql(server, "drop owned by hfitd; drop role hfitd;", postgres_database)
+
+
+def test_every_image_has_an_exact_version() -> None:
+    """At least a minor release: what was tried is what runs, on every machine."""
+    images = [service["image"] for service in yaml.safe_load(COMPOSE.read_text())["services"].values()]
+    images += re.findall(r"(?m)^FROM (\S+)", DOCKERFILE.read_text())
+    for image in set(images) - {"hfitd"}:
+        assert re.fullmatch(r"\S+:(\d+\.\d+\.?\d*-[a-z-]+|RELEASE\.\d{4}-\S+)", image), image
+
+
+def test_the_image_installs_exact_versions() -> None:
+    text = DOCKERFILE.read_text()
+    assert "--constraint constraints.txt" in text
+    assert re.search(r"COPY .*deploy/constraints\.txt", text)
+
+
+def test_the_sample_tickets_load_and_their_reader_can_only_read(mariadb_server: Server) -> None:
+    mariadb = find_binary("mariadb", "HFIT_TEST_MYSQL_BIN", "mariadb-client-core")
+    password = "it's \\ \"quoted\""
+    with fresh_database(mariadb_server) as database:
+        options = [f"--host={mariadb_server.host}", f"--port={mariadb_server.port}", f"--user={mariadb_server.user}"]
+        wrapper = mariadb_server.directory / "as-client"
+        wrapper.mkdir(exist_ok=True)
+        script = wrapper / "mariadb"
+        script.write_text(f'#!/bin/sh\nexec {mariadb} {" ".join(options)} "$@"\n')
+        script.chmod(0o755)
+        environment = {
+            "PATH": f"{wrapper}:{os.environ['PATH']}",
+            "MARIADB_USER": mariadb_server.user,
+            "MARIADB_ROOT_PASSWORD": mariadb_server.password,
+            "MARIADB_DATABASE": database,
+            "HFITD_TICKETS_PASSWORD": password,
+        }
+        _passes("sh", DEPLOY / "compose" / "tickets.sh", environment=environment)
+        try:
+            reader = replace(mariadb_server, user="hfitd", password=password)
+            assert run_sql(reader, "select count(*) from ticket", database).strip() == "250"
+            with pytest.raises(AssertionError, match="denied"):
+                run_sql(reader, "insert into ticket (subject) values ('x')", database)
+        finally:
+            run_sql(mariadb_server, "drop user hfitd")
 
 
 @pytest.fixture
