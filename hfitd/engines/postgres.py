@@ -42,6 +42,7 @@ from hfitd.engines.postgres_copy import END, PROLOGUE, Lines, mask_lines, parse_
 from hfitd.engines.postgres_ddl import foresee, write_ddl
 from hfitd.engines.postgres_dialect import PostgresDialect
 from hfitd.engines.postgres_errors import Stage, translated
+from hfitd.engines.postgres_json import CSV_OPTIONS, json_lines
 from hfitd.engines.postgres_moment import read_lag, read_position
 from hfitd.engines.postgres_plan import Entry, Plan, plan_entries, relation_entry
 from hfitd.engines.postgres_pool import Lease, Pool
@@ -211,6 +212,12 @@ class PostgresSnapshot:
             return await write_ddl(self._connection, relations, options, sink)
 
     async def _render_text(self, prepared: Prepared, shape: Shape, form: Format, sink: Sink) -> Receipt:
+        lines_of_json = json_lines(prepared, shape) if form is Format.NDJSON else None
+        if lines_of_json is not None:
+            out = Collector(sink)
+            rows = await self._copy(lines_of_json, out.write, **CSV_OPTIONS)
+            await out.flush()
+            return Receipt(rows, out.size)
         renderer = Renderer(shape, text_encoder(form, shape), sink)
         lines = Lines()
 
@@ -248,12 +255,12 @@ class PostgresSnapshot:
         self._lease.spoilt = True  # 6
         return await self._statements.prepare(select, stage)
 
-    async def _copy(self, text: str, take: Callable[[bytes], Awaitable[None]]) -> int:
-        """COPY the rows of ``text``, which has been prepared, into ``take``; their number."""
+    async def _copy(self, text: str, take: Callable[[bytes], Awaitable[None]], **options: str) -> int:
+        """COPY the rows of ``text``, made of what has been prepared, into ``take``; their number."""
         feed = _Feed(take)
         try:
             with translated(Stage.RUN):
-                status: str = await self._connection.copy_from_query(text, output=feed.accept)
+                status: str = await self._connection.copy_from_query(text, output=feed.accept, **options)
         except Exception:
             # What the sink raised is the sink's, and not an error of the database.
             if feed.error is not None:
