@@ -6,6 +6,7 @@
     |  |- KeyUnusable               1
     |  `- PassphraseWrong           1
     |- NetworkFailed                1   no connection, broken connection, a server that breaks the protocol
+    |  |- ConnectionLost            1   it broke before the answer came
     |  |- RedirectRefused           1
     |  `- AnswerMalformed           1
     |- RateLimited                  1   the server's RATE_LIMIT
@@ -142,6 +143,10 @@ class NetworkFailed(HfitClientError):
     category = "CONNECTION"
     usual_reason = "There is no connection to the server, or it broke."
     usual_advice = "See what is wrong: hfit doctor"
+
+
+class ConnectionLost(NetworkFailed):
+    """The connection was made, and broke before the answer came."""
 
 
 class RedirectRefused(NetworkFailed):

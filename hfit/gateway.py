@@ -16,11 +16,11 @@ from hfit.answers import (
     json_objects,
     json_value,
     malformed,
-    retry_after,
     server_error,
 )
 from hfit.credentials.token_file import StoredToken, forget_token, read_token
-from hfit.errors import AuthenticationFailed, UsageMistake
+from hfit.errors import AuthenticationFailed, ConnectionLost, UsageMistake
+from hfit.patience import pause_after, pause_seconds
 from hfit.settings import Settings, load_settings
 from hfit.streams import checked_lines, split_lines
 from hfit.text import visible
@@ -252,20 +252,26 @@ class Gateway:
     ) -> Response:
         """One authenticated exchange. Statuses of 2xx and ``accept`` come back, others become typed errors.
 
-        A 401 renews the token and tries once more. A 503 with Retry-After is waited for when the call can be repeated:
-        GET and HEAD, or ``repeat``. ``slow`` allows fifteen minutes until the first byte.
+        A 401 renews the token and tries once more; ``patience`` says when a GET, a HEAD or a ``repeat`` call is
+        repeated. ``slow`` allows fifteen minutes until the first byte.
         """
-        token, renewed = self._bearer(), False
+        token, renewed, may_repeat = self._bearer(), False, repeat or method in ("GET", "HEAD")
         for attempt in range(1, TRIES + 1):
-            response = self._once(method, path, query=query, body=body, headers=headers, token=token, slow=slow)
+            try:
+                response = self._once(method, path, query=query, body=body, headers=headers, token=token, slow=slow)
+            except ConnectionLost:
+                if attempt < TRIES and may_repeat:
+                    time.sleep(pause_seconds(attempt))
+                    continue
+                raise
             if 200 <= response.status < 300 or response.status in accept:
                 return response
             error = server_error(response)
             if error.status == 401 and not renewed:
                 token, renewed = self._renew(token), True
                 continue
-            wait = retry_after(response) if error.status == 503 else None
-            if wait is None or attempt == TRIES or not (repeat or method in ("GET", "HEAD")):
+            wait = pause_after(response, error, attempt, package=slow)
+            if wait is None or attempt == TRIES or not may_repeat:
                 raise error
             time.sleep(wait)
         raise error
@@ -305,9 +311,7 @@ class Gateway:
                 return self._token.token
             return self._log_in(self._token.email, self._token.fingerprint, self._token.key_path)[0].token
 
-    def _log_in(
-        self, email: str, fingerprint: str, key_path: str = ""
-    ) -> tuple[StoredToken, str, tuple[str, ...]]:
+    def _log_in(self, email: str, fingerprint: str, key_path: str = "") -> tuple[StoredToken, str, tuple[str, ...]]:
         from hfit.session import LoginRequest, log_in  # noqa: PLC0415 - lazy start-up: SSH libraries cost 200 ms
 
         path = self.settings.get("private-key-path") or key_path

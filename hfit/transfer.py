@@ -124,16 +124,17 @@ def receive(
     ``digest`` covers the whole part in the end.
 
     After each broken connection it waits the next of ``pauses_seconds``; after the last, the error is raised and the
-    part stays for the next run.
+    part stays for the next run. What the server no longer has, as when it was killed while making it, is asked for
+    anew.
     """
     record = part.read_record()
     response = _resume(source, part, record) if record else None
     if response is None:
         response = source.start()
+    for pause in (*pauses_seconds, None):
         if response.status == 304:
             response.close()
             return Record(), 304
-    for pause in (*pauses_seconds, None):
         try:
             with response:
                 record = _store(response, part, progress, digest)
@@ -149,15 +150,10 @@ def receive(
 def _reconnect(source: Source, part: PartFile, record: Record, pause: float | None) -> Response:
     time.sleep(pause or 0)
     try:
-        response = _resume(source, part, record)
+        return _resume(source, part, record) or source.start()
     except (NetworkFailed, ServerFailed):
         time.sleep(4 * (pause or 0))
-        response = _resume(source, part, record)
-    if response is None:
-        raise NotFound(
-            "The server no longer has what was being downloaded.", suggestions=["Run the same command again."]
-        )
-    return response
+        return _resume(source, part, record) or source.start()
 
 
 def _resume(source: Source, part: PartFile, record: Record) -> Response | None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from urllib.parse import urlencode, urlsplit
 
-from hfit.errors import AnswerMalformed, NetworkFailed, RedirectRefused, UsageMistake
+from hfit.errors import AnswerMalformed, ConnectionLost, NetworkFailed, RedirectRefused, UsageMistake
 from hfit.text import visible
 from hfit.version import VERSION
 
@@ -257,7 +257,8 @@ class Transport:
         if isinstance(error, ssl.SSLError):
             return NetworkFailed(f"No secure connection to {self.origin}.", reason=visible(error.reason or error))
         if isinstance(error, OSError):
-            return NetworkFailed(
+            kind = ConnectionLost if isinstance(error, ConnectionResetError | BrokenPipeError) else NetworkFailed
+            return kind(
                 f"{self.origin} does not answer.",
                 reason=visible(error.strerror or error),
                 suggestions=["Check the address (hfit config show) and that the server runs."],

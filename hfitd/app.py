@@ -30,6 +30,7 @@ from hfitd.config.load import load_config
 from hfitd.config.model import Config
 from hfitd.export.artifacts import Artifacts
 from hfitd.export.downloads import Downloads
+from hfitd.export.flights import Flights
 from hfitd.export.library import Library
 from hfitd.export.masked_files import MaskedFiles
 from hfitd.export.record import actor_record
@@ -175,6 +176,7 @@ def make_workshop(config: Config, ground: Ground) -> Workshop:
     return Workshop(
         sources=lambda: ground.current.sources,
         artifacts=artifacts,
+        flights=Flights(ground.store),
         approvals=Approvals(ground.store),
         spool=Spool(config.server.data_dir / "spool"),
         audit=ground.audit,

@@ -108,6 +108,11 @@ class Artifacts:
         artifact = await self._load(f"artifact:{cache_key}")
         return artifact if artifact is not None and await self._usable(artifact) else None
 
+    async def finished(self, package_id: str) -> Artifact | None:
+        """The package of that id, if it is whole and has not expired; whoever may have it."""
+        artifact = await self._load(f"package:{package_id}")
+        return artifact if artifact is not None and await self._usable(artifact) else None
+
     def publish(self, built: Path, artifact: Artifact) -> None:
         """Give a built archive its place, complete from the first moment; ``built`` stays until its job ends.
 

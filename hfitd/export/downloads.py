@@ -14,7 +14,6 @@ The order of a request (contract, ruling 13):
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from hfitd.audit.record import AuditRecord
-from hfitd.errors import HfitError, QueryTimeout, ShuttingDown, StoreUnavailable
+from hfitd.errors import HfitError, NotFound, QueryTimeout, ShuttingDown, StoreUnavailable
 from hfitd.export.artifacts import Artifact, effective_policy, no_package
 from hfitd.export.contents import planned_contents
 from hfitd.export.delivery import Delivery, close_delivery
+from hfitd.export.filing import index_entry, package_context, what_decides
 from hfitd.export.items.interface import Member, RunScope
 from hfitd.export.job import Job
 from hfitd.export.members import check_members
@@ -36,7 +36,7 @@ from hfitd.export.package.part import Budget
 from hfitd.export.package.residue import Residue
 from hfitd.export.package.watched import watch_sources
 from hfitd.export.plan import Plan, describe_plan, needed_sources
-from hfitd.export.prepare import Variable, parameter_json, resolve_variables
+from hfitd.export.prepare import Variable, resolve_variables
 from hfitd.export.preview import expect_step, shown_name, shown_variables
 from hfitd.export.record import describe_end, describe_failure, is_unexpected, package_record, reopen_record
 from hfitd.export.requests import PackageRequest
@@ -51,7 +51,6 @@ from hfitd.observe.logs import name_job
 from hfitd.store.approvals import Approval
 
 COMPRESSION_THREADS = 2
-RENDERER_VERSION = 3  # raise it when the same rows would be written as other bytes
 
 
 class Downloads:
@@ -64,6 +63,7 @@ class Downloads:
         self._by_id: dict[str, Job] = {}
         self.extractions = 0
         self.artifacts = workshop.artifacts
+        self._flights = workshop.flights
 
     async def plan(self, request: PackageRequest, *, prepare: bool) -> Json:
         """What a download would do, without reading a data row; QueryTimeout."""
@@ -125,8 +125,7 @@ class Downloads:
         version = self._shop.sources().version
         job = self._by_id.get(package_id)
         if job is None:
-            artifact = await self._shop.artifacts.open_for(package_id, actor, version)
-            job = self._finished_job(artifact)
+            job = self._finished_job(await self._open_finished(package_id, actor, version))
         elif job.effective != effective_policy(version, actor) or not await self._shop.artifacts.granted(job.id, actor):
             raise no_package(package_id)
         else:
@@ -141,6 +140,16 @@ class Downloads:
         await self._check_quota(actor, job)
         audit = await self._shop.audit.begin(reopen_record(actor, package_id, job.artifact))
         return Delivery(job, package_id, audit, True, actor)
+
+    async def _open_finished(self, package_id: str, actor: Actor, version: str) -> Artifact:
+        """A finished package; one that another instance is still writing is waited for."""
+        try:
+            return await self.artifacts.open_for(package_id, actor, version)
+        except NotFound:
+            if not await self.artifacts.granted(package_id, actor):
+                raise
+        await self._flights.landed(package_id)
+        return await self.artifacts.open_for(package_id, actor, version)
 
     async def _check_quota(self, actor: Actor, job: Job) -> None:
         artifact = job.artifact
@@ -198,9 +207,7 @@ class Downloads:
 
     def _finished_job(self, artifact: Artifact) -> Job:
         job = Job(artifact.cache_key, CODECS[artifact.compression], self._shop.limits.orphan_grace_seconds)
-        job.path = self._shop.artifacts.path(artifact)
-        job.package_name, job.effective = artifact.package_name, artifact.effective
-        job.finish(artifact, cached=True)
+        self._adopt(job, artifact)
         return job
 
     def _start_job(self, key: str, request: PackageRequest, sources: Sources) -> Job:
@@ -218,8 +225,8 @@ class Downloads:
         try:
             named = {"hfitd.template": request.stored.name, "hfitd.package": job.id}
             with self._shop.observer.span("package", named):
-                async with self._shop.slot(request.actor), asyncio.timeout(self._shop.limits.job_timeout_seconds):
-                    await self._run(job, request, sources, folder)
+                async with asyncio.timeout(self._shop.limits.job_timeout_seconds):
+                    await self._fly(job, request, sources, folder)
         except TimeoutError as error:
             job.fail(_caused(QueryTimeout("The package took longer than limits.job_timeout allows."), error))
         except asyncio.CancelledError:
@@ -234,6 +241,19 @@ class Downloads:
             if job.error is not None and is_unexpected(job.error):
                 self._shop.observer.event(describe_failure(job.error))
             await asyncio.shield(self._shop.spool.remove(folder))
+
+    async def _fly(self, job: Job, request: PackageRequest, sources: Sources, folder: Path) -> None:
+        """Build it, unless another instance does or just has: then its package is this job's."""
+        share = not request.refresh
+        async with self._flights.lead(job.key, job.id, self.artifacts.finished, share=share) as waited_for:
+            finished = waited_for
+            if finished is None and share and not request.asks_sources:
+                finished = await self.artifacts.find(job.key)
+            if finished is not None:
+                self._adopt(job, finished)
+                return
+            async with self._shop.slot(request.actor):
+                await self._run(job, request, sources, folder)
 
     async def _run(self, job: Job, request: PackageRequest, sources: Sources, folder: Path) -> None:
         async with open_sources(sources, needed_sources(request.template, sources), request.actor.email) as held:
@@ -258,7 +278,7 @@ class Downloads:
                     source: SourceEntry(source, o.catalog.engine, o.catalog.version, o.snapshot.position, o.opened)
                     for source, o in opened.items()
                 }
-                context = self._context(request, plan, variables, entries)
+                context = package_context(request, plan, variables, entries, self._shop)
                 try:
                     finished = await self._build(job, members, context, folder, request.approval)
                 finally:
@@ -274,12 +294,15 @@ class Downloads:
         if request.refresh or not request.asks_sources:
             return False
         artifact = await self._shop.artifacts.find(key)
-        if artifact is None:
-            return False
-        job.path = self._shop.artifacts.path(artifact)
-        job.package_name = artifact.package_name
+        if artifact is not None:
+            self._adopt(job, artifact)
+        return artifact is not None
+
+    def _adopt(self, job: Job, artifact: Artifact) -> None:
+        """What was built before is what the job was for."""
+        job.path = self.artifacts.path(artifact)
+        job.package_name, job.effective = artifact.package_name, artifact.effective
         job.finish(artifact, cached=True)
-        return True
 
     async def _build(
         self, job: Job, members: Sequence[Member], context: PackageContext, folder: Path, approval: Approval | None
@@ -306,27 +329,7 @@ class Downloads:
             return await build.run(members, context, file)
 
     async def _file_away(self, job: Job, key: str, request: PackageRequest, finished: Finished, folder: Path) -> None:
-        plan, now = job.plan, time.time()
-        lifetime = request.lifetime_seconds(self._shop.limits) or math.inf
-        assert plan is not None
-        artifact = Artifact(
-            id=job.id,
-            cache_key=key,
-            file_name=job.id + job.codec.suffix,
-            package_name=job.package_name,
-            compression=job.codec.name,
-            template=request.stored.name,
-            plan_digest=plan.digest,
-            package_digest=finished.package_digest,
-            size=finished.size,
-            sha256=finished.sha256,
-            rows=sum(member.rows or 0 for member in finished.members),
-            effective=job.effective,
-            contents=planned_contents(plan).with_counts(finished.members, plan.tables),
-            created=now,
-            expires=now + min(self._shop.artifacts.ttl_seconds, lifetime),
-            approval=None if request.approval is None else request.approval.document(),
-        )
+        artifact = index_entry(job, key, request, finished, self._shop)
         await asyncio.to_thread(self._shop.artifacts.publish, folder / "archive", artifact)
         job.path = self._shop.artifacts.path(artifact)  # the spool's name of the file is still there, too
         try:
@@ -334,30 +337,6 @@ class Downloads:
         except StoreUnavailable as error:  # who waits for it gets it; only later requests will build it again (R8)
             self._shop.observer.event(describe_failure(error))
         job.finish(artifact)
-
-    def _context(
-        self,
-        request: PackageRequest,
-        plan: Plan,
-        variables: Mapping[str, Variable],
-        entries: Mapping[SourceKey, SourceEntry],
-    ) -> PackageContext:
-        return PackageContext(
-            package_name=request.package_name(variables),
-            template_name=request.template.name,
-            template_text=request.template.text,
-            template_digest=request.template.digest,
-            description=request.template.description,
-            parameters={parameter.name: parameter_json(parameter) for parameter in request.parameters},
-            variables={name: variables[name].document() for name in shown_variables(request, variables)},
-            sources=entries,
-            policy_version=plan.policy_version,
-            plan_digest=plan.digest,
-            approval=None if request.approval is None else request.approval.document(),
-            lifetime_seconds=request.lifetime_seconds(self._shop.limits),
-            origin=self._shop.origin,
-            sign=self._shop.sign,
-        )
 
     def _run_scope(
         self,
@@ -370,22 +349,7 @@ class Downloads:
         return RunScope(actor, sources, opened, values, max_rows=self._shop.limits.package_rows)
 
     def _cache_key(self, request: PackageRequest, sources: Sources, variables: Mapping[str, Variable]) -> str:
-        """Everything that decides the bytes (ruling 18). The signer is part of it, times are not."""
-        return self._shop.artifacts.cache_key(
-            {
-                "renderer": RENDERER_VERSION,
-                "format": request.codec.name,
-                "template": request.template.digest,
-                "owner": request.stored.owner,
-                "approval": request.approval.digest if request.approval else None,
-                "lifetime": request.lifetime_seconds(self._shop.limits),
-                "policy": sources.policy.version,
-                "roles": sorted(request.actor.roles),
-                "sources": sources.identity,
-                "variables": {name: variable.value for name, variable in variables.items()},
-                "origin": self._shop.origin,
-            }
-        )
+        return self.artifacts.cache_key(what_decides(request, sources, variables, self._shop))
 
 
 def _caused(error: HfitError, cause: BaseException) -> HfitError:

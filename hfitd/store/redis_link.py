@@ -3,7 +3,9 @@
 1. Nothing hangs: every command has a socket limit and every operation two seconds altogether (O01).
 2. A cancelled or failed command costs its connection, never a reply that belongs to the next caller (O06).
    A cluster is therefore spoken to through plain clients of its nodes, whose connections do exactly that.
-3. Every error of the library is StoreUnavailable; its text, which may name a host, stays in the cause.
+3. A caller that was cancelled while it waited ends as cancelled, also where the library went on as if nothing had
+   happened: a task that has to end must not find itself renewing a lease.
+4. Every error of the library is StoreUnavailable; its text, which may name a host, stays in the cause.
 """
 
 from __future__ import annotations
@@ -54,11 +56,18 @@ class RedisLink:
 
     async def run(self, key: str, operation: Callable[[Redis], Awaitable[_T]], turn: asyncio.Lock | None = None) -> _T:
         """Run the operation on the client of ``key``, the full key in Redis; ``turn`` is held meanwhile."""
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task is not None else 0
         try:
             async with asyncio.timeout(_OPERATION_SECONDS), turn or contextlib.nullcontext(), self._places:  # 1
-                return await self._run_where_it_is(key, operation)
-        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:  # 3
+                result = await self._run_where_it_is(key, operation)
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:  # 4
+            if task is not None and task.cancelling() > cancelled:  # 3
+                raise asyncio.CancelledError from error
             raise StoreUnavailable("The shared store does not answer; try again shortly.") from error
+        if task is not None and task.cancelling() > cancelled:  # 3
+            raise asyncio.CancelledError
+        return result
 
     async def close(self) -> None:
         """Close every connection; never raises for a server that has gone."""

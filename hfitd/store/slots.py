@@ -46,7 +46,8 @@ class Slots:
                     await asyncio.shield(self._store.release(key, owner))
                 raise
             if taken:
-                return Slot(key, owner, asyncio.create_task(self._renew(key, owner), name=f"lease {key}"))
+                renewal = asyncio.create_task(renew_lease(self._store, key, owner, TTL_SECONDS), name=f"lease {key}")
+                return Slot(key, owner, renewal)
         return None
 
     async def give_back(self, slot: Slot) -> None:
@@ -55,8 +56,10 @@ class Slots:
         with contextlib.suppress(StoreUnavailable):
             await asyncio.shield(self._store.release(slot.key, slot.owner))
 
-    async def _renew(self, key: str, owner: str) -> None:
-        while True:
-            await asyncio.sleep(TTL_SECONDS / 3)
-            with contextlib.suppress(StoreUnavailable):
-                await self._store.acquire(key, owner, TTL_SECONDS)
+
+async def renew_lease(store: Store, key: str, owner: str, ttl_seconds: float) -> None:
+    """Renew a lease until cancelled; a store that is lost is asked again, and the lease taken anew if it is free."""
+    while True:
+        await asyncio.sleep(ttl_seconds / 3)
+        with contextlib.suppress(StoreUnavailable):
+            await store.acquire(key, owner, ttl_seconds)

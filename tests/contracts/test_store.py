@@ -305,3 +305,19 @@ async def test_o06_a_cancelled_call_never_leaves_its_answer_to_the_next(store: S
 
 async def test_it_answers_a_ping(store: Store) -> None:
     await store.ping()
+
+
+async def test_o06_a_cancelled_caller_ends_as_cancelled_wherever_it_was(store: Store) -> None:
+    async def renew() -> None:
+        await store.acquire("lease:a", "one", 10.0)
+        await asyncio.Event().wait()
+
+    for step in range(40):
+        task = asyncio.create_task(renew())
+        for _ in range(step % 20):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.0002 * (step // 20))
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=10)
+        assert done, f"cancelled at step {step}, it goes on"
+        assert task.cancelled()

@@ -222,6 +222,37 @@ def test_c12_a_server_that_dies_leaves_nothing_that_looks_whole(logged_in: FakeH
     assert hfit("pkg-download", NAME, "42").code == 0
 
 
+def test_r01_a_package_that_went_with_its_instance_is_asked_for_anew(
+    logged_in: FakeHfitd, hfit: Hfit, work: Path
+) -> None:
+    lost = logged_in.archive()[0]
+    logged_in.breaks = [100]
+    logged_in.hooks["GET", f"/packages/{lost}"] = Handler.not_found
+    assert hfit("pkg-download", NAME, "42").code == 0
+    assert len(logged_in.seen("POST", "/packdownload")) == 2
+    assert hfit("verify", "case-42").code == 0
+    assert leftovers(work) == []
+
+
+@pytest.mark.parametrize("answer", ["502 of a load balancer", "429 of the gateway", "no answer"])
+def test_r01_an_instance_that_fell_away_or_is_busy_is_asked_again(
+    logged_in: FakeHfitd, hfit: Hfit, work: Path, answer: str
+) -> None:
+    def once(handler: Handler) -> None:
+        del logged_in.hooks["POST", "/packdownload"]
+        if answer.startswith("502"):
+            handler.send(502, b"<html>Bad Gateway</html>", "text/html")
+        elif answer.startswith("429"):
+            handler.error(429, "RATE_LIMIT", "RATE_LIMITED", "Too many packages at once.", Retry_After="1")
+        else:
+            handler.close_connection = True
+
+    logged_in.hooks["POST", "/packdownload"] = once
+    assert hfit("pkg-download", NAME, "42").code == 0
+    assert len(logged_in.seen("POST", "/packdownload")) == 2
+    assert hfit("verify", "case-42").code == 0
+
+
 def test_c12_two_hfit_on_one_target_do_not_meet(logged_in: FakeHfitd, hfit: Hfit, work: Path) -> None:
     with locked(work / "case-42"):
         ended = hfit("pkg-download", NAME, "42")

@@ -67,6 +67,7 @@ class Daemon:
         self.folder = folder
         self.port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
+        self.signed_origin = self.origin  # ``server.origin``, which several instances share
         self.config = folder / "config.toml"
         self.log = folder / "hfitd.log"
         self.environment: dict[str, str] = {}
@@ -188,7 +189,7 @@ class Daemon:
     def signed_login(self, person: Person, nonce: str) -> dict[str, object]:
         """The body of a login for a nonce."""
         signer = load_key_file(person.key, lambda _: None)
-        text = login_text(self.origin, person.email, signer.public_key, nonce)
+        text = login_text(self.signed_origin, person.email, signer.public_key, nonce)
         return {
             "email": person.email,
             "nonce": nonce,

@@ -1,0 +1,79 @@
+"""Instances that share a store: a package is built once for all of them, and any of them gives it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import aiohttp
+import pytest
+
+from tests.live import redis
+from tests.live.daemon import Person, provider, role
+from tests.live.fleet import Fleet, make_instances, running_fleet
+from tests.live.world import EVERYTHING, LIMITS, POLICY, Shop, package_template
+from tests.support.http import Api
+
+
+@pytest.fixture(scope="module")
+def fleet(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Two instances before the slow tables."""
+    folder = tmp_path_factory.mktemp("fleet")
+    body = provider("slow_pg", shop.postgres, shop.slow) + POLICY + LIMITS + role("developer", *EVERYTHING)
+    with redis.redis() as store, running_fleet(make_instances(folder, store, body, count=2), folder) as fleet:
+        yield fleet
+
+
+@pytest.fixture(scope="module")
+def person(fleet: Fleet) -> Person:
+    """Somebody with templates that take two seconds."""
+    dev = fleet.add_person("dev@example.org", "developer")
+    for name in ("one", "two", "three"):
+        template = package_template(name, "quick", "slow_short")
+        assert asyncio.run(Api(fleet.instances[0], dev).put_template(template)).status == 201
+    return dev
+
+
+async def extractions(fleet: Fleet) -> int:
+    """At all instances together."""
+    return await asyncio.to_thread(fleet.extractions)
+
+
+async def test_equal_requests_at_several_instances_read_the_sources_once(fleet: Fleet, person: Person) -> None:
+    before = await extractions(fleet)
+    apis = [Api(daemon, person) for daemon in fleet.instances]
+    answers = await asyncio.gather(*(api.package("one") for api in apis * 3))
+    assert {answer.status for answer in answers} == {200}
+    assert len({(answer.headers["ETag"], answer.body) for answer in answers}) == 1
+    assert await extractions(fleet) == before + 1
+
+
+async def test_a_package_that_one_instance_still_writes_is_resumed_at_another(fleet: Fleet, person: Person) -> None:
+    one, two = (Api(daemon, person) for daemon in fleet.instances)
+    before = await extractions(fleet)
+    asked = {"template_name": "two", "parameters": []}
+    async with (
+        aiohttp.ClientSession(auto_decompress=False) as session,
+        session.post(one.url("/packdownload"), json=asked, headers=person.bearer) as response,
+    ):
+        start = await response.content.readexactly(1000)
+        name, etag = response.headers["X-Hfit-Package"], response.headers["ETag"]
+        rest = asyncio.create_task(two.get(f"/packages/{name}", **{"Range": "bytes=1000-", "If-Range": etag}))
+        whole = start + await response.content.read()
+    answer = await rest
+    assert (answer.status, answer.headers["ETag"]) == (206, etag)
+    assert start + answer.body == whole
+    assert await extractions(fleet) == before + 1
+
+
+async def test_r12_what_another_instance_writes_is_nobody_elses(fleet: Fleet, person: Person) -> None:
+    one, two = fleet.instances
+    stranger = await asyncio.to_thread(fleet.add_person, "else@example.org", "developer")
+    asked = {"template_name": "three", "parameters": []}
+    async with (
+        aiohttp.ClientSession(auto_decompress=False) as session,
+        session.post(Api(one).url("/packdownload"), json=asked, headers=person.bearer) as response,
+    ):
+        name = response.headers["X-Hfit-Package"]
+        assert (await Api(two, stranger).get(f"/packages/{name}")).status == 404
+        await response.read()
