@@ -29,6 +29,7 @@ from hfitd.audit.record import AuditRecord
 from hfitd.config.load import load_config
 from hfitd.config.model import Config
 from hfitd.export.artifacts import Artifacts
+from hfitd.export.depots import artifact_folder, open_depot
 from hfitd.export.downloads import Downloads
 from hfitd.export.flights import Flights
 from hfitd.export.library import Library
@@ -168,10 +169,11 @@ def make_workshop(config: Config, ground: Ground) -> Workshop:
     """What every job works with."""
     artifacts = Artifacts(
         ground.store,
-        _artifact_folder(config),
+        artifact_folder(config),
         load_secret(keys_folder(config) / "artifact.key"),
         ttl_seconds=config.artifacts.ttl_seconds,
         max_bytes=config.artifacts.max_bytes,
+        depot=open_depot(config),
     )
     return Workshop(
         sources=lambda: ground.current.sources,
@@ -256,11 +258,6 @@ def _audit_event(notice: AuditNotice) -> AuditState | SinkDropped:
     if notice.kind == "sink_dropped":
         return SinkDropped(notice.detail, notice.records)
     return AuditState(notice.kind == "ready", notice.detail)
-
-
-def _artifact_folder(config: Config) -> Path:
-    path = config.artifacts.url.removeprefix("file:")
-    return Path(path) if path else config.server.data_dir / "artifacts"
 
 
 async def serve(path: Path, environ: Mapping[str, str], *, ready: asyncio.Event | None = None) -> None:

@@ -31,7 +31,7 @@ ROOMS = {
     "jinja2": ("hfitd.web.console",),
     "jwt": ("hfitd.access",),
     "marshmallow": ("hfitd.config", "hfitd.export.template", "hfitd.web", "hfitd.admin", "hfitd.editor_schemas"),
-    "obstore": ("hfitd.audit",),
+    "obstore": ("hfitd.audit", "hfitd.export.bucket_depot"),
     "opentelemetry": ("hfitd.observe.traces",),
     "paramiko": ("hfitd.access", "hfit.credentials"),
     "platformdirs": ("hfit.refresh.cache",),
@@ -48,6 +48,7 @@ ROOMS = {
 LAZY = (
     *("hfit", "hfit.cli", "hfit.client", "hfit.commands", "hfit.gateway", "hfit.pytest_plugin"),
     *("hfitd.cli", "hfitd.cli_admin", "hfitd.cli_audit", "hfitd.audit.sinks", "hfitd.observe.tracing"),
+    "hfitd.export.depots",
 )
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "service", "misc"}
 

@@ -31,6 +31,7 @@ STORE_SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster", "rediss+s
 MIN_MASK_KEY = 16
 # Amazon's rules for the names of buckets; of keys, the characters that every tool takes.
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9!_.*'()-]+)*/?")
+_NEEDS_S3 = "needs one more library: pip install 'hot-fixture-tool[server,s3]'"
 
 
 def find_mistakes(config: Config, raw: Mapping[str, Any]) -> list[Mistake]:
@@ -117,8 +118,11 @@ def check_urls(config: Config) -> Iterator[Mistake]:
         yield Mistake("store.url", 'must be "embedded:", redis://, rediss://, redis+sentinel:// or redis+cluster://')
     elif url.password and "secrets" not in config.server.insecure:
         yield Mistake("store.url", "must not hold a password: use store.password")
-    if not re.fullmatch(r"file:(/.*)?", config.artifacts.url):  # 6
-        yield Mistake("artifacts.url", 'must be "file:" or "file:/absolute/folder"')
+    if _BUCKET.fullmatch(config.artifacts.url):
+        if find_spec("obstore") is None:
+            yield Mistake("artifacts.url", _NEEDS_S3)
+    elif not re.fullmatch(r"file:(/.*)?", config.artifacts.url):  # 6
+        yield Mistake("artifacts.url", 'must be "file:", "file:/absolute/folder" or "s3://bucket/prefix"')
     for number, sink in enumerate(config.audit.sinks):
         problem = sink_problem(sink)
         if problem:
@@ -146,8 +150,7 @@ def sink_problem(sink: str) -> str:
     if sink in ("file:", "stdout:") or (kind == "file" and place.startswith("/")):
         return ""
     if _BUCKET.fullmatch(sink):
-        missing = find_spec("obstore") is None
-        return "needs one more library: pip install 'hot-fixture-tool[server,s3]'" if missing else ""
+        return _NEEDS_S3 if find_spec("obstore") is None else ""
     if kind in ("syslog", "syslog+tcp") and split_listen(place) is not None:
         return ""
     forms = '"file:", "file:/a/second/file", "stdout:", "syslog:HOST:PORT", "syslog+tcp:HOST:PORT"'

@@ -67,7 +67,7 @@ class StoreConfig:
 class ArtifactsConfig:
     """``[artifacts]``: finished packages."""
 
-    url: str = "file:"  # below data_dir; "file:/shared/dir"
+    url: str = "file:"  # below data_dir; "file:/shared/dir"; "s3://bucket/prefix"
     ttl_seconds: float = 3600.0
     max_bytes: int = 20 * 1024**3
 

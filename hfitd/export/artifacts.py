@@ -6,7 +6,9 @@
    are what they were; otherwise it does not exist (ruling 12).
 3. The file is plain, mode 0600, and its digest is checked before it is first served after a start or a change; small
    ones are then kept in memory.
-4. Who may have a package is asked of the store every five seconds at the longest; a package that is taken back here is
+4. With a depot the folder is this instance's own; what it does not have is fetched, once for all who ask, and checked
+   like any file. What the store no longer knows is removed from both.
+5. Who may have a package is asked of the store every five seconds at the longest; a package that is taken back here is
    gone here at once.
 """
 
@@ -21,12 +23,13 @@ import os
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hfitd.errors import Conflict, NotFound
+from hfitd.errors import Conflict, NotFound, StoreUnavailable
 from hfitd.export.contents import Contents, read_contents
+from hfitd.export.depot import Depot
 from hfitd.export.package.codec import CODECS
 from hfitd.export.package.manifest import canonical_json
 from hfitd.model import Actor, Json
@@ -35,6 +38,7 @@ from hfitd.store.interface import Store
 
 COPY_SIZE = 1 << 20
 TRUST_SECONDS = 5.0  # as with tokens: what another instance takes back is gone everywhere after this
+SETTLED_SECONDS = 300.0  # an archive is on record long before
 SMALL_BYTES = 256 * 1024
 MEMORY_BYTES = 16 << 20  # of small packages
 _REMEMBERED = 10_000
@@ -85,10 +89,21 @@ def effective_policy(version: str, actor: Actor) -> str:
 
 
 class Artifacts:
-    """The index and the folder. ``secret`` keys the cache keys."""
+    """The index, the folder and perhaps a depot. ``secret`` keys the cache keys."""
 
-    def __init__(self, store: Store, folder: Path, secret: bytes, *, ttl_seconds: float, max_bytes: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        secret: bytes,
+        *,
+        ttl_seconds: float,
+        max_bytes: int,
+        depot: Depot | None = None,
+    ) -> None:
         self._store = store
+        self._depot = depot
+        self._coming: dict[str, asyncio.Task[bool]] = {}
         self.folder = folder
         self._secret = secret
         self.ttl_seconds = ttl_seconds
@@ -130,7 +145,9 @@ class Artifacts:
             partial.replace(target)
 
     async def add(self, artifact: Artifact) -> None:
-        """Put a finished package on record and make room for it."""
+        """Put a published package on record, for every instance, and make room for it; StoreUnavailable."""
+        if self._depot is not None:
+            await self._depot.put(artifact.file_name, self.path(artifact))
         document = json.dumps(asdict(artifact)).encode()
         await self._store.write(f"artifact:{artifact.cache_key}", document, ttl_seconds=self.ttl_seconds)
         await self._store.write(f"package:{artifact.id}", document, ttl_seconds=self.ttl_seconds)
@@ -154,7 +171,7 @@ class Artifacts:
         return artifact
 
     async def _open_to_actor(self, package_id: str, actor: Actor) -> Artifact:
-        """(4) What the store says now, or said a moment ago."""
+        """(5) What the store says now, or said a moment ago."""
         place, now = (package_id, actor.email), time.monotonic()
         said, known = self._open_to.get(place, (0.0, None))
         if known is not None and now - said < TRUST_SECONDS:
@@ -222,11 +239,36 @@ class Artifacts:
         for place in [place for place in self._open_to if place[0] == artifact.id]:
             del self._open_to[place]
         await asyncio.to_thread(self.path(artifact).unlink, missing_ok=True)
+        if self._depot is not None:
+            await self._depot.remove(artifact.file_name)
         return artifact
 
     async def remove_expired(self) -> None:
-        """Remove files whose package has expired; what stands in the store ends there by itself."""
+        """Remove files whose package has expired, was taken back or never got on record; StoreUnavailable."""
         await asyncio.to_thread(self._make_room, "")
+        here = await asyncio.to_thread(lambda: [(path.name, modified) for modified, _, path in self._kept_files()])
+        for name in await self._unknown(here):
+            (self.folder / name).unlink(missing_ok=True)
+        if self._depot is not None:
+            await self._tidy_depot(self._depot)
+
+    async def _tidy_depot(self, depot: Depot) -> None:
+        files = sorted(await depot.kept(), key=lambda file: file.modified)
+        useless = set(await self._unknown([(file.name, file.modified) for file in files]))
+        total = sum(file.size for file in files if file.name not in useless)
+        for file in files:
+            if file.name not in useless and total > self._max_bytes:
+                total -= file.size
+                useless.add(file.name)
+        for name in useless:
+            await depot.remove(name)
+
+    async def _unknown(self, files: Sequence[tuple[str, float]]) -> list[str]:
+        """Of archives with their times, those that no package on record has; a fresh one may still get on record."""
+        settled = time.time() - SETTLED_SECONDS
+        old = [name for name, modified in files if modified < settled and name.endswith(_ARCHIVES)]
+        records = [await self._store.read(f"package:{name.partition('.')[0]}") for name in old]
+        return [name for name, record in zip(old, records, strict=True) if record is None]
 
     def path(self, artifact: Artifact) -> Path:
         """Where its file lies."""
@@ -245,7 +287,9 @@ class Artifacts:
         try:
             stat = self.path(artifact).stat()
         except OSError:
-            return False
+            if not await self._fetch(artifact):
+                return False
+            stat = self.path(artifact).stat()
         if stat.st_size != artifact.size:
             return False
         identity = (stat.st_ino, stat.st_mtime_ns)
@@ -254,6 +298,20 @@ class Artifacts:
                 return False
             self._checked[artifact.id] = identity
         return True
+
+    async def _fetch(self, artifact: Artifact) -> bool:
+        """(4) From the depot into the folder; False when it has none, or does not answer."""
+        if self._depot is None:
+            return False
+        coming = self._coming.get(artifact.id)
+        if coming is None:
+            fetching = self._depot.fetch(artifact.file_name, self.path(artifact), artifact.size)
+            coming = self._coming[artifact.id] = asyncio.create_task(fetching, name=f"fetch {artifact.id}")
+            coming.add_done_callback(lambda _: self._coming.pop(artifact.id, None))
+        try:
+            return await asyncio.shield(coming)
+        except StoreUnavailable:
+            return False
 
     def _make_room(self, newest: str) -> None:
         files = sorted(self._kept_files())

@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hfitd.audit.record import AuditRecord
-from hfitd.errors import HfitError, NotFound, QueryTimeout, ShuttingDown, StoreUnavailable
+from hfitd.errors import HfitError, Internal, NotFound, QueryTimeout, ShuttingDown, StoreUnavailable
 from hfitd.export.artifacts import Artifact, effective_policy, no_package
 from hfitd.export.contents import planned_contents
 from hfitd.export.delivery import Delivery, close_delivery
@@ -148,7 +148,9 @@ class Downloads:
         except NotFound:
             if not await self.artifacts.granted(package_id, actor):
                 raise
-        await self._flights.landed(package_id)
+        failure = await self._flights.landed(package_id)
+        if failure:
+            raise Internal(f"The package could not be finished ({failure}).", resource=package_id)
         return await self.artifacts.open_for(package_id, actor, version)
 
     async def _check_quota(self, actor: Actor, job: Job) -> None:
@@ -236,11 +238,17 @@ class Downloads:
         finally:
             if self._by_key.get(job.key) is job:
                 del self._by_key[job.key]
+            await asyncio.shield(self._tell_failure(job))
             self._by_id.pop(job.id, None)
             self._shop.observer.event(describe_end(job, request.stored.name))
             if job.error is not None and is_unexpected(job.error):
                 self._shop.observer.event(describe_failure(job.error))
             await asyncio.shield(self._shop.spool.remove(folder))
+
+    async def _tell_failure(self, job: Job) -> None:
+        """Whoever saw it begin learns at every instance how it ended; one that was given up may be asked for anew."""
+        if job.error is not None and job.path is not None and not isinstance(job.error, ShuttingDown):
+            await self._flights.failed(job.id, job.error.code if isinstance(job.error, HfitError) else Internal().code)
 
     async def _fly(self, job: Job, request: PackageRequest, sources: Sources, folder: Path) -> None:
         """Build it, unless another instance does or just has: then its package is this job's."""

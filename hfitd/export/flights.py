@@ -6,6 +6,7 @@
    the next in turn builds, and finds for itself what there is to refuse.
 3. A second lease, under the job's own id, says everywhere that the job is alive: by it an instance knows that a
    package it was asked for is still being made elsewhere.
+   How a job failed stays known for a while, so that nobody takes a package that cannot be made for one that was lost.
 4. While the store is lost nobody can agree, and everybody builds for himself: work under way goes on (R8).
 """
 
@@ -24,6 +25,7 @@ from hfitd.store.slots import renew_lease
 
 T = TypeVar("T")
 LEASE_SECONDS = 9.0  # a killed instance's work is taken over after this, at the latest
+FAILED_SECONDS = 120.0
 FIRST_PAUSE_SECONDS = 0.05
 LAST_PAUSE_SECONDS = 0.5
 
@@ -55,9 +57,16 @@ class Flights:
         finally:
             await asyncio.shield(self._let_go(renewals, held, job_id))
 
-    async def landed(self, job_id: str) -> None:
-        """Wait for as long as a job is under way anywhere (3); StoreUnavailable."""
+    async def landed(self, job_id: str) -> str:
+        """Wait for as long as a job is under way anywhere (3); the code it failed with, if it did. StoreUnavailable."""
         await self._wait_for_end(key_of("flight", "job", job_id), job_id)
+        failure = await self._store.read(key_of("flight", "failed", job_id))
+        return "" if failure is None else failure.value.decode("ascii", "replace")
+
+    async def failed(self, job_id: str, code: str) -> None:
+        """Remember the code that a job failed with (3)."""
+        with contextlib.suppress(StoreUnavailable):
+            await self._store.write(key_of("flight", "failed", job_id), code.encode(), ttl_seconds=FAILED_SECONDS)
 
     async def _wait_for_turn(self, work: str, job_id: str, find: Callable[[str], Awaitable[T | None]]) -> T | None:
         try:

@@ -11,17 +11,21 @@ import pytest
 from tests.live import redis
 from tests.live.daemon import Person, provider, role
 from tests.live.fleet import Fleet, make_instances, running_fleet
+from tests.live.s3 import s3_server
 from tests.live.world import EVERYTHING, LIMITS, POLICY, Shop, package_template
 from tests.support.http import Api
 
 
 @pytest.fixture(scope="module")
 def fleet(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Two instances before the slow tables."""
+    """Two instances before the slow tables, with their packages in a bucket."""
     folder = tmp_path_factory.mktemp("fleet")
     body = provider("slow_pg", shop.postgres, shop.slow) + POLICY + LIMITS + role("developer", *EVERYTHING)
-    with redis.redis() as store, running_fleet(make_instances(folder, store, body, count=2), folder) as fleet:
-        yield fleet
+    with redis.redis() as store, s3_server(create_only=False) as bucket:
+        url, environment = "s3://packages/hfit", bucket.environment
+        instances = make_instances(folder, store, body, count=2, artifacts=url, environment=environment)
+        with running_fleet(instances, folder) as fleet:
+            yield fleet
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,19 @@ async def test_a_package_that_one_instance_still_writes_is_resumed_at_another(fl
     assert (answer.status, answer.headers["ETag"]) == (206, etag)
     assert start + answer.body == whole
     assert await extractions(fleet) == before + 1
+
+
+async def test_a_finished_package_comes_from_every_instance_in_ranges(fleet: Fleet, person: Person) -> None:
+    first = await Api(fleet.instances[0], person).package("one")
+    name, etag, size = first.headers["X-Hfit-Package"], first.headers["ETag"], len(first.body)
+    for daemon in fleet.instances:
+        api = Api(daemon, person)
+        part = await api.get(f"/packages/{name}", Range="bytes=100-1099")
+        assert (part.status, part.body) == (206, first.body[100:1100])
+        assert part.headers["Content-Range"] == f"bytes 100-1099/{size}"
+        assert (await api.get(f"/packages/{name}", **{"If-None-Match": etag})).status == 304
+    await asyncio.to_thread(fleet.instances[0].admin, "package.revoke", id=name, reason="test")
+    assert (await Api(fleet.instances[0], person).get(f"/packages/{name}")).status == 404
 
 
 async def test_r12_what_another_instance_writes_is_nobody_elses(fleet: Fleet, person: Person) -> None:

@@ -291,8 +291,12 @@ def test_a_bucket_for_the_audit_log_needs_its_library(load, monkeypatch: pytest.
     assert "[server,s3]" in mistakes_of(load, '[audit]\nsinks = ["s3://trail"]')["audit.sinks[0]"]
 
 
-def test_what_this_version_cannot_keep_is_refused(load) -> None:
-    assert set(mistakes_of(load, '[artifacts]\nurl="s3://bucket/prefix"')) == {"artifacts.url"}
+def test_packages_in_a_bucket_need_its_library_and_a_name_for_it(load, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = '[artifacts]\nurl="s3://bucket/prefix"'
+    assert load(bucket).artifacts.url == "s3://bucket/prefix"
+    assert "s3://bucket/prefix" in mistakes_of(load, '[artifacts]\nurl="s3://UP/a"')["artifacts.url"]
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    assert "[server,s3]" in mistakes_of(load, bucket)["artifacts.url"]
 
 
 def test_review_may_be_required_of_providers_and_roles(load) -> None:

@@ -72,7 +72,9 @@ async def test_others_get_what_the_first_one_builds(store: Store) -> None:
     hall.finish.set()
     assert set(await asyncio.gather(*wants)) == {f"made by {hall.builds[0]}"}
     assert len(hall.builds) == 1
-    await hall.flights.landed(hall.builds[0])  # at once: it is over
+    assert await hall.flights.landed(hall.builds[0]) == ""  # at once: it is over
+    await hall.flights.failed("other", "DB_UNAVAILABLE")
+    assert await hall.flights.landed("other") == "DB_UNAVAILABLE"
 
 
 async def test_after_a_failure_the_next_one_builds(store: Store) -> None:
