@@ -8,6 +8,7 @@
 # make sbom         what a release holds, as CycloneDX: build/sbom.cdx.json
 # make audit        looks those versions up among published weaknesses
 # make dist         wheel, sdist, SBOM and checksums of a release in dist/
+# make screenshots  the pictures of the console in docs/images, from the demo's data
 # make docs         the generated parts of docs/, and all of it as a site in site/
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ RELEASE_VENV := build/release-venv
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-mysql lint bench bench-quick constraints sbom audit dist docs clean
+.PHONY: help screenshots demo test test-mysql lint bench bench-quick constraints sbom audit dist docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -84,6 +85,10 @@ $(DOCS_VENV)/installed: setup.cfg setup.py | $(VENV)/bin/python
 	$(PYTHON) -m venv $(DOCS_VENV)
 	$(DOCS_VENV)/bin/python -m pip install -q -e '.[docs]'
 	@touch $@
+
+screenshots: $(VENV)/test-installed
+	@sh tests/support/prepare.sh servers
+	$(VENV)/bin/python -m pytest tests/acceptance/test_console_browser.py --screenshots
 
 docs: $(VENV)/test-installed $(DOCS_VENV)/installed
 	$(VENV)/bin/python -m tests.support.reference

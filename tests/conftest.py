@@ -22,6 +22,11 @@ from tests.live.world import RAW_EMAIL, Shop, World, make_slow_database, running
 from tests.support.canaries import files_with, redis_keys_with
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--screenshots``: the tests of the console write its pictures into ``docs/images``."""
+    parser.addoption("--screenshots", action="store_true", help="write the pictures of the console into docs/images")
+
+
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """A test authority and a certificate for 127.0.0.1 and localhost."""

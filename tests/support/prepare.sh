@@ -47,6 +47,7 @@ look_for_servers() {
     in_folder "${HFIT_TEST_MYSQL_BIN:-}" mariadb-install-db || need mariadb-server-core
     in_folder "${HFIT_TEST_MYSQL_BIN:-}" mariadb || need mariadb-client-core
     in_folder "${HFIT_TEST_REDIS_BIN:-}" redis-server /usr/sbin || need redis-server
+    found chromium-headless-shell || found chromium || need chromium-headless-shell
     found ssh-keygen || need openssh-client
     found ssh-agent || need openssh-client
     found systemd-analyze || need systemd

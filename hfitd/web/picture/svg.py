@@ -14,7 +14,7 @@ from itertools import pairwise
 from hfitd.web.picture.layers import Layout, lay_out
 from hfitd.web.picture.plan import Arrow, Box, Drawing, tell
 
-LINE, PAD, GAP, COLUMN_GAP = 18, 12, 22, 76
+LINE, PAD, GAP, COLUMN_GAP = 18, 12, 22, 44
 LETTER, TITLE_LETTER = 6.8, 8.6  # average widths at the sizes of the style sheet
 MOST_LETTERS = 30
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
