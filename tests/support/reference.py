@@ -32,6 +32,7 @@ from hfitd.model import Action, Column, Json, Kind, MaskRule
 from hfitd.web.console.routes import CONSOLE_ROUTES
 from hfitd.web.routes import ROUTES
 from hfitd.web.table import Route
+from tests.support import scaling_tables
 from tests.support.observed import events_block, metrics_block
 from tests.support.source import ROOT, SHELVES, Module, modules
 
@@ -381,6 +382,10 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "rules": rules_block,
     "metrics": lambda: metrics_block(table),
     "events": lambda: events_block(table),
+    "capacity": lambda: scaling_tables.capacity_block(table),
+    "scaling-load": lambda: scaling_tables.load_block(table),
+    "scaling-store": lambda: scaling_tables.store_block(table),
+    "scaling-crowd": lambda: scaling_tables.crowd_block(table),
 }
 
 
