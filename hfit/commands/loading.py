@@ -17,6 +17,8 @@ from hfit.load.target import parse_databases, parse_intos
 from hfit.load.together import LOCK_SECONDS
 from hfit.output.printer import Printer
 from hfit.package.verify import verify_package
+from hfit.pictures.drawing import FORMS, draw_chain, write_dot, write_mermaid
+from hfit.pictures.svg import chain_svg
 
 
 @click.command("load", cls=HfitCommand)
@@ -99,7 +101,10 @@ def _show(printer: Printer, report: LoadReport) -> None:
 @click.argument("row_key", metavar="KEY")
 @click.option("--key", default=None, metavar="FILE|FINGERPRINT", help="Trust this key instead of the pinned ones.")
 @click.option("--allow-hidden", is_flag=True, default=False, help="Accept files whose names begin with a dot.")
-def explain_command(*, path: Path, table: str, row_key: str, key: str | None, allow_hidden: bool) -> None:
+@click.option("--graph", type=click.Choice(FORMS), default=None, help="Print a picture of the way instead.")
+def explain_command(
+    *, path: Path, table: str, row_key: str, key: str | None, allow_hidden: bool, graph: str | None
+) -> None:
     """Say why a row is in a subset: the foreign keys from the root to it.
 
     KEY is the row's primary key, comma-separated in its columns' order, as the package has it (masked where masked).
@@ -108,6 +113,10 @@ def explain_command(*, path: Path, table: str, row_key: str, key: str | None, al
     trust = trust_of(session.settings, key)
     report = verify_package(path, trust, allow_hidden=allow_hidden)
     chain = explain_row(report, table, row_key)
+    if graph is not None:
+        write = {"svg": chain_svg, "dot": write_dot, "mermaid": write_mermaid}[graph]
+        session.printer.raw(write(draw_chain(chain)).encode())
+        return
     if session.printer.json:
         session.printer.document({"chain": [step.document() for step in chain]})
         return

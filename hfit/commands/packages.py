@@ -23,6 +23,8 @@ from hfit.errors import LoadFailed, UsageMistake
 from hfit.gateway import Gateway
 from hfit.package.verify import verify_package
 from hfit.package_download import EXTENSIONS, PackageRequest, download_package, stream_sql
+from hfit.pictures.drawing import FORMS, draw_plan, write_dot, write_mermaid
+from hfit.pictures.svg import plan_svg
 
 _NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)=(.*)", re.S)
 
@@ -34,16 +36,26 @@ parameters_argument = click.argument("parameters", metavar="[PARAM]...", nargs=-
 @name_argument
 @parameters_argument
 @click.option("--prepare", is_flag=True, default=False, help="Also run the prepare queries, to know their values.")
-def pkg_plan_command(name: str, parameters: tuple[str, ...], prepare: bool) -> None:
+@click.option("--graph", type=click.Choice(FORMS), default=None, help="Print a picture of tables and keys instead.")
+def pkg_plan_command(name: str, parameters: tuple[str, ...], prepare: bool, graph: str | None) -> None:
     """Say what a download would do, without reading a row.
 
     PARAM is key=value, or positional values in the template's order.
+
+    \b
+    hfit pkg-plan customer-case customer_id=42 --graph svg > plan.svg
     """
     session = current_session()
     gateway = session.gateway()
     with session.waiting(f"{name}: plan"), nearest(template_look(gateway, name)):
-        plan = gateway.plan(name, parse_parameters(parameters), prepare=prepare)
-    if session.printer.json:
+        given = parse_parameters(parameters)
+        if graph == "svg":
+            session.printer.raw(plan_svg(gateway, name, given, prepare=prepare).encode())
+            return
+        plan = gateway.plan(name, given, prepare=prepare)
+    if graph is not None:
+        session.printer.raw((write_dot if graph == "dot" else write_mermaid)(draw_plan(plan)).encode())
+    elif session.printer.json:
         session.printer.document(plan)
     else:
         show_plan(session.printer, plan)

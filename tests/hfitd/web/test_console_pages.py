@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import closing
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -280,3 +281,22 @@ async def test_files_are_filtered_and_fetched_as_by_the_command_line(world: Worl
     assert (await browser.get("/console/volumes/app_logs")).status == 404
     wrong = await browser.get("/console/volumes/docs?size=large")
     assert (wrong.status, b"is not valid" in wrong.body) == (400, True)
+
+
+def test_hfit_draws_a_plan_and_the_way_to_a_row_in_every_form(
+    odd: tuple[Daemon, Person, Person], tmp_path: Path
+) -> None:
+    daemon, dev, _ = odd
+    (tmp_path / "drawn.yaml").write_text(SUBSET.replace("templateName: everything", "templateName: drawn"))
+    assert daemon.hfit(dev, "login").code == 0
+    assert daemon.hfit(dev, "pkg-tmpl", "create", tmp_path / "drawn.yaml").code == 0
+    got = daemon.hfit(dev, "pkg-download", "drawn", "who=ann", cwd=tmp_path)
+    assert got.code == 0, got.err
+    for form, begins in (("svg", "<svg "), ("dot", "digraph hfit {\n"), ("mermaid", "flowchart LR\n")):
+        plan = daemon.hfit(dev, "pkg-plan", "drawn", "who=ann", "--graph", form)
+        assert (plan.code, plan.out.startswith(begins)) == (0, True), plan.err
+        assert "main.person" in plan.out
+        assert "secret" not in plan.out
+        way = daemon.hfit(dev, "explain", tmp_path / "all", f"main.{NAME}", "1", "--graph", form)
+        assert (way.code, way.out.startswith(begins)) == (0, True), way.err
+        assert "person_id" in way.out
