@@ -114,10 +114,10 @@ class Downloads:
             await self._shop.artifacts.grant(package_id, request.actor)
             record = self._record(request, "package", job.plan, job.artifact)
             await self._shop.quotas.count_tables(request.actor, record.objects)
-            await self._check_quota(request.actor, job)
             audit = await self._shop.audit.begin(record)
         self._shop.observer.event(CacheAsked(joined or job.cached))
-        return Delivery(job, package_id, audit, joined or job.cached, request.actor)
+        reservation = self._shop.quotas.reserve(request.actor)
+        return Delivery(job, package_id, audit, joined or job.cached, request.actor, reservation)
 
     async def look(self, package_id: str, actor: Actor) -> Job:
         """A package the actor obtained before, still being written or finished, with nothing given out; NotFound for
@@ -137,9 +137,9 @@ class Downloads:
         """The same, to be given again."""
         name_job(package_id)
         job = await self.look(package_id, actor)
-        await self._check_quota(actor, job)
+        await self._shop.quotas.check(actor)
         audit = await self._shop.audit.begin(reopen_record(actor, package_id, job.artifact))
-        return Delivery(job, package_id, audit, True, actor)
+        return Delivery(job, package_id, audit, True, actor, self._shop.quotas.reserve(actor))
 
     async def _open_finished(self, package_id: str, actor: Actor, version: str) -> Artifact:
         """A finished package; one that another instance is still writing is waited for."""
@@ -152,10 +152,6 @@ class Downloads:
         if failure:
             raise Internal(f"The package could not be finished ({failure}).", resource=package_id)
         return await self.artifacts.open_for(package_id, actor, version)
-
-    async def _check_quota(self, actor: Actor, job: Job) -> None:
-        artifact = job.artifact
-        await self._shop.quotas.check(actor, rows=artifact.rows if artifact else 0, size=job.size if artifact else 0)
 
     def _record(
         self, request: PackageRequest, action: str, plan: Plan | None, artifact: Artifact | None = None
@@ -185,9 +181,9 @@ class Downloads:
         """How many jobs are under way."""
         return len(self._by_id)
 
-    async def delivered(self, delivery: Delivery, outcome: str, sent: int) -> None:
+    async def delivered(self, delivery: Delivery, outcome: str, sent: int, code: str = "") -> None:
         """Close the audit record of a delivery and count it."""
-        await close_delivery(self._shop, delivery, outcome, sent)
+        await close_delivery(self._shop, delivery, outcome, sent, code)
 
     async def drain(self, grace_seconds: float) -> None:
         """Let running jobs finish for a while."""

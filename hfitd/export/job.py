@@ -11,7 +11,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from hfitd.export.package.codec import Codec
 from hfitd.export.package.manifest import MemberEntry
 from hfitd.export.package.residue import Residue
 from hfitd.export.plan import Plan
-from hfitd.model import Actor, Json
+from hfitd.model import Json
 from hfitd.store.approvals import Approval
 
 READ_SIZE = 256 * 1024
@@ -46,11 +46,10 @@ class Job:
         self.error: BaseException | None = None
         self.path: Path | None = None
         self.size = 0
-        self.rows = 0
+        self.rows: int | None = None  # of a stream, once all are there
         self.started = time.monotonic()
         self.audit: AuditToken | None = None  # of a stream, until its reader has left
         self.contents = Contents()  # of a stream
-        self.reader: Actor | None = None  # of a stream
         self.events: list[tuple[str, Json]] = []
         self.task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -137,7 +136,7 @@ class Job:
         assert self.path is not None
         return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
 
-    async def read(self, start: int = 0) -> AsyncIterator[bytes]:
+    async def read(self, start: int = 0) -> AsyncGenerator[bytes, None]:
         """The archive from ``start``, as it grows, until it is complete; raises what the job failed with."""
         descriptor = self.open()
         try:

@@ -34,9 +34,14 @@ def actor_record(action: str, actor: Actor, objects: tuple[str, ...] = (), **res
     )
 
 
-def file_record(actor: Actor, volume: str, path: str, opened: OpenedFile) -> AuditRecord:
-    """One file for an actor, with the masks of its parts, or that they were lifted."""
+def file_record(actor: Actor, volume: str, path: str, opened: OpenedFile, told: str) -> AuditRecord:
+    """One file for an actor, with the masks of its parts, or that they were lifted.
+
+    ``told``: "data", or "head" when it is no more than a listing says.
+    """
     name = f"{volume}/{path}"
+    if told == "head":
+        return actor_record("files.head", actor, (name,))
     masks = {f"{name}:{part}": mask for part, mask in opened.masks.items()}
     record = actor_record(Action.FILES_READ.value, actor, (name,))
     return replace(record, masks=masks, raw=(name,) if opened.raw else ())

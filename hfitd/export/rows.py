@@ -2,14 +2,20 @@
 
 NDJSON ends with ``{"_end": {"rows": N, "sha256": "..."}}``, the digest over every byte before that line, so that a
 stream that was cut is always noticed; CSV has no such record (ruling 19).
+
+Rows and bytes are set aside of the reader's day piece by piece, each before it is given: a stream that does not fit is
+refused when that shows at its first piece, else cut.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
+from hfitd.access.reservation import Reservation
 from hfitd.audit.log import AuditToken
 from hfitd.audit.record import TableCount
 from hfitd.engines.interface import Format
@@ -50,14 +56,56 @@ class RowsRequest:
         return Export(f"rows.{self.form.value}", "table-data", data)
 
 
+class _LineCounter:
+    """Rows in the bytes that were given so far: lines that end outside quotes, without the head of a CSV."""
+
+    def __init__(self, form: Format) -> None:
+        self._csv = form is Format.CSV
+        self._quoted = False
+        self._lines = 0
+
+    def count(self, piece: bytes) -> int:
+        """The rows after this piece."""
+        if self._csv:
+            for number, part in enumerate(piece.split(b'"')):
+                self._quoted ^= number > 0
+                self._lines += 0 if self._quoted else part.count(b"\n")
+        else:  # JSON has no line feed inside a value
+            self._lines += piece.count(b"\n")
+        return max(self._lines - self._csv, 0)
+
+
+@dataclass(slots=True)
+class RowStream:
+    """A stream on its way to its reader: the job, and how much of it was given."""
+
+    job: Job
+    reservation: Reservation
+    lines: _LineCounter
+    rows: int = 0
+
+    async def read(self) -> AsyncGenerator[bytes, None]:
+        """The bytes, each piece set aside before it is given; RateLimited where the day's quota ends."""
+        size = 0
+        async with aclosing(self.job.read()) as pieces:
+            async for piece in pieces:
+                size += len(piece)
+                rows = self.lines.count(piece)
+                if self.job.rows is not None:
+                    rows = min(rows, self.job.rows)  # the end record is a line, too
+                await self.reservation.hold(rows=rows, size=size, growing=not self.job.done)
+                self.rows = rows
+                yield piece
+
+
 class RowStreams:
     """Starts row streams; each is a job with one reader."""
 
     def __init__(self, workshop: Workshop) -> None:
         self._shop = workshop
 
-    async def start(self, actor: Actor, request: RowsRequest) -> Job:
-        """A job whose bytes are the rows; returns when nothing can be refused any more."""
+    async def start(self, actor: Actor, request: RowsRequest) -> RowStream:
+        """A stream of the rows; returns when nothing of the request can be refused any more."""
         sources = self._shop.sources()
         await self._shop.quotas.check(actor)
         if request.database not in await list_databases(sources, actor, request.provider):
@@ -69,7 +117,7 @@ class RowStreams:
         try:
             await job.checked()
         except PermissionDenied as error:
-            await self.delivered(job, "refused", 0)
+            await self._end(job, "refused")
             if error.code == "EXPORT_REFUSED":
                 raise NotFound("There is no such table.", resource=request.table) from error
             raise
@@ -77,12 +125,12 @@ class RowStreams:
             job.task.cancel()
             raise
         except HfitError as error:
-            await self.delivered(job, "refused" if error.status < 500 else "failed", 0)
+            await self._end(job, "refused" if error.status < 500 else "failed")
             raise
         except Exception:
-            await self.delivered(job, "failed", 0)
+            await self._end(job, "failed")
             raise
-        return job
+        return RowStream(job, self._shop.quotas.reserve(actor), _LineCounter(request.form))
 
     async def _drive(self, job: Job, actor: Actor, request: RowsRequest, sources: Sources) -> None:
         folder = self._shop.spool.job_folder(job.id)
@@ -94,7 +142,7 @@ class RowStreams:
             job.fail(QueryTimeout("The rows took longer than limits.job_timeout allows."))
         except asyncio.CancelledError:
             job.fail(ShuttingDown("The stream was given up; ask again."))
-            await self.delivered(job, "aborted_by_client", 0)
+            await self._end(job, "aborted_by_client")
         except Exception as error:  # noqa: BLE001 - whatever it was, the reader has to learn of it
             job.fail(error)
         finally:
@@ -109,7 +157,6 @@ class RowStreams:
             catalogs = {key: source.catalog for key, source in opened.items()}
             step = ITEM.plan(export, PlanScope(actor, sources, catalogs))
             job.contents = table_contents(tuple((step.source, table) for table in step.tables))
-            job.reader = actor
             await self._shop.quotas.count_tables(actor, job.contents.objects)
             wrote, digest = (request.filter, request.order), self._shop.audit.value_digest
             record = rows_record(actor, job.contents, sources.policy.version, wrote, digest)
@@ -126,18 +173,28 @@ class RowStreams:
                     await sink.write(json.dumps(end).encode() + b"\n")
         job.end()
 
-    async def delivered(self, job: Job, outcome: str, sent: int) -> None:
-        """Close the audit record of a stream, once, and count what was read for it against its reader's quotas.
+    async def delivered(self, stream: RowStream, outcome: str, sent: int, code: str = "") -> None:
+        """Close the audit record of a stream, once, and count what was given of it against its reader's quotas.
 
         In one go, for who has received everything may leave at any moment.
         """
+        token, stream.job.audit = stream.job.audit, None  # at once: the job, now without a reader, would end it, too
+        await asyncio.shield(self._settle(stream, token, outcome, sent, code))
+
+    async def _settle(
+        self, stream: RowStream, token: AuditToken | None, outcome: str, sent: int, code: str
+    ) -> None:
+        job, rows = stream.job, stream.rows if sent else 0
+        await stream.reservation.settle(rows=rows, size=sent)
+        if sent:
+            self._shop.observer.event(RowsSent(job.contents.objects[0].partition("/")[0], rows, sent))
+        if token is not None:
+            counts = [TableCount(name, rows, sent) for name in job.contents.objects]
+            await self._shop.audit.end(token, outcome, rows=rows, size=sent, code=code, tables=counts)
+
+    async def _end(self, job: Job, outcome: str) -> None:
+        """Close the record of a job that has no stream, or whose reader left before it had one."""
         token, job.audit = job.audit, None
         if token is not None:
-            await asyncio.shield(self._close(token, job, outcome, sent))
-
-    async def _close(self, token: AuditToken, job: Job, outcome: str, sent: int) -> None:
-        counts = [TableCount(name, job.rows, sent) for name in job.contents.objects]
-        if job.reader is not None and sent:
-            await self._shop.quotas.count(job.reader, rows=job.rows, size=sent)
-            self._shop.observer.event(RowsSent(job.contents.objects[0].partition("/")[0], job.rows, sent))
-        await self._shop.audit.end(token, outcome, rows=job.rows, size=sent, tables=counts)
+            counts = [TableCount(name, 0, 0) for name in job.contents.objects]
+            await asyncio.shield(self._shop.audit.end(token, outcome, tables=counts))

@@ -109,6 +109,20 @@ class EmbeddedStore:
         """See Store."""
         return await self._run(lambda: self._add(check_key(key), amount, ttl_seconds))
 
+    async def add_within(
+        self, key: str, amount: int, *, limit: int, ttl_seconds: float | None = None
+    ) -> int | None:
+        """See Store."""
+
+        def add() -> int | None:
+            statement = "SELECT amount FROM counter WHERE key = ? AND (expires IS NULL OR expires > ?)"
+            row = self._database.execute(statement, (check_key(key), time.time())).fetchone()
+            if (0 if row is None else int(row[0])) + amount > limit:
+                return None
+            return self._add(key, amount, ttl_seconds)
+
+        return await self._run(add)
+
     async def allow(self, key: str, *, limit: int, period_seconds: float, cost: int = 1) -> RateDecision:
         """See Store."""
         return await self._run(lambda: self._allow(check_key(key), limit, period_seconds, cost))

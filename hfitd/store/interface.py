@@ -57,6 +57,13 @@ class Store(Protocol):
     async def add(self, key: str, amount: int = 1, *, ttl_seconds: float | None = None) -> int:
         """Add to a counter and return the sum; the first addition starts its time to live."""
 
+    async def add_within(
+        self, key: str, amount: int, *, limit: int, ttl_seconds: float | None = None
+    ) -> int | None:
+        """Add to a counter unless the sum would pass ``limit``: then None, and nothing changes.
+
+        Looking and adding is one step, so that of many callers, at any instances, none passes the limit together."""
+
     async def allow(self, key: str, *, limit: int, period_seconds: float, cost: int = 1) -> RateDecision:
         """GCRA rate limit: ``limit`` requests per period, evenly refilled, a burst of ``limit`` at most.
 

@@ -121,6 +121,22 @@ class RedisStore:
 
         return await self._link.run(name, add)
 
+    async def add_within(
+        self, key: str, amount: int, *, limit: int, ttl_seconds: float | None = None
+    ) -> int | None:
+        """See Store."""
+        name = _name("c", key)
+
+        async def add(pipe: Pipeline) -> int | None:
+            if int(await pipe.get(name) or 0) + amount > limit:
+                return None
+            _begin(pipe)
+            pipe.set(name, 0, nx=True, px=None if ttl_seconds is None else _milliseconds(ttl_seconds))  # as in ``add``
+            pipe.incrby(name, amount)
+            return int((await pipe.execute())[1])
+
+        return await self._watch([name], add)
+
     async def allow(self, key: str, *, limit: int, period_seconds: float, cost: int = 1) -> RateDecision:
         """See Store."""
         name = _name("g", key)

@@ -108,6 +108,12 @@ class SealedStore:
         """See Store."""
         return await self._inner.add(key, amount, ttl_seconds=ttl_seconds)
 
+    async def add_within(
+        self, key: str, amount: int, *, limit: int, ttl_seconds: float | None = None
+    ) -> int | None:
+        """See Store."""
+        return await self._inner.add_within(key, amount, limit=limit, ttl_seconds=ttl_seconds)
+
     async def allow(self, key: str, *, limit: int, period_seconds: float, cost: int = 1) -> RateDecision:
         """See Store."""
         return await self._inner.allow(key, limit=limit, period_seconds=period_seconds, cost=cost)

@@ -118,7 +118,7 @@ ROUTES: tuple[Route, ...] = (
         },
         audits_itself=True,
     ),
-    api("HEAD", "/files/{volume}/download", files.file_head, "The head of that file", tag="volumes"),
+    api("HEAD", "/files/{volume}/download", files.file_head, "Its head", tag="volumes", audits_itself=True),
     api("GET", "/packtmpl", templates.list_templates, "Templates you may use", tag="templates"),
     api(
         "POST",
@@ -244,7 +244,7 @@ ROUTES: tuple[Route, ...] = (
         response=BINARY,
         audits_itself=True,
     ),
-    api("HEAD", "/packages/{id}", packages.package_head, "Their head", tag="packages"),
+    api("HEAD", "/packages/{id}", packages.package_head, "Their head", tag="packages", audits_itself=True),
     api(
         "GET",
         "/packages/{id}/events",

@@ -198,6 +198,23 @@ async def test_a_counter_adds_up_and_its_time_runs_from_the_first_addition(store
         await asyncio.sleep(0.02)
 
 
+async def test_many_at_once_never_pass_a_limit_together(store: Store) -> None:
+    sums = await asyncio.gather(*(store.add_within("count:w", 30, limit=100) for _ in range(10)))
+    assert sorted(total for total in sums if total is not None) == [30, 60, 90]
+    assert await store.add_within("count:w", 11, limit=100) is None
+    assert await store.add_within("count:w", 10, limit=100) == 100
+    assert await store.add("count:w", -60) == 40
+    assert await store.add_within("count:w", 60, limit=100) == 100
+
+
+async def test_the_time_of_a_bounded_counter_runs_from_the_first_addition_too(store: Store) -> None:
+    assert await store.add_within("count:b", 1, limit=1, ttl_seconds=0.08) == 1
+    deadline = time.monotonic() + 10
+    while await store.add_within("count:b", 1, limit=1, ttl_seconds=60) is None:
+        assert time.monotonic() < deadline, "it never ends"
+        await asyncio.sleep(0.02)
+
+
 async def test_several_requests_are_counted_at_once_or_not_at_all(store: Store) -> None:
     first = await store.allow("rate:c", limit=10, period_seconds=600, cost=7)
     assert (first.allowed, first.remaining) == (True, 3)
@@ -284,6 +301,7 @@ async def test_o06_a_cancelled_call_never_leaves_its_answer_to_the_next(store: S
         lambda n: store.read(f"user:{n}"),
         lambda n: store.write(f"user:{n}", f"value {n}".encode(), expect=None),
         lambda n: store.add(f"count:{n}"),
+        lambda n: store.add_within(f"count:{n}", 1, limit=10**6),
         lambda n: store.allow(f"rate:{n}", limit=1000, period_seconds=60),
         lambda n: store.acquire(f"lease:{n}", "me", 60),
         lambda n: store.keys("user:"),

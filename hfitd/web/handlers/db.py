@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 from aiohttp import web
 
 from hfitd.engines.interface import Format
-from hfitd.errors import BadRequest
+from hfitd.errors import BadRequest, RateLimited
 from hfitd.export.browse import (
     describe_table,
     list_databases,
@@ -62,18 +64,33 @@ async def rows(request: web.Request) -> web.StreamResponse:
     """Masked rows as NDJSON with an end record, or as CSV."""
     wanted = _rows_request(request)
     streams = gateway(request).row_streams
-    job = await streams.start(actor(request), wanted)
+    stream = await streams.start(actor(request), wanted)
     headers = {"Content-Type": TYPES[wanted.form] + "; charset=utf-8", "Cache-Control": "no-store"}
-    outcome = "aborted_by_client"
+    outcome, code = "aborted_by_client", ""
     try:
-        with job.reading():
-            response = await send_chunks(request, job.read(), headers)
+        with stream.job.reading():
+            response = await send_chunks(request, await _begun(stream.read()), headers)
         outcome = "done"
         return response
+    except RateLimited as error:
+        outcome, code = "refused", error.code
+        raise
     finally:
-        if job.error is not None:
+        if stream.job.error is not None and not code:
             outcome = "failed"
-        await streams.delivered(job, "done" if SENT in request else outcome, bytes_left(request))
+        await streams.delivered(stream, "done" if SENT in request else outcome, bytes_left(request), code)
+
+
+async def _begun(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The same pieces; the first is there already, so that what shows with it can still be refused with a status."""
+    first = await anext(pieces, b"")
+
+    async def go_on() -> AsyncGenerator[bytes, None]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return go_on()
 
 
 async def rows_exist(request: web.Request) -> web.Response:

@@ -6,19 +6,21 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from json.encoder import encode_basestring as _text
 
 from aiohttp import web
 
+from hfitd.access.reservation import Reservation
 from hfitd.audit.log import AuditToken
 from hfitd.audit.record import AuditRecord
-from hfitd.errors import BadRequest, NotFound
+from hfitd.errors import BadRequest, HfitError, NotFound
 from hfitd.export.files import OpenedFile, find_best, list_files, list_volumes, open_file, require_volume
 from hfitd.export.masked_files import Served, etag_of
 from hfitd.export.record import actor_record, file_record
 from hfitd.model import Action
 from hfitd.observe.events import FileSent
-from hfitd.volumes.interface import FileEntry, ListingQuery, OpenFile
+from hfitd.volumes.interface import FileEntry, ListingQuery
 from hfitd.volumes.listing import parse_listing_query
 from hfitd.volumes.paths import shown_raw_path
 from hfitd.web.context import SENT, actor, gateway
@@ -26,6 +28,7 @@ from hfitd.web.handlers.trees import download_tree
 from hfitd.web.ranges import wanted_span
 from hfitd.web.streams import attachment, bytes_left, head_response, send_chunks, send_span
 
+WANT_DIGEST = "Want-Repr-Digest"
 NDJSON = {"Content-Type": "application/x-ndjson; charset=utf-8", "Cache-Control": "no-store"}
 
 
@@ -63,17 +66,38 @@ async def download_file(request: web.Request) -> web.StreamResponse:
     if not door.sources().policy.may(actor(request), Action.FILES_READ, f"{volume}/{path}"):
         raise NotFound("There is no such file in this volume.", resource=volume)
     door.sources().rules.refuse_direct(actor(request))  # the head alone would tell a file's digest
-    if request.method != "HEAD":
-        await door.quotas.check(actor(request))
+    await door.quotas.check(actor(request))
     async with open_file(door.sources(), actor(request), volume, path, raw_path) as opened:
-        etag = f'"{etag_of(opened)}"'
-        if request.headers.get("If-None-Match") == etag:
-            return head_response({"ETag": etag}, status=304)
-        async with door.masked_files.open(opened, actor(request), volume, path, raw_path) as served:
-            headers = await _headers(request, opened, served, etag)
-            if request.method == "HEAD":
-                return head_response({**headers, "Accept-Ranges": "bytes"}, served.file.entry.size)
-            return await _send(request, file_record(actor(request), volume, path, opened), served.file, headers)
+        asked = file_record(actor(request), volume, path, opened, _tells(request))
+        async with _delivery(request, asked) as reservation:
+            etag = f'"{etag_of(opened)}"'
+            if request.headers.get("If-None-Match") == etag:
+                return head_response({"ETag": etag}, status=304)
+            async with door.masked_files.open(opened, actor(request), volume, path, raw_path) as served:
+                return await _answer(request, opened, served, etag, reservation)
+
+
+def _tells(request: web.Request) -> str:
+    """What an answer tells of the file: its content, by a digest too, or only what a listing says of it."""
+    return "data" if request.method != "HEAD" or WANT_DIGEST in request.headers else "head"
+
+
+@asynccontextmanager
+async def _delivery(request: web.Request, record: AuditRecord) -> AsyncIterator[Reservation]:
+    """One answer about a file, on record from before anything is told until it has left, and counted."""
+    door = gateway(request)
+    token = await door.audit.begin(record)
+    reservation = door.quotas.reserve(actor(request))
+    outcome, code = "aborted_by_client", ""
+    try:
+        yield reservation
+        outcome = "done"
+    except HfitError as error:
+        outcome, code = "refused" if error.status < 500 else "failed", error.code
+        raise
+    finally:
+        outcome = "done" if SENT in request else outcome
+        await asyncio.shield(_close(request, token, reservation, outcome, code))
 
 
 async def _asked_file(request: web.Request, volume: str) -> tuple[str, str]:
@@ -101,33 +125,32 @@ async def _headers(request: web.Request, opened: OpenedFile, served: Served, eta
     }
     if opened.masking is not None:
         headers["X-Hfit-Masked"] = json.dumps({"masks": dict(opened.masks), "dropped_lines": served.dropped})
-    if "Want-Repr-Digest" in request.headers:
+    if WANT_DIGEST in request.headers:
         headers["Repr-Digest"] = await gateway(request).file_digests.header(served.file)
     return headers
 
 
-async def _send(
-    request: web.Request, record: AuditRecord, file: OpenFile, headers: dict[str, str]
+async def _answer(
+    request: web.Request, opened: OpenedFile, served: Served, etag: str, reservation: Reservation
 ) -> web.StreamResponse:
-    """The file or the range that is asked for, on record."""
-    door = gateway(request)
-    span = wanted_span(request, file.entry.size, headers["ETag"])
-    token = await door.audit.begin(record)
-    outcome = "aborted_by_client"
-    try:
-        response = await send_span(request, file.fileno(), span, headers)
-        outcome = "done"
-    finally:
-        await asyncio.shield(_close(request, token, "done" if SENT in request else outcome))
-    return response
+    """The head, or the file or the range that is asked for."""
+    size = served.file.entry.size
+    if request.method == "HEAD":
+        return head_response({**await _headers(request, opened, served, etag), "Accept-Ranges": "bytes"}, size)
+    span = wanted_span(request, size, etag)
+    await reservation.hold(size=span.stop - span.start)
+    return await send_span(request, served.file.fileno(), span, await _headers(request, opened, served, etag))
 
 
-async def _close(request: web.Request, token: AuditToken, outcome: str) -> None:
+async def _close(
+    request: web.Request, token: AuditToken, reservation: Reservation, outcome: str, code: str
+) -> None:
     """End the record of a download and count what has left; in one go, for the client may leave at any moment."""
     door, left = gateway(request), bytes_left(request)
-    door.observer.event(FileSent(request.match_info["volume"], left))
-    await door.audit.end(token, outcome, size=left)
-    await door.quotas.count(actor(request), rows=0, size=left)
+    if left or SENT in request:
+        door.observer.event(FileSent(request.match_info["volume"], left))
+    await reservation.settle(rows=0, size=left)
+    await door.audit.end(token, outcome, size=left, code=code)
 
 
 async def file_head(request: web.Request) -> web.StreamResponse:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from hfitd.errors import BadRequest
+from hfitd.errors import BadRequest, RateLimited
 from hfitd.export.artifacts import describe_artifact
 from hfitd.export.delivery import Delivery
 from hfitd.export.requests import Given, PackageRequest, read_request
@@ -105,16 +105,19 @@ async def _request(
 async def _deliver(request: web.Request, delivery: Delivery, known_digest: str) -> web.StreamResponse:
     """Send it, and close its audit record with what became of it."""
     downloads = gateway(request).downloads
-    outcome = "aborted_by_client"
+    outcome, code = "aborted_by_client", ""
     try:
         response = await _send(request, delivery, known_digest)
         outcome = "done"
         return response
+    except RateLimited as error:
+        outcome, code = "refused", error.code
+        raise
     finally:
         failed = delivery.job.error is not None
         if SENT in request:  # the client may have left the moment it had everything
             outcome = "done"
-        await downloads.delivered(delivery, "failed" if failed else outcome, bytes_left(request))
+        await downloads.delivered(delivery, "failed" if failed else outcome, bytes_left(request), code)
 
 
 async def _send(request: web.Request, delivery: Delivery, known_digest: str) -> web.StreamResponse:
@@ -128,13 +131,14 @@ async def _send(request: web.Request, delivery: Delivery, known_digest: str) -> 
         with job.reading():
             if request.method == "HEAD":
                 return head_response(headers)
-            return await send_chunks(request, job.read(), headers)
+            return await send_chunks(request, delivery.read(), headers)
     same = known_digest == artifact.package_digest or request.headers.get("If-None-Match") == delivery.etag
     if (known_digest and same) or (request.method in {"GET", "HEAD"} and same):
         return head_response(headers, status=304)
     if request.method == "HEAD":
         return head_response({**headers, "Accept-Ranges": "bytes"}, artifact.size)
     span = wanted_span(request, artifact.size, delivery.etag)
+    await delivery.hold(span.stop - span.start)
     small = await gateway(request).downloads.content(artifact)
     if small is not None:
         return await send_bytes(request, small, span, headers)
