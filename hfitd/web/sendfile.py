@@ -3,7 +3,7 @@
 1. A stint of the thread ends after ``STINT`` bytes, so that many readers share few threads; and as soon as the client
    does not take more for ``PATIENCE_MS``, so that a slow one holds no thread: the loop waits for its socket.
 2. The thread has descriptors of its own. They are closed when it has returned, also when the request is cancelled
-   before that: a number that was closed early could by then be another file.
+   before that: a number that was closed early could by then be another file. What it sent until then counts.
 3. Nothing may wait in the transport's buffer when it begins, or bytes would overtake one another: the caller looks.
 4. A file that became shorter ends the connection; what was announced cannot be sent.
 
@@ -49,14 +49,17 @@ async def send_file(
         position = start
         while position < stop:
             running = loop.run_in_executor(None, stint.push, position, min(stop, position + STINT))
-            before, position = position, await asyncio.shield(running)
-            sent(position - before)
+            position = await asyncio.shield(running)
+            stint.tell(sent)
             if transport.is_closing():
                 raise ConnectionResetError("the connection was closed")
             if position < stop and stint.slow:
                 await _wait_writable(loop, stint.out)  # 1
     finally:
         stint.leave(running)  # 2
+        if running is not None and not running.done():
+            await asyncio.wait((running,))  # a moment: the thread stops at its next piece
+        stint.tell(sent)
 
 
 class _Stint:
@@ -67,6 +70,8 @@ class _Stint:
         self.slow = False
         self._source = source
         self._left = threading.Event()
+        self._sent = 0  # by the thread, and how much of it was told
+        self._told = 0
 
     def push(self, position: int, stop: int) -> int:
         """Send until ``stop``, until the client is slow, or until the request has gone; where it stopped."""
@@ -82,7 +87,14 @@ class _Stint:
             if not sent:
                 raise ConnectionResetError("the file became shorter")  # 4
             position += sent
+            self._sent += sent
         return position
+
+    def tell(self, sent: Callable[[int], object]) -> None:
+        """Say what has gone since the last time."""
+        fresh, self._told = self._sent - self._told, self._sent
+        if fresh:
+            sent(fresh)
 
     def leave(self, running: asyncio.Future[int] | None) -> None:
         """Close the descriptors once the thread is done with them (2)."""

@@ -92,6 +92,24 @@ async def test_a_cancelled_download_closes_its_descriptors(large: Path) -> None:
     os.close(descriptor)
 
 
+async def test_whatever_has_gone_is_told_also_of_a_cancelled_download(large: Path) -> None:
+    """So that nobody gets a file past the day's quota by leaving the moment it is there."""
+    descriptor = os.open(large, os.O_RDONLY)
+    for wanted in (1, 3 << 20, 9 << 20):
+        told: list[int] = []
+        async with connected() as (writer, client):
+            sending = asyncio.create_task(send_file(writer.transport, descriptor, 0, SIZE, told.append))
+            got = len(await take(client, wanted, 1 << 20))
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            writer.close()
+            while data := await asyncio.get_running_loop().sock_recv(client, 1 << 20):
+                got += len(data)
+        assert sum(told) == got
+    os.close(descriptor)
+
+
 async def test_a_client_that_leaves_is_a_broken_connection(large: Path) -> None:
     descriptor = os.open(large, os.O_RDONLY)
     async with connected() as (writer, client):
