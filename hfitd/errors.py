@@ -243,6 +243,8 @@ class Busy(Unavailable):
 class DbUnavailable(Unavailable):
     """The database of this provider does not answer."""
 
+    conflict = False  # the server ended the snapshot for needs of its own: the same read may begin anew
+
 
 class LoginRefused(Unavailable):
     """The database refuses the login of this provider."""

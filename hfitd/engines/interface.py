@@ -280,6 +280,7 @@ class Snapshot(Protocol):
     """One consistent view of one database. Leaving it early drops the connection and kills the query."""
 
     position: str  # what the server calls this moment: snapshot id, LSN, GTID, data version
+    lag_seconds: float | None  # how far a replica was behind when it began; None: no replica, or not known
 
     async def catalog(self) -> Catalog:
         """The shape of the database as this snapshot sees it."""

@@ -61,12 +61,13 @@ class MysqlEngine:
         if self._closed:
             raise DbUnavailable("This provider is being closed; try again.")
         async with self._places.take(user), opened(self._provider, name) as session:
-            await self._refuse_old(session)
+            lag = await self._read_lag(session)
             with translated():
                 rows = await session.connection.command("SHOW DATABASES")
             readable = [other for (other,) in rows if other is not None and self._is_allowed(other)]
             stall_seconds = self._provider.statement_timeout_seconds + STALL_SECONDS
             snapshot = MysqlSnapshot(session, name, readable, MysqlDialect(), stall_seconds)
+            snapshot.lag_seconds = lag
             self._open.add(session)
             try:
                 await snapshot.begin()
@@ -82,7 +83,7 @@ class MysqlEngine:
     async def check(self) -> ServerReport:
         """Log in and say what is there and what the role could do besides reading."""
         async with self._places.take(), opened(self._provider, self._provider.database or None) as session:
-            await self._refuse_old(session)
+            await self._read_lag(session)
             with translated():
                 grants = await self._grants(session)
             warnings, excess = powers_of(grants)
@@ -107,9 +108,13 @@ class MysqlEngine:
             session.connection.abort()
         await asyncio.gather(*(self._kill(session) for session in sessions), *self._kills)
 
-    async def _refuse_old(self, session: Opened) -> None:
-        if self._provider.max_lag_seconds is not None:
-            refuse_old(await read_lag(session.connection), self._provider.max_lag_seconds)
+    async def _read_lag(self, session: Opened) -> float | None:
+        """How far behind the server is; asked only for ``max_lag``, as it takes a privilege of its own."""
+        if self._provider.max_lag_seconds is None:
+            return None
+        lag = await read_lag(session.connection)
+        refuse_old(lag, self._provider.max_lag_seconds)
+        return lag
 
     def _is_allowed(self, name: str) -> bool:  # 2
         if name.lower() in SYSTEM_DATABASES:

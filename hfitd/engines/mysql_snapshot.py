@@ -55,6 +55,7 @@ class MysqlSnapshot:
         self, opened: Opened, database: str, databases: Sequence[str], dialect: MysqlDialect, stall_seconds: float
     ) -> None:
         self.position = ""
+        self.lag_seconds: float | None = None
         self.running = False  # a statement is on the server; leaving now has to kill it
         self._opened = opened
         self._connection = opened.connection

@@ -43,13 +43,13 @@ from hfitd.engines.postgres_ddl import foresee, write_ddl
 from hfitd.engines.postgres_dialect import PostgresDialect
 from hfitd.engines.postgres_errors import Stage, translated
 from hfitd.engines.postgres_json import CSV_OPTIONS, json_lines
-from hfitd.engines.postgres_moment import read_lag, read_position
+from hfitd.engines.postgres_moment import is_replica, known_lag, read_lag, read_position
 from hfitd.engines.postgres_plan import Entry, Plan, plan_entries, relation_entry
 from hfitd.engines.postgres_pool import Lease, Pool
 from hfitd.engines.postgres_twins import may_serve
 from hfitd.engines.rendering import Collector, Renderer, text_encoder, text_rows
 from hfitd.engines.shape import THREAD_BYTES, RawRow, Shape
-from hfitd.errors import NotFound, QueryTimeout
+from hfitd.errors import DbUnavailable, NotFound, QueryTimeout
 from hfitd.model import Catalog, Kind, Receipt, Relation, Sink
 from hfitd.sql import Sql
 
@@ -93,7 +93,7 @@ class PostgresEngine:
     async def check(self) -> ServerReport:
         """Version and whatever the role can do that a reader should not."""
         async with self._pool.lend(self._provider.database) as lease:
-            await self._refuse_old(lease)
+            await self._read_lag(lease)
             return await report_server(lease.connection)
 
     async def close(self) -> None:
@@ -105,23 +105,28 @@ class PostgresEngine:
             fnmatch.fnmatchcase(database, glob) for glob in self._provider.databases
         )
 
-    async def _refuse_old(self, lease: Lease) -> None:
-        if self._provider.max_lag_seconds is not None:
-            refuse_old(await read_lag(lease.connection), self._provider.max_lag_seconds)
+    async def _read_lag(self, lease: Lease) -> float | None:
+        """How far behind the server is, as far as it says; DbUnavailable when that breaks ``max_lag``."""
+        if self._provider.max_lag_seconds is None:
+            return await known_lag(lease.connection)
+        lag = await read_lag(lease.connection)
+        refuse_old(lag, self._provider.max_lag_seconds)
+        return lag
 
     @asynccontextmanager
     async def _snapshot(self, database: str, user: str) -> AsyncIterator[Snapshot]:
         async with self._pool.lend(database, user) as lease:
-            await self._refuse_old(lease)
+            lag = await self._read_lag(lease)
             position = await read_position(lease.connection)
-            yield PostgresSnapshot(lease, self._provider.statement_timeout_seconds, position)
+            yield PostgresSnapshot(lease, self._provider.statement_timeout_seconds, position, lag)
 
 
 class PostgresSnapshot:
     """A repeatable-read transaction. Its one connection does one thing at a time; callers may be many."""
 
-    def __init__(self, lease: Lease, timeout_seconds: float, position: str) -> None:
-        self.position = position
+    def __init__(self, lease: Lease, timeout_seconds: float, position: str, lag_seconds: float | None = None) -> None:
+        self.position, self.lag_seconds = position, lag_seconds
+        self._replica = lag_seconds is not None or is_replica(lease.connection) is True
         self._lease = lease
         self._connection: Any = lease.connection
         self._timeout_seconds = timeout_seconds
@@ -291,6 +296,10 @@ class PostgresSnapshot:
         except TimeoutError:
             if deadline.expired():
                 raise QueryTimeout() from None
+            raise
+        except DbUnavailable as error:
+            # On a replica replay may cost the connection, and the driver has no words for why it is gone.
+            error.conflict = error.conflict or (self._replica and self._connection.is_closed())
             raise
 
 

@@ -51,6 +51,8 @@ def translated(stage: Stage) -> Iterator[None]:
         raise
     except asyncpg.PostgresError as error:
         state = getattr(error, "sqlstate", None) or "XX000"
+        if state == _TERMINATED and _CONFLICT in str(error):
+            raise _conflict() from ServerSaid(f"SQLSTATE {state}")
         raise _of_state(state, stage) from ServerSaid(f"SQLSTATE {state}")
     except TimeoutError:
         if stage is Stage.CONNECT:
@@ -100,7 +102,9 @@ def _locked() -> HfitError:
 
 
 def _conflict() -> HfitError:
-    return DbUnavailable("The database ended the snapshot because of a conflict; try again.", retry_after_seconds=5)
+    error = DbUnavailable("The database ended the snapshot because of a conflict; try again.", retry_after_seconds=5)
+    error.conflict = True
+    return error
 
 
 def _privilege() -> HfitError:
@@ -121,6 +125,8 @@ def _sql() -> HfitError:
     )
 
 
+_TERMINATED = "57P01"  # admin_shutdown: an operator's word, except where the server says that replay was in need
+_CONFLICT = "conflict with recovery"
 _EXACT: dict[str, Callable[[], HfitError]] = {
     "57014": QueryTimeout,  # query_canceled, also by statement_timeout
     "55P03": _locked,  # lock_not_available

@@ -31,6 +31,7 @@ class SqliteSnapshot:
 
     def __init__(self, worker: Worker, path: Path, dialect: SqliteDialect) -> None:
         self.position = ""
+        self.lag_seconds: float | None = None
         self._worker = worker
         self._path = path
         self._dialect = dialect

@@ -21,7 +21,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from hfitd.audit.record import AuditRecord
-from hfitd.errors import HfitError, Internal, NotFound, QueryTimeout, ShuttingDown, StoreUnavailable
+from hfitd.errors import (
+    DbUnavailable,
+    HfitError,
+    Internal,
+    NotFound,
+    QueryTimeout,
+    ShuttingDown,
+    StoreUnavailable,
+)
+from hfitd.export.again import run_job
 from hfitd.export.artifacts import Artifact, effective_policy, no_package
 from hfitd.export.contents import planned_contents
 from hfitd.export.delivery import Delivery, close_delivery
@@ -219,12 +228,11 @@ class Downloads:
     async def _drive(self, job: Job, request: PackageRequest, sources: Sources) -> None:
         """Run a job to its end; the only place where one ends."""
         name_job(job.id)
-        folder = self._shop.spool.job_folder(job.id)
         try:
             named = {"hfitd.template": request.stored.name, "hfitd.package": job.id}
             with self._shop.observer.span("package", named):
                 async with asyncio.timeout(self._shop.limits.job_timeout_seconds):
-                    await self._fly(job, request, sources, folder)
+                    await self._fly(job, request, sources)
         except TimeoutError as error:
             job.fail(_caused(QueryTimeout("The package took longer than limits.job_timeout allows."), error))
         except asyncio.CancelledError:
@@ -239,15 +247,22 @@ class Downloads:
             self._shop.observer.event(describe_end(job, request.stored.name))
             if job.error is not None and is_unexpected(job.error):
                 self._shop.observer.event(describe_failure(job.error))
-            await asyncio.shield(self._shop.spool.remove(folder))
+            await asyncio.shield(self._shop.spool.remove(self._shop.spool.folder / job.id))
+
+    async def _lost(self, error: DbUnavailable) -> None:
+        self._shop.observer.event(describe_failure(error))
 
     async def _tell_failure(self, job: Job) -> None:
         """Whoever saw it begin learns at every instance how it ended; one that was given up may be asked for anew."""
         if job.error is not None and job.path is not None and not isinstance(job.error, ShuttingDown):
             await self._flights.failed(job.id, job.error.code if isinstance(job.error, HfitError) else Internal().code)
 
-    async def _fly(self, job: Job, request: PackageRequest, sources: Sources, folder: Path) -> None:
+    async def _fly(self, job: Job, request: PackageRequest, sources: Sources) -> None:
         """Build it, unless another instance does or just has: then its package is this job's."""
+
+        async def run(folder: Path) -> None:
+            await self._run(job, request, sources, folder)
+
         share = not request.refresh
         async with self._flights.lead(job.key, job.id, self.artifacts.finished, share=share) as waited_for:
             finished = waited_for
@@ -257,7 +272,7 @@ class Downloads:
                 self._adopt(job, finished)
                 return
             async with self._shop.slot(request.actor):
-                await self._run(job, request, sources, folder)
+                await run_job(job, self._shop.spool, run, self._lost)
 
     async def _run(self, job: Job, request: PackageRequest, sources: Sources, folder: Path) -> None:
         async with open_sources(sources, needed_sources(request.template, sources), request.actor.email) as held:
@@ -278,10 +293,7 @@ class Downloads:
                     return
                 run = replace(self._run_scope(request.actor, sources, opened, variables), scratch=scratch)
                 members = await check_members(plan, run, self._shop.observer)
-                entries = {
-                    source: SourceEntry(source, o.catalog.engine, o.catalog.version, o.snapshot.position, o.opened)
-                    for source, o in opened.items()
-                }
+                entries = {key: SourceEntry.of(key, source) for key, source in opened.items()}
                 context = package_context(request, plan, variables, entries, self._shop)
                 try:
                     finished = await self._build(job, members, context, folder, request.approval)

@@ -56,6 +56,7 @@ class Job:
         self._checked = asyncio.Event()
         self._done = asyncio.Event()
         self._readers = 0
+        self._given = False  # some of the archive has left
         self._grace = grace_seconds
         self._timer: asyncio.TimerHandle | None = None
 
@@ -72,6 +73,14 @@ class Job:
         """More of the archive can be read."""
         self.size = size
         self._notify()
+
+    def start_over(self) -> bool:
+        """Forget what was made so far, which then has to be made anew; False when somebody has some of it already."""
+        if self._given or self.done:
+            return False
+        self.size, self.rows = 0, None
+        self.events.clear()
+        return True
 
     @property
     def rows_done(self) -> int:
@@ -138,7 +147,9 @@ class Job:
 
     async def read(self, start: int = 0) -> AsyncGenerator[bytes, None]:
         """The archive from ``start``, as it grows, until it is complete; raises what the job failed with."""
-        descriptor = self.open()
+        while self.size <= start and not self.done:
+            await self._wait_change(start)
+        descriptor, self._given = self.open(), True
         try:
             position = start
             while True:

@@ -14,12 +14,14 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 
 from hfitd.access.reservation import Reservation
 from hfitd.audit.log import AuditToken
 from hfitd.audit.record import TableCount
 from hfitd.engines.interface import Format
-from hfitd.errors import HfitError, NotFound, PermissionDenied, QueryTimeout, ShuttingDown
+from hfitd.errors import DbUnavailable, HfitError, NotFound, PermissionDenied, QueryTimeout, ShuttingDown
+from hfitd.export.again import run_job
 from hfitd.export.browse import list_databases
 from hfitd.export.contents import table_contents
 from hfitd.export.items.interface import PlanScope, RunScope
@@ -133,11 +135,17 @@ class RowStreams:
         return RowStream(job, self._shop.quotas.reserve(actor), _LineCounter(request.form))
 
     async def _drive(self, job: Job, actor: Actor, request: RowsRequest, sources: Sources) -> None:
-        folder = self._shop.spool.job_folder(job.id)
+        async def run(folder: Path) -> None:
+            await self._run(job, actor, request, sources, folder=folder)
+
+        async def lost(error: DbUnavailable) -> None:
+            self._shop.observer.event(describe_failure(error))
+            await self._end(job, "failed", error.code)
+
         try:
             with self._shop.observer.span("rows", {"hfitd.provider": request.provider}):
                 async with asyncio.timeout(self._shop.limits.job_timeout_seconds):
-                    await self._run(job, actor, request, sources)
+                    await run_job(job, self._shop.spool, run, lost)
         except TimeoutError:
             job.fail(QueryTimeout("The rows took longer than limits.job_timeout allows."))
         except asyncio.CancelledError:
@@ -148,9 +156,9 @@ class RowStreams:
         finally:
             if job.error is not None and is_unexpected(job.error):
                 self._shop.observer.event(describe_failure(job.error))
-            await asyncio.shield(self._shop.spool.remove(folder))
+            await asyncio.shield(self._shop.spool.remove(self._shop.spool.folder / job.id))
 
-    async def _run(self, job: Job, actor: Actor, request: RowsRequest, sources: Sources) -> None:
+    async def _run(self, job: Job, actor: Actor, request: RowsRequest, sources: Sources, *, folder: Path) -> None:
         export = request.export()
         keys = ITEM.sources(export, sources)
         async with open_sources(sources, keys, actor.email) as opened:
@@ -162,7 +170,7 @@ class RowStreams:
             record = rows_record(actor, job.contents, sources.policy.version, wrote, digest)
             job.audit = await self._shop.audit.begin(record)
             checked = await step.check(RunScope(actor, sources, opened, {}))
-            job.path = self._shop.spool.folder / job.id / "rows"
+            job.path = folder / "rows"
             with self._shop.spool.open_file(job.path) as file:
                 sink = SpoolSink(file, self._shop.limits.package_bytes, job.grow)
                 job.mark_checked()
@@ -192,9 +200,9 @@ class RowStreams:
             counts = [TableCount(name, rows, sent) for name in job.contents.objects]
             await self._shop.audit.end(token, outcome, rows=rows, size=sent, code=code, tables=counts)
 
-    async def _end(self, job: Job, outcome: str) -> None:
+    async def _end(self, job: Job, outcome: str, code: str = "") -> None:
         """Close the record of a job that has no stream, or whose reader left before it had one."""
         token, job.audit = job.audit, None
         if token is not None:
             counts = [TableCount(name, 0, 0) for name in job.contents.objects]
-            await asyncio.shield(self._shop.audit.end(token, outcome, tables=counts))
+            await asyncio.shield(self._shop.audit.end(token, outcome, code=code, tables=counts))

@@ -93,7 +93,7 @@ class _CheapSnapshot:
     """1: a snapshot that asks the planner first."""
 
     def __init__(self, snapshot: Snapshot, ceiling: Ceiling) -> None:
-        self.position = snapshot.position
+        self.position, self.lag_seconds = snapshot.position, snapshot.lag_seconds
         self._snapshot = snapshot
         self._ceiling = ceiling
         self._passed: list[Select] = []

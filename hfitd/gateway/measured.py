@@ -98,7 +98,7 @@ class _MeasuredSnapshot:
     """See Snapshot."""
 
     def __init__(self, snapshot: Snapshot, provider: str, observer: Observer) -> None:
-        self.position = snapshot.position
+        self.position, self.lag_seconds = snapshot.position, snapshot.lag_seconds
         self._snapshot = snapshot
         self._provider = provider
         self._observer = observer

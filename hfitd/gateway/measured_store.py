@@ -55,6 +55,13 @@ class MeasuredStore:
         with self._watch("add"):
             return await self._store.add(key, amount, ttl_seconds=ttl_seconds)
 
+    async def add_within(
+        self, key: str, amount: int, *, limit: int, ttl_seconds: float | None = None
+    ) -> int | None:
+        """See Store."""
+        with self._watch("add_within"):
+            return await self._store.add_within(key, amount, limit=limit, ttl_seconds=ttl_seconds)
+
     async def allow(self, key: str, *, limit: int, period_seconds: float, cost: int = 1) -> RateDecision:
         """See Store."""
         with self._watch("allow"):

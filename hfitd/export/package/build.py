@@ -116,6 +116,7 @@ class PackageBuild:
         readme = write_readme(context, members, orders)
         texts = {"README.md": readme} | {f"METADATA/{name}": text for name, text in _metadata(context).items()}
         by_path = {member.path: member for member in members}
+        begun = False
         for path in sorted([*by_path, *texts], key=_archive_order):
             if path in texts:
                 entry = await self._add_text(archive, path, texts[path])
@@ -126,7 +127,11 @@ class PackageBuild:
                     times[path] = _timestamp(datetime.fromtimestamp(part.built.modtime, UTC))
                 await self._in_thread(partial(archive.add_part, path, part.writer.size, part.writer.path))
                 await part.writer.discard()
-            self._tell(entries, entry, archive)
+            self._member_done(entry)
+            entries.append(entry)
+            begun = begun or path in by_path
+            if begun:  # before its first member a job may have to begin anew, so nobody gets the words in front of it
+                self._grown(archive.size)
         await self._close(archive, entries, times, context)
         sha256 = await self._in_thread(archive.close)
         self._grown(archive.size)
@@ -137,11 +142,6 @@ class PackageBuild:
         kind = "metadata" if path.startswith("METADATA/") else "readme"
         return MemberEntry(path, len(content), hashlib.sha256(content).hexdigest(), kind)
 
-    def _tell(self, entries: list[MemberEntry], entry: MemberEntry, archive: ArchiveWriter) -> None:
-        entries.append(entry)
-        self._member_done(entry)
-        self._grown(archive.size)
-
     async def _close(
         self, archive: ArchiveWriter, entries: list[MemberEntry], times: Mapping[str, Json], context: PackageContext
     ) -> None:
@@ -151,7 +151,10 @@ class PackageBuild:
             f"{key.provider}/{key.database}": _timestamp(source.opened) for key, source in context.sources.items()
         }
         stamps = canonical_json({"created": created, "snapshots": snapshots, "files": dict(times)})
-        self._tell(entries, await self._add_text(archive, TIMESTAMPS, stamps), archive)
+        entry = await self._add_text(archive, TIMESTAMPS, stamps)
+        entries.append(entry)
+        self._member_done(entry)
+        self._grown(archive.size)
         alarms = self._residue.alarms()
         if alarms and self._residue.refuses:
             raise ResidueFound(resource=alarms[0].member)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from hfitd.export.sources import SourceKey
+from hfitd.export.sources import OpenSource, SourceKey
 from hfitd.model import Json
 
 
@@ -19,6 +19,13 @@ class SourceEntry:
     version: str
     snapshot: str
     opened: datetime
+    lag_seconds: float | None = None  # of a replica, when the snapshot began
+
+    @classmethod
+    def of(cls, key: SourceKey, source: OpenSource) -> SourceEntry:
+        """What there is to say of an open source."""
+        catalog, snapshot = source.catalog, source.snapshot
+        return cls(key, catalog.engine, catalog.version, snapshot.position, source.opened, snapshot.lag_seconds)
 
     def document(self) -> dict[str, Json]:
         """The source as JSON."""
@@ -28,6 +35,7 @@ class SourceEntry:
             "engine": self.engine,
             "version": self.version,
             "snapshot": self.snapshot,
+            "lag_seconds": None if self.lag_seconds is None else round(self.lag_seconds, 3),
         }
 
 

@@ -16,7 +16,7 @@ class WatchedSnapshot:
     """Same interface as the snapshot it stands for, of this provider."""
 
     def __init__(self, snapshot: Snapshot, provider: str, residue: Residue) -> None:
-        self.position = snapshot.position
+        self.position, self.lag_seconds = snapshot.position, snapshot.lag_seconds
         self._snapshot = snapshot
         self._provider = provider
         self._residue = residue

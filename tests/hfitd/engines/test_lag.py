@@ -7,15 +7,17 @@ import contextlib
 
 import pytest
 
+from hfitd.config.model import ProviderConfig
 from hfitd.engines import mysql_lag, postgres_moment
 from hfitd.engines.interface import Engine
 from hfitd.engines.lag import refuse_old
 from hfitd.engines.table import open_engine
 from hfitd.errors import DbUnavailable
+from hfitd.sql import text
 from tests.live.databases import run_sql
 from tests.live.postgres import distribution_binaries, standby_of
 from tests.live.servers import Server
-from tests.support.engine_worlds import postgres_provider
+from tests.support.engine_worlds import postgres_provider, query
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,8 @@ async def test_o08_a_real_replica_is_read_until_it_is_too_far_behind(
             async with asyncio.timeout(20):
                 while not await _sees_the_table(engine):
                     await asyncio.sleep(0.1)
+            await _check_lag_is_known(postgres_provider(standby, postgres_database), replica=True)
+            await _check_lag_is_known(postgres_provider(postgres_server, postgres_database), replica=False)
             run_sql(standby, "SELECT pg_wal_replay_pause();")
             run_sql(postgres_server, "INSERT INTO t VALUES (2);", postgres_database)
             await asyncio.sleep(1.5)
@@ -85,6 +89,39 @@ async def test_o08_a_real_replica_is_read_until_it_is_too_far_behind(
                     await asyncio.sleep(0.1)
         finally:
             await engine.close()
+
+
+async def test_o08_a_connection_that_a_replica_closed_is_taken_for_a_conflict(
+    postgres_server: Server, postgres_database: str
+) -> None:
+    with standby_of(postgres_server, distribution_binaries()) as standby:
+        for server, conflict in ((standby, True), (postgres_server, False)):
+            engine = open_engine(postgres_provider(server, postgres_database))
+            try:
+                with pytest.raises(DbUnavailable) as caught:
+                    await _loses_its_connection(engine, server)
+                assert caught.value.conflict == conflict
+            finally:
+                await engine.close()
+
+
+async def _loses_its_connection(engine: Engine, server: Server) -> None:
+    async with engine.snapshot() as snapshot:
+        question = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hfitd';"
+        assert "t" in await asyncio.to_thread(run_sql, server, question)
+        await asyncio.sleep(0.2)
+        await snapshot.rows(query(text("SELECT 1 AS one"), "one"), 1)
+
+
+async def _check_lag_is_known(provider: ProviderConfig, *, replica: bool) -> None:
+    """Also where nobody made a promise about it."""
+    engine = open_engine(provider)
+    try:
+        async with engine.snapshot() as snapshot:
+            assert (snapshot.lag_seconds is not None) == replica
+            assert (await snapshot.catalog()).tables
+    finally:
+        await engine.close()
 
 
 async def _sees_the_table(engine: Engine) -> bool:
