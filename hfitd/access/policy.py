@@ -136,6 +136,14 @@ class Policy:
             grant.action is action and not grant.deny and _reaches(grant, words) for grant in self.grants_of(actor)
         )
 
+    def may_find(self, actor: Actor, action: Action, volume: str, folder: str) -> bool:
+        """Whether there may be files for the actor in a folder that nobody can look into: a grant reaches into it, and
+        no denial covers all of it."""
+        if not self.may_enter(actor, action, volume, *folder.split("/")):
+            return False
+        anything = f"{volume}/{folder}/\x01"
+        return not any(grant.deny and grant.touches(action, anything, None) for grant in self.grants_of(actor))
+
     def visible_tables(
         self, actor: Actor, provider: str, catalog: Catalog, action: Action = Action.ROWS
     ) -> list[Table]:

@@ -71,6 +71,7 @@ class Daemon:
         self.config = folder / "config.toml"
         self.log = folder / "hfitd.log"
         self.environment: dict[str, str] = {}
+        self.under: tuple[str, ...] = ()  # a command that runs the daemon
         self.process: subprocess.Popen[bytes] | None = None
         self.write_config(body, server)
 
@@ -106,7 +107,8 @@ class Daemon:
         """Start and wait until it answers. Raises ServerFailed with the end of its log."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [BIN / "hfitd", "serve", "--config", self.config], cwd=self.folder, stdin=subprocess.DEVNULL,
+                [*self.under, BIN / "hfitd", "serve", "--config", self.config],
+                cwd=self.folder, stdin=subprocess.DEVNULL,
                 stdout=output, stderr=output, env=clean_environment(self.folder) | self.environment,
                 start_new_session=True,
             )  # fmt: skip
@@ -232,6 +234,14 @@ def running(daemon: Daemon) -> Iterator[Daemon]:
         yield daemon
     finally:
         daemon.stop()
+
+
+def bound_by_permissions() -> tuple[str, ...]:
+    """A command under which the modes of files hold for root, too."""
+    if os.geteuid() != 0:
+        return ()
+    rights = "-dac_override,-dac_read_search"
+    return ("setpriv", "--bounding-set", rights, "--inh-caps", rights, "--")
 
 
 def run(argv: Sequence[str | Path], cwd: Path, environment: Mapping[str, str], timeout: float = 60.0) -> Ran:

@@ -97,6 +97,8 @@ class FilesStep:
         try:
             async for batch in volume.list(query):
                 for entry in batch:
+                    if entry.isdir and entry.error:
+                        self._refuse_closed(scope, entry.path)
                     if entry.isdir or not may_read(scope.sources, scope.actor, self.volume, entry.path):
                         continue
                     if entry.error or entry.raw_path:
@@ -116,6 +118,11 @@ class FilesStep:
         except NotFound as error:
             raise ExportRefused(resource=self.export.key) from error
         return tuple(members)
+
+    def _refuse_closed(self, scope: RunScope, folder: str) -> None:
+        """F14: what a folder holds that the daemon may not look into would be missing in silence."""
+        if scope.sources.policy.may_find(scope.actor, Action.FILES_READ, self.volume, folder):
+            raise PathRefused("A folder that this export looks into cannot be read.", resource=self.export.key)
 
 
 class FilesItem:
