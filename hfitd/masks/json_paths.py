@@ -1,6 +1,7 @@
 """Paths into a JSON document, the part of JSONPath (RFC 9535) that names places: ``$.user.email``, ``$.tags[*].phone``,
-``$['a key']``, ``$.list[0]``, ``$.*``, ``$..email`` (at any depth). Names are exact; a wildcard takes every member of
-an object and every element of an array.
+``$['a key']``, ``$.list[0]``, ``$.*``, ``$..email`` (at any depth). A wildcard takes every member of an object and
+every element of an array. Names are compared without case, outer blanks and in NFC, in columns as in files: whoever
+wrote the document may have spelled them in another way, and a rule errs on the side of hiding.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from hfitd.errors import MaskDoesNotFit
+from hfitd.masks.derive import fold_person
 
 _STEP = re.compile(
     r"(?P<deep>\.\.)?(?:(?<=\.\.)|\.)?(?:(?P<name>[^\s.\[\]'\"*]+)|(?P<any>\*)|\[(?:(?P<index>\d{1,9})|(?P<all>\*)"
@@ -31,7 +33,7 @@ State = tuple[int, int]  # the number of a path, and how many of its steps have 
 
 
 def read_path(text: str) -> Path:
-    """The path that the text spells; MaskDoesNotFit says where it cannot be read."""
+    """The path that the text spells, its names folded; MaskDoesNotFit says where it cannot be read."""
     if not text.startswith("$"):
         raise MaskDoesNotFit(f"the path {text!r} has to begin with $, as $.user.email")
     steps: list[Step] = []
@@ -54,7 +56,12 @@ def _step(found: re.Match[str]) -> Step:
     if found["index"] is not None:
         return int(found["index"])
     quoted = found["single"] if found["single"] is not None else found["double"]
-    return found["name"] if quoted is None else _ESCAPE.sub(r"\1", quoted)
+    return fold_key((found["name"] if quoted is None else _ESCAPE.sub(r"\1", quoted)).encode())
+
+
+def fold_key(name: bytes) -> str:
+    """How names of members are compared; ``name`` is what the string says, in UTF-8."""
+    return fold_person(name).decode("utf-8", "surrogateescape")
 
 
 def starts(paths: Sequence[Path]) -> frozenset[State]:
@@ -63,7 +70,7 @@ def starts(paths: Sequence[Path]) -> frozenset[State]:
 
 
 def advance(paths: Sequence[Path], states: Iterable[State], key: str | int) -> frozenset[State]:
-    """Where the paths stand one step further down, at a member's name or an element's number."""
+    """Where the paths stand one step further down, at a member's folded name or an element's number."""
     found = set()
     for number, taken in states:
         path = paths[number]

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from json.encoder import encode_basestring, encode_basestring_ascii
 
 from hfitd.masks.interface import BoundMask
-from hfitd.masks.json_paths import Path, State, advance, reached, starts
+from hfitd.masks.json_paths import Path, State, advance, fold_key, reached, starts
 
 NOTHING = "null"
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_MOST_NAMES, _LONGEST_NAME = 1000, 64
 _WHOLE = re.compile(r"-?[0-9]{1,38}")
 
 
@@ -76,9 +77,10 @@ class JsonCover:
     """The paths of one mask with what covers their values."""
 
     def __init__(self, rules: Sequence[tuple[Path, Leaves]]) -> None:
-        self._paths = [path for path, _ in rules]
+        self.paths = [path for path, _ in rules]
         self._leaves = [leaves for _, leaves in rules]
         self._blank = [Leaves(literal=NOTHING) for _ in rules]
+        self._names: dict[str, str] = {}  # for speed: names as they were written, folded
 
     def covered(self, value: bytes, subject: bytes | None, *, blank: bool = False) -> bytes:
         """The document covered; with ``blank`` every value that a path names is null."""
@@ -89,15 +91,26 @@ class JsonCover:
             json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse)
         except (ValueError, RecursionError):
             return NOTHING.encode()  # 3
-        edit = _Edit(text, self._paths, self._blank if blank else self._leaves, subject)
+        edit = _Edit(text, self, self._blank if blank else self._leaves, subject)
         return edit.run().encode("utf-8", "replace")
+
+
+    def name_of(self, token: str) -> str:
+        """What a member's name, as it is written, is compared by."""
+        known = self._names.get(token)
+        if known is None:
+            known = fold_key(json.loads(token).encode("utf-8", "surrogatepass"))
+            if len(self._names) < _MOST_NAMES and len(token) <= _LONGEST_NAME:
+                self._names[token] = known
+        return known
 
 
 class _Edit:
     """One pass over one document that has been checked."""
 
-    def __init__(self, text: str, paths: Sequence[Path], leaves: Sequence[Leaves], subject: bytes | None) -> None:
-        self._text, self._paths, self._leaves, self._subject = text, paths, leaves, subject
+    def __init__(self, text: str, cover: JsonCover, leaves: Sequence[Leaves], subject: bytes | None) -> None:
+        self._text, self._leaves, self._subject = text, leaves, subject
+        self._paths, self._name_of = cover.paths, cover.name_of
         self._plain = text.isascii()
         self._open: list[_Open] = []
         self._parts: list[str] = []
@@ -120,7 +133,7 @@ class _Edit:
     def _word(self, word: str, start: int, end: int) -> None:
         inner = self._open[-1] if self._open else None
         if inner is not None and inner.names:
-            inner.key, inner.names = json.loads(word), False
+            inner.key, inner.names = self._name_of(word), False
             return
         states, leaves = self._place(inner)
         if word in "{[":

@@ -1,14 +1,10 @@
-"""Where a walk down a JSON document stands among the paths of mask rules (``hfitd/masks/json_paths.py``).
-
-Names are compared without case, outer blanks and in NFC, so that a spelling errs on the side of hiding.
-"""
+"""Where a walk down a JSON document stands among the paths of mask rules (``hfitd/masks/json_paths.py``)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hfitd.masks.derive import fold_person
-from hfitd.masks.json_paths import Path, State, advance, reached, read_path, starts
+from hfitd.masks.json_paths import Path, State, advance, fold_key, reached, read_path, starts
 from hfitd.volumes.masked.values import JsonMask
 
 _MAX_SPELLINGS = 1000
@@ -21,10 +17,7 @@ class Places:
     """All places of some paths; made when first met, and known from then on, so their number is finite."""
 
     def __init__(self, masks: Mapping[str, JsonMask]) -> None:
-        self.paths: list[Path] = [
-            tuple(fold_key(step.encode()) if isinstance(step, str) else step for step in read_path(text))
-            for text in masks
-        ]
+        self.paths: list[Path] = [read_path(text) for text in masks]
         self.masks: Sequence[JsonMask] = list(masks.values())
         self._known: dict[frozenset[State], Place] = {}
         self.root = self.at(starts(self.paths))
@@ -71,8 +64,3 @@ class Place:
         if key not in self._next:
             self._next[key] = self._all.at(advance(self._all.paths, self._states, key))
         return self._next[key]
-
-
-def fold_key(name: bytes) -> str:
-    """How names of members are compared."""
-    return fold_person(name).decode("utf-8", "surrogateescape")
