@@ -73,13 +73,15 @@ def parse_grant(role: str, text: str) -> Grant:
     return Grant(role, action, deny, glob, text, compile_glob(pattern, fold=deny))
 
 
-def template_role(name: str) -> str:
-    """The role that lends the right to run one template; no role of the configuration can be called like this."""
-    return _RUN + name
+def template_role(owner: str, name: str) -> str:
+    """The role that lends the right to run one person's template of this name, whoever else has one of that name; no
+    role of the configuration can be called like this."""
+    return f"{_RUN}{owner}:{name}"
 
 
 def grants_on_loan(role: str) -> tuple[Grant, ...]:
-    """The grant of a ``template_role``: that very name, in which no character is a wildcard; nothing for others."""
+    """The grant of a ``template_role``: of that very ``owner:name``, in which no character is a wildcard; nothing for
+    others."""
     if not role.startswith(_RUN):
         return ()
     name = role.removeprefix(_RUN)

@@ -30,7 +30,15 @@ from dataclasses import dataclass, replace
 from hfitd.access.classification import looks_personal
 from hfitd.access.compiled import compile_policy, policy_version
 from hfitd.access.globs import compile_glob, escape
-from hfitd.access.grants import Decision, Grant, decide, decide_below, decide_raw_file, grants_on_loan
+from hfitd.access.grants import (
+    Decision,
+    Grant,
+    decide,
+    decide_below,
+    decide_raw_file,
+    grants_on_loan,
+    template_role,
+)
 from hfitd.access.masking import Classes, classify_columns, may_compute_from
 from hfitd.access.rowfilters import Rows, row_condition, rows_of_roles, within
 from hfitd.access.viewing import kin_paths, roles_that_mean_it
@@ -120,6 +128,13 @@ class Policy:
     def may(self, actor: Actor, action: Action, object_: str) -> bool:
         """Whether the actor may do this to that object."""
         return self.decide(actor, Permission(action, object_)).allowed
+
+    def may_run(self, actor: Actor, owner: str, name: str) -> bool:
+        """Whether the actor may run this owner's template: roles grant and deny by its name, a loan is for it alone."""
+        if self.may(actor, Action.TEMPLATE_RUN, name):
+            return True
+        denied = any(grant.deny and grant.touches(Action.TEMPLATE_RUN, name, None) for grant in self.grants_of(actor))
+        return template_role(owner, name) in actor.roles and not denied
 
     def may_raw_file(self, actor: Actor, volume: str, path: str) -> bool:
         """Whether the actor may have a file of a volume without the masks of its rules."""

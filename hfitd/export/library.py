@@ -55,7 +55,7 @@ class Library:
     async def summaries(self, actor: Actor) -> list[Json]:
         """Templates the actor may run or edit."""
         stored = await self.templates.visible(actor.email)
-        shown = [item for item in stored if self._visible(actor, item.name)]
+        shown = [item for item in stored if self._visible(actor, item)]
         described = await asyncio.gather(*(self.describe(item) for item in shown))
         return [
             {**document, "parameters": await self._parameters_of(item)}
@@ -81,7 +81,7 @@ class Library:
     async def show(self, actor: Actor, name: str) -> StoredTemplate:
         """One template; NotFound alike when it is missing or not visible."""
         stored = await self.templates.get(name, actor.email)
-        if not self._visible(actor, stored.name):
+        if not self._visible(actor, stored):
             raise NotFound("There is no such template.", resource=name)
         return stored
 
@@ -148,15 +148,17 @@ class Library:
 
     async def _own(self, actor: Actor, name: str) -> StoredTemplate:
         stored = await self.templates.get(name, actor.email)
-        if stored.owner != actor.email or not self._visible(actor, stored.name):
+        if stored.owner != actor.email or not self._visible(actor, stored):
             raise NotFound("You have no template of that name.", resource=name)
         self._require(actor, Action.TEMPLATE_EDIT, stored.name)
         return stored
 
-    def _visible(self, actor: Actor, name: str) -> bool:
+    def _visible(self, actor: Actor, stored: StoredTemplate) -> bool:
         policy = self._sources().policy
-        actions = (Action.TEMPLATE_RUN, Action.TEMPLATE_EDIT, Action.TEMPLATE_APPROVE)
-        return any(policy.may(actor, action, name) for action in actions)
+        actions = (Action.TEMPLATE_EDIT, Action.TEMPLATE_APPROVE)
+        return policy.may_run(actor, stored.owner, stored.name) or any(
+            policy.may(actor, action, stored.name) for action in actions
+        )
 
     def _require(self, actor: Actor, action: Action, name: str) -> None:
         if not self._sources().policy.may(actor, action, name):

@@ -18,7 +18,7 @@ from hfitd.export.template.model import QueryStep, Template, VolumeStep
 from hfitd.export.template.parameters import Parameter, bind_parameters
 from hfitd.export.template.parse import parse_template
 from hfitd.export.template.variables import expand_package_name
-from hfitd.model import Action, Actor, Json
+from hfitd.model import Actor, Json
 from hfitd.store.approvals import Approval, Approvals
 from hfitd.store.templates import StoredTemplate, Templates
 
@@ -87,7 +87,7 @@ async def read_request(
         raise BadRequest("compression is one of gzip, zstd, none.", resource=compression)
     plain, wanted = split_version(name)
     stored = await shelf.templates.get(plain, actor.email)
-    if not sources.policy.may(actor, Action.TEMPLATE_RUN, stored.name):
+    if not sources.policy.may_run(actor, stored.owner, stored.name):
         raise NotFound("There is no such template.", resource=name)
     approval = await shelf.approvals.get(stored.owner, stored.name)
     if wanted and wanted != stored.digest:

@@ -67,13 +67,12 @@ class LoanDesk:
     async def ask(self, actor: Actor, wish: Wish) -> AccessRequest:
         """A new request; one that breaks the glass is granted when this returns."""
         await self._limits.check_access_request(actor)  # 1
-        rules = await self._rules(wish.name)
+        rules, name, role = await self._wanted(wish.name)
         seconds = check_wish(wish, rules)
         now = self._clock()
-        role = rules.name or template_role(wish.name)
         request = AccessRequest(
             email=actor.email,
-            name=wish.name,
+            name=name,
             role=role,
             reason=wish.reason,
             ticket=wish.ticket,
@@ -116,7 +115,7 @@ class LoanDesk:
     ) -> AccessRequest:
         """Lend what was asked for, from now on; for less than was asked for, if ``seconds`` say so (4)."""
         request = await self._to_answer(actor, request_id)
-        rules = await self._rules(request.name)
+        rules, _, _ = await self._wanted(request.name)
         if await self._users.get(request.email) is None:
             raise NotFound("The person who asked is no user any more.", resource=request_id)
         lasts = min(request.seconds, rules.max_duration_seconds)
@@ -224,20 +223,24 @@ class LoanDesk:
     def _has_right(self, actor: Actor, request: AccessRequest) -> bool:
         sources = self._sources()
         if request.role != request.name:
-            return sources.policy.may(actor, Action.TEMPLATE_APPROVE, request.name)
+            return sources.policy.may(actor, Action.TEMPLATE_APPROVE, request.name.partition(":")[2])
         role = sources.rules.roles.get(request.role)
         if role is None or not role.requestable:
             return False
         return bool(set(actor.roles) & set(role.approvers or (role.name,)))
 
-    async def _rules(self, name: str) -> RoleConfig:
-        """The rules for what is called so; NotFound when it cannot be asked for (1)."""
+    async def _wanted(self, name: str) -> tuple[RoleConfig, str, str]:
+        """The rules for what is called so, its full name and the role that lends it; NotFound when it cannot be asked
+        for (1), BadRequest with the full names when several people share a template of this name."""
         role = self._sources().rules.roles.get(name)
         if role is not None and role.requestable:
-            return role
-        if not any(item.name == name and item.state == "shared" for item in await self._templates.every()):
-            raise NotFound("There is no role or template of this name that can be asked for.", resource=name)
-        return TEMPLATE_RULES
+            return role, name, role.name
+        try:
+            template = await self._templates.shared(name)
+        except NotFound:
+            message = "There is no role or template of this name that can be asked for."
+            raise NotFound(message, resource=name) from None
+        return TEMPLATE_RULES, f"{template.owner}:{template.name}", template_role(template.owner, template.name)
 
     async def _of(self, email: str) -> list[AccessRequest]:
         return [item for item in await self.requests.every() if item.email == email]

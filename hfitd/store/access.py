@@ -30,8 +30,8 @@ STATES = ("pending", "granted", "denied", "cancelled", "revoked")
 class AccessRequest:
     """Somebody asks for a role. Times are seconds since 1970, 0 for not yet; ``seconds`` is how long the loan lasts.
 
-    ``name`` is what was asked for, ``role`` what the actor gets: a role, or ``template.run:NAME``. ``os_uid`` is that
-    of the administrator who decided over the socket, else -1.
+    ``name`` is what was asked for, a role or ``OWNER:NAME`` of a template, ``role`` what the actor gets: that role, or
+    ``template.run:OWNER:NAME``. ``os_uid`` is that of the administrator who decided over the socket, else -1.
     """
 
     email: str

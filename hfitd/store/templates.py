@@ -83,6 +83,10 @@ class Templates:
             head = await self._find_shared(name)
         return await self._with_text(head.template)
 
+    async def shared(self, name: str) -> StoredTemplate:
+        """The template that somebody shares as ``name`` or ``owner:name``, without its text; errors as of ``get``."""
+        return (await self._find_shared(name)).template
+
     async def version(self, digest: str) -> str | None:
         """The text of a version that is or was some template's, or None (4)."""
         record = await self._store.read(key_of(_VERSION_KIND, digest))

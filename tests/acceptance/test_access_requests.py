@@ -192,12 +192,22 @@ async def test_a_template_can_be_asked_for_and_is_lent_by_who_may_approve_it(fre
     assert (await author.request("POST", "/packtmpl/lent.case/share")).status == 200
     assert (await Api(daemon, lead).package("lent.case")).status == 404
     made = await ask(free, lead, name="lent.case")
-    assert made.json["role"] == "template.run:lent.case"
+    assert made.json["name"] == "author@example.org:lent.case"
+    assert made.json["role"] == "template.run:author@example.org:lent.case"
     assert (await answer(free, free.author, made.json["id"], "approve")).status == 404
     assert (await answer(free, free.owner, made.json["id"], "approve", duration="20m")).status == 200
     assert (await Api(daemon, lead).package("lent.case")).status == 200
     shown = [item["name"] for item in (await Api(daemon, lead).get("/packtmpl")).json]
     assert shown == ["lent.case"]  # and not lentXcase
+    other = Api(daemon, daemon.add_person("other@example.org", "author"))  # shares one of that name, which nobody lent
+    assert (await other.put_template(text.replace("Customer}", "Invoice}"))).status == 201
+    assert (await other.request("POST", "/packtmpl/lent.case/share")).status == 200
+    assert (await Api(daemon, lead).package("other@example.org:lent.case")).code == "NOT_FOUND"
+    assert (await Api(daemon, lead).package("author@example.org:lent.case")).status == 200
+    assert [item["owner"] for item in (await Api(daemon, lead).get("/packtmpl")).json] == ["author@example.org"]
+    unclear = await ask(free, lead, name="lent.case")
+    assert (unclear.status, unclear.code) == (400, "BAD_REQUEST")
+    assert "Use author@example.org:lent.case" in unclear.json["suggestions"]
 
 
 def test_a_person_asks_and_another_answers_at_the_terminal(free: Reviewed) -> None:

@@ -76,13 +76,14 @@ async def test_who_began_something_may_go_on_while_they_have_every_role_they_beg
 
 @pytest.mark.parametrize("name", ["case", "a.b", "a*b", "?", "**", "a[b]", "a%2Ab"])
 def test_the_right_to_run_a_template_on_loan_is_for_that_very_name(name: str) -> None:
-    grants = grants_on_loan(template_role(name))
-    assert decide(grants, Permission(Action.TEMPLATE_RUN, name)).allowed
+    grants = grants_on_loan(template_role("bob@x", name))
+    assert decide(grants, Permission(Action.TEMPLATE_RUN, f"bob@x:{name}")).allowed
     for other in ("case2", "aXb", "x", "a/b", "acb", "ab", name + "x", name.upper() + "Z"):
-        assert not decide(grants, Permission(Action.TEMPLATE_RUN, other)).allowed
+        assert not decide(grants, Permission(Action.TEMPLATE_RUN, f"bob@x:{other}")).allowed
+    assert not decide(grants, Permission(Action.TEMPLATE_RUN, f"eve@x:{name}")).allowed
     for action in Action:
         if action is not Action.TEMPLATE_RUN:
-            assert not decide(grants, Permission(action, name)).allowed
+            assert not decide(grants, Permission(action, f"bob@x:{name}")).allowed
 
 
 @pytest.mark.parametrize("role", ["support", "template.edit:x", "rows:**", "Template.run:x", ""])
@@ -93,9 +94,11 @@ def test_no_other_role_lends_anything_by_its_name(role: str) -> None:
 def test_a_denial_of_a_lasting_role_wins_over_a_loan() -> None:
     roles = {"strict": RoleConfig("strict", ("!template.run:secret",))}
     policy = Policy(PolicyConfig(), roles, b"k" * 32)
-    actor = Actor("a@x", ("strict", template_role("secret"), template_role("open")))
-    assert not policy.may(actor, Action.TEMPLATE_RUN, "secret")
-    assert policy.may(actor, Action.TEMPLATE_RUN, "open")
+    actor = Actor("a@x", ("strict", template_role("bob@x", "secret"), template_role("bob@x", "open")))
+    assert not policy.may_run(actor, "bob@x", "secret")
+    assert policy.may_run(actor, "bob@x", "open")
+    assert not policy.may_run(actor, "eve@x", "open")
+    assert not policy.may(actor, Action.TEMPLATE_RUN, "open")
 
 
 def test_lending_keeps_the_order_and_names_what_is_on_loan() -> None:
