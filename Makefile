@@ -1,6 +1,7 @@
 # make demo         a real daemon on sample data: log in, download, verify and load a masked package
 # make test         the whole suite against real PostgreSQL, MariaDB and Redis servers on free ports
 # make test-mysql   what has to hold on a real MySQL too (fetches one from the distribution's newest suite)
+# make test-million a million values through each mask that promises to keep them distinct (some minutes)
 # make lint         ruff and mypy --strict
 # make bench        what this costs beside pg_dump, mariadb-dump, nginx and curl: benchmarks/results.md
 # make bench-quick  the same on small data, in under five minutes
@@ -18,7 +19,7 @@ RELEASE_VENV := build/release-venv
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help screenshots demo test test-mysql lint bench bench-quick constraints sbom audit dist docs clean
+.PHONY: help screenshots demo test test-mysql test-million lint bench bench-quick constraints sbom audit dist docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -47,6 +48,9 @@ test-mysql: $(VENV)/test-installed
 	@sh tests/support/prepare.sh servers
 	@sh tests/support/fetch_mysql.sh $(VENV)/mysql
 	HFIT_TEST_MYSQL9=$(VENV)/mysql $(VENV)/bin/python -m pytest -m mysql9
+
+test-million: $(VENV)/test-installed
+	$(VENV)/bin/python -m pytest -m million tests/hfitd/masks
 
 lint: $(VENV)/test-installed
 	$(VENV)/bin/ruff check .
