@@ -19,7 +19,7 @@ from hfitd.export.sources import SourceKey, Sources
 from hfitd.export.workshop import Workshop
 from hfitd.model import Json
 
-RENDERER_VERSION = 3  # raise it when the same rows would be written as other bytes
+RENDERER_VERSION = 4  # raise it when the same rows would be written as other bytes
 
 
 def what_decides(

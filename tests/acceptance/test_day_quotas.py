@@ -15,7 +15,8 @@ from tests.live.world import small_config
 from tests.support.http import Answer, Api
 
 MEGABYTE = 1 << 20
-BYTES, ROWS = 10 * MEGABYTE, 2000
+BYTES, ROWS = 10 * MEGABYTE + 4321, 2000
+REST = BYTES - 9 * MEGABYTE  # when the file of three megabytes was given three times
 DELIVERIES = {"rows", "package", "package.again", "files.read"}
 TEMPLATE = """hfitVersion: 1
 templateName: {name}
@@ -72,7 +73,7 @@ async def test_files_downloaded_beside_each_other_never_pass_the_day_together(me
     ends = await ends_of(metered, api, 12)
     assert sum(r["bytes"] for r in ends) == 9 * MEGABYTE
     assert {r["outcome"] for r in ends} == {"done", "refused"}
-    piece = await api.get(three(), Range=f"bytes=0-{MEGABYTE - 1}")  # what is left of the day can still be had
+    piece = await api.get(three(), Range=f"bytes=0-{REST - 1}")  # what is left of the day can still be had
     assert piece.status == 206
     assert (await api.get(three(), Range="bytes=0-0")).status == 429
 
@@ -109,9 +110,22 @@ async def test_a_digest_told_by_a_head_is_on_record_like_the_data_and_ends_with_
         ("files.head", ["files/three.bin"]), ("files.read", ["files/three.bin"]),
     ]  # fmt: skip
     assert [(await api.get(three())).status for _ in range(3)] == [200] * 3
-    assert (await api.get(three(), Range=f"bytes=0-{MEGABYTE - 1}")).status == 206
+    assert (await api.get(three(), Range=f"bytes=0-{REST - 1}")).status == 206
     for headers in ({}, {"Want-Repr-Digest": "sha-256=1"}):
         assert (await api.request("HEAD", three(), headers=headers)).status == 429
+
+
+async def test_a_folder_that_does_not_fit_is_cut_where_the_day_ends(metered: Daemon) -> None:
+    api = await joined(metered, "folders")
+    size = await given(api, "/files/files/download?recursive=1&compression=none")
+    assert 0 < size <= BYTES
+    (end,) = await ends_of(metered, api, 1)
+    assert end["outcome"] == "refused"
+    assert size <= end["bytes"] <= BYTES
+    left = BYTES - end["bytes"]
+    answers = [await api.get("/files/files/download?path=eleven.bin", Range=f"bytes=0-{left - n}") for n in (0, 1, 1)]
+    assert [answer.status for answer in answers] == [429, 206, 429]
+    assert (await api.request("HEAD", "/files/files/download?recursive=1")).status == 429
 
 
 @pytest.mark.parametrize("form", ["application/x-ndjson", "text/csv"])

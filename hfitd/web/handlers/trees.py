@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
+from hfitd.access.reservation import Reservation
 from hfitd.audit.log import AuditToken
-from hfitd.errors import BadRequest
+from hfitd.errors import BadRequest, RateLimited
 from hfitd.export.files import require_volume
 from hfitd.export.package.codec import CODECS, Codec
+from hfitd.export.record import actor_record
 from hfitd.export.tree import Tree, select_tree, tree_record
 from hfitd.export.tree_stream import TreeStream
 from hfitd.model import Action
@@ -31,42 +34,55 @@ async def download_tree(request: web.Request) -> web.StreamResponse:
     require_volume(door.sources(), person, volume, Action.FILES_READ)
     query, codec = _query(request)
     door.sources().rules.refuse_direct(person)
-    if request.method != "HEAD":
-        await door.quotas.check(person)
+    await door.quotas.check(person)
     async with door.limits.package_slot(person):
         sources = door.sources()
         tree = await select_tree(sources, person, volume, query, door.config.limits.package_bytes)
         headers = _headers(tree, codec)
         if request.method == "HEAD":
+            await door.audit.note(actor_record("files.head", person, (f"{volume}/{query.folder}",)), "done")
             return head_response(headers)
         await door.masked_files.prepare(sources, person, volume, tree.masks)
         stream = TreeStream(
             sources.volumes[volume], tree, codec, lambda path: door.masked_files.hold(sources, person, volume, path)
         )
         token = await door.audit.begin(await tree_record(person, tree))
-        outcome = "aborted_by_client"
+        reservation, outcome = door.quotas.reserve(person), "aborted_by_client"
         try:
-            async with contextlib.aclosing(stream.read()) as pieces:
+            async with contextlib.aclosing(_held(stream, reservation)) as pieces:
                 response = await send_chunks(request, pieces, headers)
             outcome = "done"
         except (ConnectionError, asyncio.CancelledError):
             raise
-        except Exception:
-            outcome = "failed"
+        except Exception as error:
+            outcome = "refused" if isinstance(error, RateLimited) else "failed"
             raise
         finally:
-            await asyncio.shield(_close(request, tree, token, "done" if SENT in request else outcome, stream))
+            outcome = "done" if SENT in request else outcome
+            await asyncio.shield(_close(request, tree, token, outcome, stream, reservation=reservation))
     return response
 
 
-async def _close(request: web.Request, tree: Tree, token: AuditToken, outcome: str, stream: TreeStream) -> None:
+async def _held(stream: TreeStream, reservation: Reservation) -> AsyncGenerator[bytes, None]:
+    """The archive, each piece set aside of the reader's day before it is given; RateLimited where that ends."""
+    size = 0
+    async with contextlib.aclosing(stream.read()) as pieces:
+        async for piece in pieces:
+            size += len(piece)
+            await reservation.hold(size=size, growing=True)
+            yield piece
+
+
+async def _close(
+    request: web.Request, tree: Tree, token: AuditToken, outcome: str, stream: TreeStream, *, reservation: Reservation
+) -> None:
     """End the record and count what has left; in one go, for the client may leave at any moment."""
     door, left = gateway(request), bytes_left(request)
+    await reservation.settle(rows=0, size=left)
     digest = stream.digest.hexdigest() if outcome == "done" else ""
     counts = [tree.counted(left)] if outcome == "done" else []
     door.observer.event(FileSent(tree.volume, left))
     await door.audit.end(token, outcome, size=left, package_digest=digest, tables=counts)
-    await door.quotas.count(actor(request), rows=0, size=left)
 
 
 def _headers(tree: Tree, codec: Codec) -> dict[str, str]:
