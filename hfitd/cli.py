@@ -107,6 +107,40 @@ def check(config_path: Path, database: str | None, *, with_store: bool, with_vol
 
 
 @main.command()
+@config_option
+@click.option("--local", is_flag=True, help="This machine only; do not connect to databases, store and volumes.")
+def doctor(config_path: Path, *, local: bool) -> None:
+    """Look at what an operator would look at: modes, keys, disks, audit log, clock, daemon, sources; changes nothing.
+
+    Exit 1 when something on this machine is not well, 3 when a source does not answer.
+    """
+    require_server_libraries()
+    from hfitd.check import check_all
+    from hfitd.config.load import load_config
+    from hfitd.doctor import FAIL, OK, examine
+    from hfitd.offer import refuse_mistakes
+
+    try:
+        config = load_config(config_path, os.environ)
+        refuse_mistakes(config)
+    except ConfigError as error:
+        fail_config(error)
+    worst = 0
+    for finding in examine(config, config_path):
+        well = finding.state == OK
+        click.echo(f"{finding.state:<5} {finding.check}: {finding.words}", err=not well)
+        if not well and finding.advice:
+            click.echo(f"      {finding.advice}", err=True)
+        worst = 1 if finding.state == FAIL else worst
+    for result in [] if local else asyncio.run(check_all(config, database="*", store=True, volumes=True)):
+        click.echo(f"{'ok' if result.ok else 'FAIL':<5} {result.name}: {result.detail}", err=not result.ok)
+        for warning in result.warnings:
+            click.echo(f"warn  {result.name}: {warning}", err=True)
+        worst = worst if result.ok or worst else 3
+    sys.exit(worst)
+
+
+@main.command()
 @click.option("--keep", is_flag=True, help="Leave the daemon running and print commands to paste.")
 def demo(*, keep: bool) -> None:
     """Show the whole road on sample data, in a temporary folder."""

@@ -15,7 +15,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 SHELVES = {
     8: (
         "__main__", "cli", "cli_admin", "cli_audit", "cli_review", "cli_policy", "app",
-        "offer", "check", "demo", "editor_schemas",
+        "offer", "check", "doctor", "demo", "editor_schemas",
     ),
     7: ("web", "admin"),
     6: ("gateway",),
