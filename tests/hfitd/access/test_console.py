@@ -13,6 +13,7 @@ from hfitd.access.token_text import Claims
 from hfitd.access.tokens import Tokens
 from hfitd.config.model import AuthConfig
 from hfitd.errors import AuthFailed, TokenInvalid
+from hfitd.store.sealed import SealedStore
 
 IDLE, LONGEST = 600, 3600
 AUTH = AuthConfig(console_idle_seconds=IDLE, console_ttl_seconds=LONGEST)
@@ -118,6 +119,27 @@ async def test_the_store_holds_neither_tickets_nor_session_ids(sessions, session
         for secret in (ticket, session):
             assert secret not in key
             assert secret.encode() not in record.value
+
+
+async def test_o04_who_writes_the_store_can_make_neither_a_ticket_nor_a_session(store, tokens, claims, wall):
+    tampered: list[str] = []
+    sealed = SealedStore(store, b"a key of the installation", tampered.append)
+    sessions = ConsoleSessions(sealed, tokens, AUTH, clock=wall)
+    session = await sessions.enter(claims.subject, await sessions.issue_ticket(claims))
+    ticket = await sessions.issue_ticket(claims)
+    unsealed = ConsoleSessions(store, tokens, AUTH, clock=wall)  # the same records, written without the key
+    forged_ticket = await unsealed.issue_ticket(claims)
+    forged = await unsealed.enter(claims.subject, await unsealed.issue_ticket(claims))
+    await over(sessions, forged)
+    with pytest.raises(AuthFailed):
+        await sessions.enter(claims.subject, forged_ticket)
+    for key in await store.keys("console-session:"):
+        record = await store.read(key)
+        if record is not None and record.value.startswith(b"s1"):
+            await store.write(key, record.value.replace(b"alice", b"admin"), expect=record.version)
+    await over(sessions, session)
+    assert len(tampered) == 3
+    assert await sessions.enter(claims.subject, ticket)
 
 
 async def test_a_form_token_is_of_one_session_only(sessions, session, claims):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from hfitd.web.console.routes import CONSOLE_ROUTES
 from hfitd.web.routes import ROUTES
 from hfitd.web.table import Guard, Route
-from tests.live.daemon import Daemon
-from tests.live.world import World
+from tests.live.daemon import Daemon, running
+from tests.live.world import World, small_config
 from tests.support.browser import COOKIE, Browser, enter, opened, ticket_of
 from tests.support.http import Api
 
@@ -105,6 +106,27 @@ async def test_a09_a_revoked_person_has_no_session(small: Daemon) -> None:
     assert (await browser.get("/console")).status == 200
     small.admin("session.revoke", email=person.email)
     assert (await browser.get("/console")).status == 401
+
+
+async def test_behind_https_the_cookie_is_secure_and_no_other_host_can_set_it(
+    chinook_sqlite: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "files").mkdir()
+    origin = "https://hfit.example"
+    daemon = Daemon(tmp_path, small_config(tmp_path, chinook_sqlite), {"origin": f'"{origin}"'})
+    daemon.signed_origin = origin
+    with running(daemon):
+        person = daemon.add_person("dev@example.org", "developer")
+        ticket = await ticket_of(daemon, person)
+        answer = await enter(daemon, person.email, ticket, Origin=origin)
+        name, *rest = answer.headers["Set-Cookie"].split("; ")
+        assert name.startswith("__Host-hfit-console=")
+        assert {"Secure", "HttpOnly", "SameSite=Strict", "Path=/"} <= set(rest)
+        session = name.partition("=")[2]
+        plain = Browser(daemon, session)  # under the name that http has
+        assert (await plain.get("/console")).status == 401
+        page = await Api(daemon).get("//console", Cookie=f"__Host-hfit-console={session}")
+        assert page.status == 200
 
 
 def fill(path: str) -> str:
