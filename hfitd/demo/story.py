@@ -145,6 +145,7 @@ def print_paste(shell: Shell, daemon: Daemon) -> None:
     shell.say("  hfit files app_logs 'name:case_*' sort:mtime:desc")
     shell.say("  hfit pkg-download customer-case customer_id=5")
     shell.say("  hfit pkg-download customer-case customer_id=17 --stream-sql | sqlite3 case-17.db")
+    shell.say("  hfit web --print")
     shell.say()
     shell.say(f"API to browse: {shell.world.origin}/docs")
     shell.say(f"To stop it: kill {daemon.pid}; sleep 2; rm -rf {folder}")
