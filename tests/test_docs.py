@@ -24,7 +24,8 @@ from hfitd.web.routes import ROUTES
 from tests.support import reference
 from tests.support.source import ROOT, modules
 
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"])
+ELSEWHERE = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / name for name in ELSEWHERE)])
 HEADER = """\
 hfitVersion: 1
 templateName: example-{number}
@@ -152,9 +153,18 @@ def test_every_file_that_a_page_names_exists(path: Path) -> None:
         assert "NAME" in name or (ROOT / name).exists(), name
 
 
+def linked(path: Path) -> set[Path]:
+    """The pages that a page links to."""
+    targets = re.findall(r"\]\(([^)\s#]+\.md)", path.read_text("utf-8"))
+    return {(path.parent / target).resolve() for target in targets if "://" not in target}
+
+
 def test_every_page_is_reachable_from_the_readme() -> None:
-    text = (ROOT / "README.md").read_text("utf-8")
-    assert [path.name for path in (ROOT / "docs").glob("*.md") if f"docs/{path.name}" not in text] == []
+    found, fresh = set(), {ROOT / "README.md"}
+    while fresh:
+        found |= fresh
+        fresh = {target for path in fresh for target in linked(path)} - found
+    assert [path.name for path in PAGES if path not in found] == []
 
 
 def test_the_configuration_of_the_page_loads(tmp_path: Path) -> None:

@@ -62,4 +62,7 @@ def set_setting(key: str, value: str) -> None:
     """Set one setting in the file; an empty VALUE removes it."""
     session = current_session()
     write_setting(session.settings.config_dir, key, value)
-    session.printer.note(f"{'Set' if value else 'Removed'} {key} in {config_path(session.settings.config_dir)}.")
+    path = config_path(session.settings.config_dir)
+    session.printer.note(f"{'Set' if value else 'Removed'} {key} in {path}.")
+    if session.printer.json:
+        session.printer.document({"key": key, "value": value or None, "path": str(path)})

@@ -92,8 +92,8 @@ def lint(paths: tuple[str, ...], strict: bool) -> int:
     else:
         for file, finding in found:
             _say(session, file, finding)
-        count = len({file for file, _ in found})
-        session.printer.note(f"{len(files)} templates, {len(found)} findings in {count} of them.")
+        looked_over = f"{len(files)} template{'s' * (len(files) != 1)}"
+        session.printer.note(f"Looked over {looked_over}: {len(found) or 'no'} finding{'s' * (len(found) != 1)}.")
     if any(finding.level == ERROR for _, finding in found):
         return UsageMistake.exit_code
     return int(strict and bool(found))

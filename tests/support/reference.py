@@ -13,12 +13,16 @@ import json
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import get_origin
 
 import click
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 import hfitd.errors
 from hfit.commands.root import root as hfit_root
+from hfit.documents.outputs import OUTPUTS, Stream
+from hfit.documents.session import Failure
 from hfit.errors import HfitClientError
 from hfit.lint.advice import RULES
 from hfit.settings import DEFAULTS, KEYS, environment_name
@@ -27,12 +31,15 @@ from hfitd.config import model
 from hfitd.config.schema import NAMED, SECTIONS
 from hfitd.editor_schemas import template_document
 from hfitd.export.query import functions
+from hfitd.export.template import schema as template_schema
+from hfitd.export.template.exports import TYPES
 from hfitd.masks.table import MASKS, bind_mask
 from hfitd.model import Action, Column, Json, Kind, MaskRule
 from hfitd.web.console.routes import CONSOLE_ROUTES
 from hfitd.web.routes import ROUTES
 from hfitd.web.table import Route
-from tests.support import scaling_tables
+from tests.support import python_reference, scaling_tables
+from tests.support.json_schemas import documents, file_name
 from tests.support.observed import events_block, metrics_block
 from tests.support.source import ROOT, SHELVES, Module, modules
 
@@ -41,6 +48,19 @@ LINT_SCHEMA = ROOT / "hfit" / "lint" / "template.schema.json"
 MARK = re.compile(r"(<!-- ([a-z-]+): generated -->\n).*?(<!-- end -->)", re.S)
 ENGINE_WORDS = {"postgres": "PostgreSQL", "mysql": "MySQL and MariaDB", "sqlite": "SQLite"}
 WIDTH = 78  # what click uses when its output is no terminal
+TEMPLATE_PARTS: Mapping[str, type[Schema]] = {
+    "The file": template_schema.TopSchema,
+    "`parameters.NAME`": template_schema.ParameterSchema,
+    "`prepare[]` with `from: input`": template_schema.InputSchema,
+    "`prepare[]` with `from: hot-data`": template_schema.HotDataSchema,
+    "`hdata` with `type: dbquery`": template_schema.QueryStepSchema,
+    "`hdata` with `type: volume`": template_schema.VolumeStepSchema,
+    **{f"`exports.KEY` with `type: {kind}`": schema for kind, (schema, _) in TYPES.items()},
+    "`roots[]`": template_schema.RootSchema,
+    "`limits`": template_schema.LimitsSchema,
+    "`virtual_keys[]`": template_schema.VirtualKeySchema,
+    "`files_from`": template_schema.FilesFromSchema,
+}
 EXAMPLE_KEY = b"the key of the examples in docs/masks.md"
 
 
@@ -355,9 +375,66 @@ def actions_block() -> str:
     return ", ".join(f"`{action.value}`" for action in Action) + "\n"
 
 
+def outputs_block() -> str:
+    """What each command prints with ``--json``."""
+    rows = [("any, when it fails", f"[{first_line(Failure) or 'error'}](schemas/error.json)", "on standard error")]
+    for command, kind in OUTPUTS.items():
+        shown = "lines" if isinstance(kind, Stream) else "an array" if get_origin(kind) is list else "a document"
+        rows.append((f"`hfit {command}`", f"[schema](schemas/{file_name(command)})", shown))
+    return table(("command", "shape", ""), rows)
+
+
+def template_keys_block() -> str:
+    """Every key of a template, thing by thing."""
+    parts = []
+    for title, schema in TEMPLATE_PARTS.items():
+        rows = []
+        for key, field in schema().fields.items():
+            known = "`dbms` or `provider`" if key == "dbms" else f"`{field.data_key or key}`"
+            rows.append((known, "yes" if field.required else "", value_words(field)))
+        parts.append(f"### {title}\n\n{table(('key', 'required', 'value'), rows)}")
+    return "\n".join(parts)
+
+
+VALUES: Mapping[str, str] = {
+    "PlainText": "text, variables where its kind allows them",
+    "Fixed": "text without variables",
+    "FixedList": "a list of texts without variables",
+    "TextList": "a list of texts",
+    "Name": "a name of letters, digits and `_`",
+    "Whole": "a whole number",
+    "Switch": "`true` or `false`",
+    "Duration": 'a duration such as `"7d"`',
+    "Children": "`all`, `none` or a list of tables",
+    "Version": "`1`",
+    "OneOrMore": "one, or a list",
+    "List": "a list",
+    "Dict": "a mapping",
+    "Nested": "a mapping",
+    "Raw": "any value",
+}
+
+
+def value_words(field: fields.Field[object]) -> str:
+    """What a key takes; the choices where there are some."""
+    choices = [item.choices for item in field.validators if isinstance(item, validate.OneOf)]
+    return ", ".join(f"`{choice}`" for choice in choices[0]) if choices else VALUES[type(field).__name__]
+
+
 def lint_schema() -> str:
     """The schema that the client looks templates over with."""
     return json.dumps(template_document(), indent=1, ensure_ascii=False) + "\n"
+
+
+def write_schemas(folder: Path) -> None:
+    """The shapes of ``--json`` as files, without those of commands that are gone."""
+    folder.mkdir(exist_ok=True)
+    wanted = {name: json.dumps(schema, indent=2) + "\n" for name, schema in documents().items()}
+    for path in folder.glob("*.json"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        (folder / name).write_text(text, "utf-8")
 
 
 def rules_block() -> str:
@@ -386,6 +463,10 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "scaling-load": lambda: scaling_tables.load_block(table),
     "scaling-store": lambda: scaling_tables.store_block(table),
     "scaling-crowd": lambda: scaling_tables.crowd_block(table),
+    "outputs": outputs_block,
+    "client": python_reference.client_block,
+    "methods": python_reference.methods_block,
+    "template-keys": template_keys_block,
 }
 
 
@@ -397,6 +478,7 @@ def renew(text: str) -> str:
 def main() -> None:
     """Write the pages, and the schema of the client."""
     LINT_SCHEMA.write_text(lint_schema(), "utf-8")
+    write_schemas(DOCS / "schemas")
     for path in sorted(DOCS.glob("*.md")):
         text = path.read_text("utf-8")
         fresh = renew(text)

@@ -29,5 +29,6 @@ def test_the_menu_of_the_site_names_every_page_once() -> None:
 
 def test_the_pages_of_the_site_lie_together_with_everything_they_link_to(tmp_path: Path) -> None:
     gather(tmp_path / "pages")
-    assert {path.name for path in (tmp_path / "pages").iterdir()} >= {*pages(), "config.example.toml"}
+    there = {path.relative_to(tmp_path / "pages").as_posix() for path in (tmp_path / "pages").rglob("*.*")}
+    assert there >= {*pages(), "config.example.toml", "schemas/pkg-plan.json"}
     assert "](docs/" not in (tmp_path / "pages" / "index.md").read_text("utf-8")
