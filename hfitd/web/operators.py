@@ -22,10 +22,22 @@ def metrics_guard(request: web.Request) -> Guard:
     return Guard.TOKEN
 
 
+def require_operator(request: web.Request) -> None:
+    """The operations page is for who would get ``/metrics`` here; NotFound.
+
+    A proxy on this machine may keep ``/metrics`` to itself and let the console through: where only this machine may
+    look, what was forwarded does not come from it, whatever address it has.
+    """
+    metrics_guard(request)
+    forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"))
+    if forwarded and gateway(request).config.server.metrics == "loopback":
+        raise NotFound
+
+
 def sees_operations(request: web.Request) -> bool:
-    """Whether who is in at the console would get ``/metrics`` from here."""
+    """Whether there is an operations page for this request."""
     try:
-        metrics_guard(request)
+        require_operator(request)
     except NotFound:
         return False
     return True

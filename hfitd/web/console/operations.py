@@ -7,12 +7,12 @@ from aiohttp import web
 from hfitd.errors import StoreUnavailable
 from hfitd.web.console.rendering import render
 from hfitd.web.context import gateway
-from hfitd.web.operators import metrics_guard
+from hfitd.web.operators import require_operator
 
 
 async def operations_page(request: web.Request) -> web.Response:
     """The state of everything, as ``/ready`` and ``/metrics`` tell it."""
-    metrics_guard(request)
+    require_operator(request)
     door = gateway(request)
     sources = door.sources()
     store, providers = await door.readiness.ask(door.store, sources)

@@ -268,6 +268,9 @@ async def test_operations_show_what_metrics_and_readiness_would(odd: tuple[Daemo
     page = (await browser.get("/console/operations")).body.decode()
     assert "Providers and their queues" in page
     assert str(daemon.folder) not in page
+    for header in ("X-Forwarded-For", "Forwarded", "Via"):  # a proxy of this machine is not this machine
+        assert (await browser.get("/console/operations", **{header: "127.0.0.1"})).status == 404
+        assert "Operations" not in (await browser.get("/console", **{header: "127.0.0.1"})).body.decode()
 
 
 async def test_files_are_filtered_and_fetched_as_by_the_command_line(world: World) -> None:
