@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 from collections.abc import Sequence
 
@@ -24,6 +25,7 @@ from hfitd.web.connections import Runner
 from hfitd.web.console.rendering import PAGES, make_pages
 from hfitd.web.console.routes import CONSOLE_ROUTES
 from hfitd.web.context import BODY_SECONDS, GATEWAY, RATE, REQUEST_ID
+from hfitd.web.inherited import inherited_socket
 from hfitd.web.middleware import ROUTE, answer_errors, authenticate, identify, refuse_oddities
 from hfitd.web.openapi import make_document
 from hfitd.web.routes import ROUTES
@@ -94,13 +96,17 @@ class WebServer:
         self.port = 0
 
     async def start(self) -> None:
-        """Listen on ``server.listen``; OSError when the address is taken."""
+        """Listen on ``server.listen``, or on what systemd hands over of it; OSError when the address is taken."""
         config = self._door.config.server
         host, _, port = config.listen.rpartition(":")
         await self._runner.setup()
-        site = web.TCPSite(
-            self._runner, host.strip("[]"), int(port), ssl_context=_tls(config.tls_certificate, config.tls_key)
-        )
+        tls, name = _tls(config.tls_certificate, config.tls_key), host.strip("[]")
+        given = inherited_socket(os.environ, name, int(port))
+        site: web.BaseSite
+        if given is not None:
+            site = web.SockSite(self._runner, given, ssl_context=tls)
+        else:
+            site = web.TCPSite(self._runner, name, int(port), ssl_context=tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
         self._watch = asyncio.create_task(self._close_dawdlers(), name="close dawdlers")
