@@ -149,7 +149,7 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_every_file_that_a_page_names_exists(path: Path) -> None:
-    for name in re.findall(r"`((?:hfitd?|tests|docs|deploy)/[\w./]+)`", path.read_text("utf-8")):
+    for name in re.findall(r"`((?:hfitd?|tests|docs|deploy|examples)/[\w./-]+)`", path.read_text("utf-8")):
         assert "NAME" in name or (ROOT / name).exists(), name
 
 
