@@ -19,6 +19,7 @@ from hfitd.model import Catalog, Column, Json, Kind, Receipt, Relation, Sink, Ta
 from hfitd.sql import Sql
 
 Row = tuple[str | None, ...]
+Columns = Sequence[Sequence[str | None]]
 
 
 class Format(enum.StrEnum):
@@ -191,6 +192,7 @@ class Wanted:
     kind: Kind
     operator: str = ""
     collation: str = ""  # of the target, as the catalogue names it
+    indexed: bool = False  # the target is a column that an index begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +298,10 @@ class Snapshot(Protocol):
 
     def batches(self, select: Select, size: int) -> AbstractAsyncContextManager[AsyncIterator[list[Row]]]:
         """All rows as text in batches, for the foreign-key walk."""
+
+    def columns(self, select: Select) -> AbstractAsyncContextManager[AsyncIterator[Columns]]:
+        """All rows as ``batches`` gives them, in pages of the engine's own size, each a list for every output. No
+        other statement may run meanwhile."""
 
     async def render(self, select: Select, form: Format, sink: Sink) -> Receipt:
         """Write all rows to the sink in the given form, masks applied, in the engine's fastest way."""

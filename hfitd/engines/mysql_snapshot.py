@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from hfitd.engines.interface import DdlOptions, Estimate, Format, Outlook, OutputType, Row, Select
+from hfitd.engines.interface import Columns, DdlOptions, Estimate, Format, Outlook, OutputType, Row, Select
 from hfitd.engines.mysql_binary import binary_parser, needs_binary
 from hfitd.engines.mysql_binds import compose
 from hfitd.engines.mysql_catalog import read_catalog
@@ -38,6 +38,7 @@ from hfitd.engines.mysql_types import Convert, Typed, typed
 from hfitd.engines.plan_reads import refuse_unexpected
 from hfitd.engines.rendering import Renderer, render_batches, text_encoder, text_rows
 from hfitd.engines.shape import RawRow, Shape
+from hfitd.engines.turned import COLUMN_ROWS, turned
 from hfitd.errors import DbUnavailable, HfitError, Internal, SchemaChanged
 from hfitd.model import Catalog, Kind, Receipt, Relation, Sink
 
@@ -139,6 +140,10 @@ class MysqlSnapshot:
         """All rows in batches of ``size``, the last one shorter. No other statement may run meanwhile."""
         async with self._result(select) as (types, stream):
             yield _texts(stream, _shape(select, types), size)
+
+    def columns(self, select: Select) -> AbstractAsyncContextManager[AsyncIterator[Columns]]:
+        """All rows as columns."""
+        return turned(self.batches(select, COLUMN_ROWS))
 
     async def render(self, select: Select, form: Format, sink: Sink) -> Receipt:
         """Stream all rows to the sink. A failing sink costs the connection."""

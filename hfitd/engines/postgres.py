@@ -22,6 +22,7 @@ from typing import Any
 
 from hfitd.config.model import ProviderConfig
 from hfitd.engines.interface import (
+    Columns,
     DdlOptions,
     Estimate,
     Format,
@@ -38,6 +39,7 @@ from hfitd.engines.plan_reads import refuse_unexpected
 from hfitd.engines.postgres_binds import Prepared, Statements
 from hfitd.engines.postgres_catalog import read_catalog
 from hfitd.engines.postgres_check import report_server
+from hfitd.engines.postgres_columns import Pages, Turner, pulled
 from hfitd.engines.postgres_copy import END, PROLOGUE, Lines, mask_lines, parse_lines
 from hfitd.engines.postgres_ddl import foresee, write_ddl
 from hfitd.engines.postgres_dialect import PostgresDialect
@@ -189,6 +191,20 @@ class PostgresSnapshot:
             yield pages
         finally:
             await pages.aclose()
+
+    def columns(self, select: Select) -> AbstractAsyncContextManager[AsyncIterator[Columns]]:
+        """All rows by COPY; the deadline counts the reader's time too."""
+
+        async def copy(pages: Pages) -> None:
+            async with self._turn, self._deadline():
+                prepared = await self._prepare(select, Stage.RUN)
+                turner = Turner(Shape.of(select.outputs, prepared.types), pages)
+                await self._statements.set_binds(prepared)
+                await self._copy(prepared.copy_text, turner.take)
+                await turner.finish()
+                await self._statements.clear_binds(prepared)
+
+        return pulled(copy)
 
     async def render(self, select: Select, form: Format, sink: Sink) -> Receipt:
         """COPY text as it comes for SQL without masks; taken apart only where a mask or another form needs it."""

@@ -77,6 +77,7 @@ class Statements:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._setter: Any = None  # prepared once
         self._types: dict[int, TypeInfo] = {}
         self._named: dict[str, int] = {}
 
@@ -121,14 +122,18 @@ class Statements:
     async def set_binds(self, prepared: Prepared) -> None:
         """Put the values where ``copy_text`` reads them; NULLs stand in the text."""
         if any(value is not None for value in prepared.values):
-            with translated(Stage.RUN):
-                await self._connection.fetchval(_SET_BINDS, list(prepared.values))  # 1
+            await self._set(list(prepared.values))  # 1
 
     async def clear_binds(self, prepared: Prepared) -> None:
         """Take the values out of the settings again: some are the keys of masks."""
         if any(value is not None for value in prepared.values):
-            with translated(Stage.RUN):
-                await self._connection.fetchval(_SET_BINDS, ["" for _ in prepared.values])
+            await self._set(["" for _ in prepared.values])
+
+    async def _set(self, values: Sequence[str | None]) -> None:
+        with translated(Stage.RUN):
+            if self._setter is None:
+                self._setter = await self._connection.prepare(_SET_BINDS)
+            await self._setter.fetchval(values)
 
     async def _accepts(self, bound: Bound) -> bool:
         try:

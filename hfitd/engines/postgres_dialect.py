@@ -13,6 +13,7 @@ from hfitd.masks.interface import RedactTwin, Twin
 from hfitd.model import Column, Kind, Relation, Table
 from hfitd.sql import Sql, bind, join, text
 
+_LOOKED_UP = 20_000
 _UPPER = re.compile("[A-Z]")
 # What the words are called as operators; gram.y turns one into the other.
 _SYMBOLS = {"LIKE": "~~", "NOT LIKE": "!~~", "ILIKE": "~~*", "NOT ILIKE": "!~~*"}
@@ -122,7 +123,16 @@ class PostgresDialect:
         return 1_000_000
 
     def among(self, wanted: Sequence[Wanted], rows: Sequence[Row]) -> Sql:
-        """A semi-join with bound arrays. Not IN, which would take the operators of ``pg_catalog`` for every type."""
+        """A semi-join with bound arrays. Not IN, which would take the operators of ``pg_catalog`` for every type.
+
+        A moderate list of whole numbers that an index begins with is looked up in that index, in its order: a third
+        of the time. Without an index, or where a bitmap of the rows grows too large to be exact, the list would be
+        gone through for every row.
+        """
+        item = wanted[0]
+        if len(wanted) == 1 and item.indexed and item.kind is Kind.INTEGER and len(rows) <= _LOOKED_UP:
+            listed = _array(item, list(map(itemgetter(0), rows)))
+            return item.target + text(f" {_equals(item)} ANY (") + listed + text(")")
         names = [f"hfit_g{number}" for number in range(len(wanted))]
         given, equal = _given(wanted, rows, "hfit_given", names), _all_equal(wanted, "hfit_given", names)
         return text("EXISTS (SELECT FROM ") + given + text(" WHERE ") + equal + text(")")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from hfitd.engines.interface import DdlOptions, Estimate, Format, Outlook, Output, OutputType, Row, Select
+from hfitd.engines.interface import Columns, DdlOptions, Estimate, Format, Outlook, Output, OutputType, Row, Select
 from hfitd.engines.plan_reads import refuse_unexpected
 from hfitd.engines.rendering import CsvEncoder, Encoder, InsertEncoder, NdjsonEncoder, Renderer
 from hfitd.engines.shape import RawRow, Shape
@@ -17,6 +17,7 @@ from hfitd.engines.sqlite_connection import Worker
 from hfitd.engines.sqlite_ddl import foresee_ddl, write_ddl
 from hfitd.engines.sqlite_dialect import SqliteDialect, composed
 from hfitd.engines.sqlite_values import Reals, cells_of, csv_fields, json_values, kind_of_output, literal_of, texts
+from hfitd.engines.turned import COLUMN_ROWS, turned
 from hfitd.errors import DbUnavailable, SchemaChanged
 from hfitd.model import Catalog, Receipt, Relation, Sink
 
@@ -110,6 +111,10 @@ class SqliteSnapshot:
         """All rows in batches of ``size``, the last one shorter."""
         async with self._result(select) as batches:
             yield _resized(batches, _shape(select), size)
+
+    def columns(self, select: Select) -> AbstractAsyncContextManager[AsyncIterator[Columns]]:
+        """All rows as columns."""
+        return turned(self.batches(select, COLUMN_ROWS))
 
     async def render(self, select: Select, form: Format, sink: Sink) -> Receipt:
         """Stream all rows to the sink."""

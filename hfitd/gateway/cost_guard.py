@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from hfitd.engines.interface import (
+    Columns,
     DdlOptions,
     Dialect,
     Engine,
@@ -124,6 +125,13 @@ class _CheapSnapshot:
         await self._check(select)
         async with self._snapshot.batches(select, size) as batches:
             yield batches
+
+    @asynccontextmanager
+    async def columns(self, select: Select) -> AsyncIterator[AsyncIterator[Columns]]:
+        """See Snapshot."""
+        await self._check(select)
+        async with self._snapshot.columns(select) as pages:
+            yield pages
 
     async def render(self, select: Select, form: Format, sink: Sink) -> Receipt:
         """See Snapshot."""

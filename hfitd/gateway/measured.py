@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from hfitd.engines.interface import (
+    Columns,
     DdlOptions,
     Dialect,
     Engine,
@@ -26,6 +28,8 @@ from hfitd.engines.interface import (
 from hfitd.model import Catalog, Receipt, Relation, Sink
 from hfitd.observe.events import DatabaseTime
 from hfitd.observe.observer import Observer
+
+T = TypeVar("T")
 
 
 class _Watch:
@@ -130,6 +134,13 @@ class _MeasuredSnapshot:
             async with self._snapshot.batches(select, size) as batches:
                 yield _each(batches, watch)
 
+    @asynccontextmanager
+    async def columns(self, select: Select) -> AsyncIterator[AsyncIterator[Columns]]:
+        """See Snapshot; what is done with a page is not counted."""
+        with self._watch("columns") as watch:
+            async with self._snapshot.columns(select) as pages:
+                yield _each(pages, watch)
+
     async def render(self, select: Select, form: Format, sink: Sink) -> Receipt:
         """See Snapshot."""
         with self._watch("render") as watch:
@@ -149,7 +160,7 @@ class _MeasuredSnapshot:
         return _Watch(self._observer, self._provider, operation)
 
 
-async def _each(batches: AsyncIterator[list[Row]], watch: _Watch) -> AsyncIterator[list[Row]]:
+async def _each(batches: AsyncIterator[T], watch: _Watch) -> AsyncIterator[T]:
     async for batch in batches:
         left = time.monotonic()
         try:

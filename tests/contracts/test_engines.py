@@ -242,6 +242,41 @@ async def test_batches_give_all_rows_in_order(world: World) -> None:
     assert sizes == [(2, ("1",)), (2, ("3",)), (1, ("5",))]
 
 
+async def test_columns_are_the_batches_turned_whatever_the_cells_hold(world: World) -> None:
+    async with world.engine.snapshot() as snapshot:
+        catalog = await snapshot.catalog()
+        for names in (["id"], ["id", "name"], ["id", "name", "photo", "born"]):
+            select = select_all(world, catalog, "customer", columns=names)
+            async with snapshot.batches(select, 100) as batches:
+                rows = [row async for batch in batches for row in batch]
+            async with snapshot.columns(select) as pages:
+                turned = [row async for page in pages for row in zip(*page, strict=True)]
+            assert turned == rows
+
+
+async def test_pages_of_columns_stay_small_and_lose_no_row(world: World) -> None:
+    number = "(SELECT 0 AS a UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4)"
+    source = ", ".join(f"{number} AS t{place}" for place in range(6))
+    value = " + ".join(f"{5**place} * t{place}.a" for place in range(6))
+    select = query(text(f"SELECT {value}, 'a value that is long enough to fill' FROM {source}"), "n", "long")
+    async with world.engine.snapshot() as snapshot, snapshot.columns(select) as pages:
+        found = [list(page[0]) async for page in pages]
+    assert sorted(int(value or 0) for page in found for value in page) == list(range(5**6))
+    assert len(found) > 2
+
+
+async def test_columns_may_be_left_early_and_what_goes_wrong_is_raised(world: World) -> None:
+    async with world.engine.snapshot() as snapshot:
+        select = select_all(world, await snapshot.catalog(), "customer", columns=["id"])
+        async with snapshot.columns(select) as pages:
+            assert (await anext(aiter(pages)))[0][0] == "1"
+    async with world.engine.snapshot() as snapshot:
+        with pytest.raises((SqlRefused, SchemaChanged)):
+            async with snapshot.columns(query(text("SELECT nothing_of_that_name"), "a")) as pages:
+                async for _ in pages:
+                    pass
+
+
 async def test_batches_may_be_left_early(world: World) -> None:
     async with world.engine.snapshot() as snapshot:
         select = select_all(world, await snapshot.catalog(), "customer", columns=["id"])
@@ -375,7 +410,7 @@ async def test_a_snapshot_does_not_see_later_rows(world: World) -> None:
 # --- time, places and loss ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("road", ["rows", "batches", "ndjson", "sql"])
+@pytest.mark.parametrize("road", ["rows", "batches", "columns", "ndjson", "sql"])
 async def test_r12_a_cancelled_query_is_gone_from_the_server(world: World, road: str) -> None:
     async def work() -> None:
         async with world.engine.snapshot() as snapshot:
@@ -484,6 +519,10 @@ async def _travel(snapshot: Snapshot, select: Select, road: str) -> None:
         await snapshot.estimate(select)
     elif road == "rows":
         await snapshot.rows(select, 10)
+    elif road == "columns":
+        async with snapshot.columns(select) as pages:
+            async for _ in pages:
+                pass
     elif road == "batches":
         async with snapshot.batches(select, 10) as batches:
             async for _ in batches:

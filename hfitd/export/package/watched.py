@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
-from hfitd.engines.interface import DdlOptions, Estimate, Format, Outlook, OutputType, Row, Select, Snapshot
+from hfitd.engines.interface import Columns, DdlOptions, Estimate, Format, Outlook, OutputType, Row, Select, Snapshot
 from hfitd.export.package.residue import Residue
 from hfitd.export.sources import OpenSource, SourceKey
 from hfitd.model import Catalog, Receipt, Relation, Sink
@@ -40,6 +40,10 @@ class WatchedSnapshot:
     def batches(self, select: Select, size: int) -> AbstractAsyncContextManager[AsyncIterator[list[Row]]]:
         """All rows in batches."""
         return self._snapshot.batches(select, size)
+
+    def columns(self, select: Select) -> AbstractAsyncContextManager[AsyncIterator[Columns]]:
+        """All rows as columns."""
+        return self._snapshot.columns(select)
 
     async def render(self, select: Select, form: Format, sink: Sink) -> Receipt:
         """All rows to the sink; what is masked on the way is noted."""

@@ -1,9 +1,9 @@
 """One level of the walk along one edge: which rows of the target equal which of the given values.
 
-Where the engine joins with given values, one statement says it all. Elsewhere (MySQL) rows are found by a list and
-told apart by their text, which is the same on both sides but for collations and scales; what that leaves open is
-asked again with every value numbered, in small batches, so that the engine's equality always decides. Between
-databases no engine can decide: rows are found by a list and told apart by ``across``.
+Where the engine joins with given values, one statement says it all. Elsewhere (MySQL; PostgreSQL for values that have
+one spelling) rows are found by a list and told apart by their text, which is the same on both sides but for collations
+and scales; what that leaves open is asked again with every value numbered, in small batches, so that the engine's
+equality always decides. Between databases no engine can decide: rows are found by a list and told apart by ``across``.
 
 Answers come as columns, a page of rows at a time, for what is done with them is the same for every row.
 """
@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from operator import itemgetter
+from itertools import compress
 
-from hfitd.engines.interface import Dialect, Row, Select, Snapshot
+from hfitd.engines.interface import Columns, Dialect, Row, Select, Snapshot
 from hfitd.export.query.links import select_links
 from hfitd.export.sources import SourceKey
 from hfitd.export.subset.across import Across
@@ -27,8 +27,6 @@ from hfitd.sql import Sql, text
 FETCH_ROWS = 4000
 ASK_KEYS = 100_000  # at most so many at once, however many the engine takes
 COUNT = text("count(*)")
-
-Columns = Sequence[Sequence[str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +51,11 @@ def take_keys(columns: Columns, places: Sequence[int]) -> Sequence[Key | None]:
     """The values at these places of every row as keys, or None when one is NULL."""
     if len(places) == 1:
         return columns[places[0]]
-    rows = zip(*(columns[place] for place in places), strict=True)
+    chosen = [columns[place] for place in places]
+    rows = list(zip(*chosen, strict=True))
+    if not any(None in column for column in chosen):
+        return rows
     return [None if None in row else row for row in rows]
-
-
-def columns_of(rows: Sequence[Row]) -> list[list[str | None]]:
-    """Rows turned into columns; ``zip(*rows)`` would make an iterator of every row."""
-    return [list(map(itemgetter(place), rows)) for place in range(len(rows[0]))]
 
 
 class Asker:
@@ -73,8 +69,7 @@ class Asker:
         """How many values one question takes."""
         target = edge.parent if upwards else edge.child
         dialect, width = self._places[target.node.source].dialect, len(edge.child.terms)
-        joins = dialect.joins_values and edge.across is None
-        limit = dialect.match_limit(width) if joins else dialect.among_limit(width)
+        limit = dialect.match_limit(width) if self._joins(edge, target) else dialect.among_limit(width)
         return min(limit // (2 if edge.across else 1), ASK_KEYS)
 
     async def pages(
@@ -85,7 +80,7 @@ class Asker:
         target = edge.parent if upwards else edge.child
         if edge.across is not None:
             pages = self._across(edge.across, edge, outputs, batch, upwards=upwards)
-        elif self._places[target.node.source].dialect.joins_values:
+        elif self._joins(edge, target):
             pages = self._numbered(0, edge, outputs, batch, upwards=upwards)
         else:
             pages = self._told_apart(edge, outputs, batch, upwards=upwards)
@@ -96,17 +91,25 @@ class Asker:
     async def count(self, edge: Edge, batch: Sequence[Key]) -> int:
         """How many parents equal a value of the batch."""
         found = 0
-        async with aclosing(self.rows(edge.parent.node, self._listed(edge, [COUNT], batch))) as pages:
-            async for rows in pages:  # to the end, for leaving early costs the connection
-                found += int(rows[0][0] or 0)
+        async with aclosing(self.columns(edge.parent.node, self._listed(edge, [COUNT], batch))) as pages:
+            async for columns in pages:  # to the end, for leaving early costs the connection
+                found += int(columns[0][0] or 0)
         return found
 
-    async def rows(self, node: Node, select: Select) -> AsyncGenerator[list[Row], None]:
-        """All rows of a statement, a page at a time."""
-        async with self._places[node.source].snapshot.batches(select, FETCH_ROWS) as pages:
-            async for rows in pages:
-                if rows:
-                    yield rows
+    async def columns(self, node: Node, select: Select) -> AsyncGenerator[Columns, None]:
+        """All rows of a statement as columns, a page at a time; no page is empty."""
+        async with self._places[node.source].snapshot.columns(select) as pages:
+            async for columns in pages:
+                yield columns
+
+    def _joins(self, edge: Edge, target: Side) -> bool:
+        joins = self._places[target.node.source].dialect.joins_values
+        return joins and edge.across is None and not self._text_tells(edge, target)
+
+    def _text_tells(self, edge: Edge, target: Side) -> bool:
+        """Whether the text of a row's value says which value it equals. It does on PostgreSQL, which prints whole
+        numbers in one way; a list of values costs it less than a join with them."""
+        return edge.spelt_once and self._places[target.node.source].dialect.name == "postgresql"
 
     async def _told_apart(
         self, edge: Edge, outputs: Sequence[Sql], batch: Sequence[Key], *, upwards: bool
@@ -118,14 +121,19 @@ class Asker:
         tail = range(len(outputs), len(outputs) + len(target.terms))
         shown = [*outputs, *(term.sql for term in target.terms)]
         select = self._listed(edge, shown, batch, upwards=upwards)
-        async with aclosing(self.rows(target.node, select)) as found:
-            async for rows in found:
-                keys = take_keys(columns_of(rows), tail)
-                places = [None if key is None else known.get(key) for key in keys]
-                odd = odd or None in places
+        async with aclosing(self.columns(target.node, select)) as found:
+            async for columns in found:
+                places = [known.get(key) for key in take_keys(columns, tail)]  # type: ignore[arg-type]  # or None
+                if None not in places:
+                    met.update(places)  # type: ignore[arg-type]  # no None is in it
+                    yield Page(0, places, columns)  # type: ignore[arg-type]
+                    continue
+                odd = True
                 met.update(place for place in places if place is not None)
-                if (page := _page(0, places, rows)) is not None:
+                if (page := _page(0, places, columns)) is not None:
                     yield page
+        if self._text_tells(edge, target):
+            return
         rest = range(len(batch)) if odd else [n for n in range(len(batch)) if upwards and n not in met]
         async with aclosing(self._left_open(edge, shown, batch, rest, upwards=upwards)) as pages:
             async for page in pages:
@@ -134,7 +142,7 @@ class Asker:
                     continue
                 keys = take_keys(page.columns, tail)
                 new = [place if key not in known else None for place, key in zip(page.places, keys, strict=True)]
-                if (fresh := _page(page.statement, new, list(zip(*page.columns, strict=True)))) is not None:
+                if (fresh := _page(page.statement, new, page.columns)) is not None:
                     yield fresh
 
     async def _left_open(
@@ -171,10 +179,10 @@ class Asker:
         where = both([place.dialect.among([wanted], asked), target.only])
         relation, shown = self._graph.relations[target.node], [*outputs, target.terms[0].sql]
         select = select_links(relation, place.dialect, shown, where=where)
-        async with aclosing(self.rows(target.node, select)) as found:
-            async for rows in found:
-                spelt_rows = (across.spell(str(row[-1]), child=not upwards) for row in rows)
-                page = _page(0, [None if spelt is None else known.get(spelt) for spelt in spelt_rows], rows)
+        async with aclosing(self.columns(target.node, select)) as found:
+            async for columns in found:
+                spelt_rows = (across.spell(str(value), child=not upwards) for value in columns[-1])
+                page = _page(0, [None if spelt is None else known.get(spelt) for spelt in spelt_rows], columns)
                 if page is not None:
                     yield page
 
@@ -193,9 +201,8 @@ class Asker:
         given = unpack_all(batch)
         match = dialect.match(edge.wanted(source, target), given, _alias(self._graph, target))
         select = select_links(relation, dialect, outputs, match=match, where=target.only)
-        async with aclosing(self.rows(target.node, select)) as pages:
-            async for rows in pages:
-                numbers, *columns = columns_of(rows)
+        async with aclosing(self.columns(target.node, select)) as pages:
+            async for numbers, *columns in pages:
                 yield Page(statement, [int(number or 0) for number in numbers], columns)
 
 
@@ -207,12 +214,11 @@ async def read_rows(place: Place, select: Select) -> AsyncIterator[Row]:
                 yield row
 
 
-def _page(statement: int, places: Sequence[int | None], rows: Sequence[Row]) -> Page | None:
+def _page(statement: int, places: Sequence[int | None], columns: Columns) -> Page | None:
     """The rows that have a place; None when none has."""
-    kept = [(place, row) for place, row in zip(places, rows, strict=True) if place is not None]
-    if not kept:
-        return None
-    return Page(statement, [place for place, _ in kept], columns_of([row for _, row in kept]))
+    has = [place is not None for place in places]
+    kept = [place for place in places if place is not None]
+    return Page(statement, kept, [list(compress(column, has)) for column in columns]) if kept else None
 
 
 def _alias(graph: Graph, target: Side) -> str:

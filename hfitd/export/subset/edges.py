@@ -40,6 +40,7 @@ class Term:
     kind: Kind
     operator: str = ""
     collation: str = ""
+    indexed: bool = False  # an index begins with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,18 @@ class Edge:
         return self.name.partition(" when ")[0]
 
     @property
+    def spelt_once(self) -> bool:
+        """Whether equal values of both sides are the same text, so that text alone tells which value a row has."""
+        terms = (*self.child.terms, *self.parent.terms)
+        kinds = ({term.kind for term in pair} for pair in zip(self.child.terms, self.parent.terms, strict=True))
+        return (
+            self.across is None
+            and not self.whole
+            and all(term.operator in ("", "pg_catalog") for term in terms)
+            and all(len(kind) == 1 and kind <= SPELT_ONCE for kind in kinds)
+        )
+
+    @property
     def crosses(self) -> bool:
         """Whether its sides lie in different databases."""
         return self.child.node.source != self.parent.node.source
@@ -95,7 +108,8 @@ class Edge:
             return tuple(Wanted(term.sql, type_name, kind) for term in target.terms)
         pairs = zip(source.terms, target.terms, strict=True)
         return tuple(
-            Wanted(there.sql, here.type_name, here.kind, there.operator, there.collation) for here, there in pairs
+            Wanted(there.sql, here.type_name, here.kind, there.operator, there.collation, there.indexed)
+            for here, there in pairs
         )
 
 
@@ -120,7 +134,8 @@ def identify(relation: Relation, dialect: Dialect) -> Identity:
         columns = [visible[name] for name in key.columns if name in visible and visible[name].readable]
         if not key.nullable and len(columns) == len(key.columns) and dialect.keys_compare(columns):
             wanted = (
-                Wanted(_name(dialect, c), c.type_name, c.kind, c.operators, c.collation or "") for c in columns
+                Wanted(_name(dialect, c), c.type_name, c.kind, c.operators, c.collation or "", indexed=c is columns[0])
+                for c in columns
             )
             return Identity(tuple(wanted), key.columns, plain=all(c.kind in SPELT_ONCE for c in columns))
     readable = [column for column in visible.values() if column.readable]
@@ -168,8 +183,9 @@ def _side(
     found = [table.column(column) for column in columns] if table else []
     if table is None or not all(found):
         return None
+    leading = {key.columns[0] for key in table.keys}
     terms = [
-        column_term(dialect, column, operator)
+        replace(column_term(dialect, column, operator), indexed=column.name in leading)
         for column, operator in zip(found, operators, strict=True)
         if column is not None
     ]

@@ -20,9 +20,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import repeat
 
+from hfitd.engines.interface import Columns
 from hfitd.export.query.links import select_links
 from hfitd.export.sources import SourceKey
-from hfitd.export.subset.ask import Asker, Columns, Page, Place, columns_of, take_keys
+from hfitd.export.subset.ask import Asker, Page, Place, take_keys
 from hfitd.export.subset.edges import Edge, Node
 from hfitd.export.subset.found import NO_STEP, FoundRows, Key, KeyStore, KeyTable, unpack, unpack_all
 from hfitd.export.subset.limits import Limits, Meter
@@ -184,10 +185,9 @@ class Walk:
         readout, fresh = self._readouts[root.node, True], set[int]()
         dialect = self._places[root.node.source].dialect
         select = select_links(self._graph.relations[root.node], dialect, readout.outputs, where=root.where)
-        async with aclosing(self._asker.rows(root.node, select)) as pages:
-            async for rows in pages:
-                columns = columns_of(rows)
-                self._visit(root.node, readout, columns, fresh, step=NO_STEP, origins=[0] * len(rows))
+        async with aclosing(self._asker.columns(root.node, select)) as pages:
+            async for columns in pages:
+                self._visit(root.node, readout, columns, fresh, step=NO_STEP, origins=[0] * len(columns[0]))
 
     async def _go_down(self, number: int, sources: Sources) -> None:
         edge = self._graph.edges[number]
@@ -238,7 +238,7 @@ class Walk:
         if await self._are_there(upward, readout, keys):
             assert upward.order is not None
             named = arrange(keys, upward.order)
-            columns = columns_of(unpack_all(named))
+            columns: Columns = list(zip(*unpack_all(named), strict=True))
             self._visit(node, readout, columns, set(), step=step, origins=rows)
             return
         met: set[int] = set()

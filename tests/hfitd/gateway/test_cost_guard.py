@@ -71,6 +71,12 @@ async def _batches(snapshot: Snapshot, select: Select) -> None:
             pass
 
 
+async def _columns(snapshot: Snapshot, select: Select) -> None:
+    async with snapshot.columns(select) as pages:
+        async for _ in pages:
+            pass
+
+
 async def _render(snapshot: Snapshot, select: Select) -> None:
     await snapshot.render(select, Format.NDJSON, Nowhere())
 
@@ -79,7 +85,7 @@ async def _estimate(snapshot: Snapshot, select: Select) -> None:
     await snapshot.estimate(select)
 
 
-WAYS = [_rows, _batches, _render, _estimate]
+WAYS = [_rows, _batches, _columns, _render, _estimate]
 
 
 @pytest.mark.parametrize("way", WAYS)
