@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from hfit.credentials.pins import Trust, parse_key_argument, read_pins
+from hfit.credentials.pins import trust_of
 from hfit.errors import UsageMistake
 from hfit.explain import Link, explain_row
 from hfit.file_download import DownloadedFile, Query, download_file
@@ -16,19 +16,11 @@ from hfit.governance import Governance
 from hfit.load.interface import LoadReport
 from hfit.package.verify import Report, verify_package
 from hfit.package_download import Downloaded, PackageRequest, download_package, stream_sql
-from hfit.settings import Settings
 from hfit.transfer import Progress, silent
 from hfit.tree_download import DownloadedTree, TreeRequest, download_tree
 
 if TYPE_CHECKING:
     from hfit.refresh.run import Outcome
-
-
-def trust_of(settings: Settings, key: str | None = None) -> Trust:
-    """Whom to trust: the pins of the configuration folder, or exactly ``key`` (a file or a fingerprint)."""
-    if key is not None:
-        return Trust(fingerprints=parse_key_argument(key))
-    return Trust(read_pins(settings.config_dir))
 
 
 class Client(Gateway):
@@ -73,7 +65,7 @@ class Client(Gateway):
 
     def verify(self, path: Path, *, key: str | None = None) -> Report:
         """Verify a package that is already here; needs no connection."""
-        return verify_package(path, trust_of(self.settings, key))
+        return verify_package(path, trust_of(self.settings.config_dir, key))
 
     def load(
         self,
@@ -101,7 +93,7 @@ class Client(Gateway):
         request = LoadRequest(
             path, targets, mode, allow_remote, allow_dangling, dry_run, databases or {}, lock_seconds=lock_seconds
         )
-        return load_package(request, trust_of(self.settings, key), progress)
+        return load_package(request, trust_of(self.settings.config_dir, key), progress)
 
     def compare(
         self,
@@ -124,11 +116,11 @@ class Client(Gateway):
         request = LoadRequest(
             path, targets, None, allow_remote, allow_dangling=True, databases=databases or {}, only_named=True
         )
-        return verify_target(request, trust_of(self.settings, key))
+        return verify_target(request, trust_of(self.settings.config_dir, key))
 
     def explain(self, path: Path, table: str, row_key: str, *, key: str | None = None) -> list[Link]:
         """The chain of foreign keys from the root of a subset to a row; ``row_key`` is comma-separated."""
-        return explain_row(verify_package(path, trust_of(self.settings, key)), table, row_key)
+        return explain_row(verify_package(path, trust_of(self.settings.config_dir, key)), table, row_key)
 
     def refresh(
         self,

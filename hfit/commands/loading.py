@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from hfit.client import trust_of
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import current_session
+from hfit.credentials.pins import trust_of
 from hfit.explain import explain_row
 from hfit.load.interface import LoadReport, Mode
 from hfit.load.run import LoadRequest, load_package
@@ -76,7 +76,7 @@ def load_command(
         lock_seconds=lock_seconds,
     )
     with session.progress(f"{path.name}: load", unit="rows") as progress:
-        reports = load_package(request, trust_of(session.settings, key), progress)
+        reports = load_package(request, trust_of(session.settings.config_dir, key), progress)
     if session.printer.json:
         session.printer.document({"loads": [report.document() for report in reports]})
         return
@@ -110,7 +110,7 @@ def explain_command(
     KEY is the row's primary key, comma-separated in its columns' order, as the package has it (masked where masked).
     """
     session = current_session()
-    trust = trust_of(session.settings, key)
+    trust = trust_of(session.settings.config_dir, key)
     report = verify_package(path, trust, allow_hidden=allow_hidden)
     chain = explain_row(report, table, row_key)
     if graph is not None:

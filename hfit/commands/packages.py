@@ -12,13 +12,12 @@ from pathlib import Path
 
 import click
 
-from hfit.client import trust_of
 from hfit.commands.completions import complete_parameters, complete_templates
 from hfit.commands.nearest import nearest, template_look
 from hfit.commands.plan_words import show_plan
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import Session, current_session
-from hfit.credentials.pins import Trust
+from hfit.credentials.pins import Trust, trust_of
 from hfit.errors import LoadFailed, UsageMistake
 from hfit.gateway import Gateway
 from hfit.package.verify import verify_package
@@ -193,7 +192,7 @@ def verify_command(
     table, row and column that differ. Of several providers those are compared that have a --target.
     """
     session = current_session()
-    trust = trust_of(session.settings, key)
+    trust = trust_of(session.settings.config_dir, key)
     report = verify_package(path, trust, allow_hidden=allow_hidden)
     document = report.document()
     if targets:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from hfit.client import trust_of
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import Session, current_session
+from hfit.credentials.pins import trust_of
 from hfit.errors import PackageInvalid
 from hfit.purge import Found, find_expired, remove
 from hfit.refresh.cache import cache_folder
@@ -29,7 +29,7 @@ def purge_command(paths: tuple[Path, ...], dry_run: bool, all_expired: bool, key
     expired and was changed stays, and the exit code is 5.
     """
     session = current_session()
-    trust = trust_of(session.settings, key)
+    trust = trust_of(session.settings.config_dir, key)
     cache = cache_folder(os.environ)
     places = [*(paths or (Path.cwd(),)), *([cache] if cache.is_dir() else [])]
     found = list(find_expired(places, trust))

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 import paramiko
 
 from hfit.credentials.keys import RSA_ALGORITHM
+from hfit.credentials.rsa_ecdsa import MINIMUM_RSA_BITS
 from hfit.credentials.ssh_wire import PublicKey, WireReader, public_key_from_blob
-from hfit.credentials.sshsig import MINIMUM_RSA_BITS
 from hfit.errors import KeyUnusable
 
 

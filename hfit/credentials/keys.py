@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from hfit.credentials.private_files import exposure
+from hfit.credentials.rsa_ecdsa import MINIMUM_RSA_BITS
 from hfit.credentials.ssh_wire import PublicKey, public_key_from_blob
-from hfit.credentials.sshsig import MINIMUM_RSA_BITS
 from hfit.errors import KeyUnusable, NotFound, PassphraseWrong
 
 MAX_KEY_BYTES = 65_536

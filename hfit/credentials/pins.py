@@ -183,6 +183,13 @@ def _changed(
     )
 
 
+def trust_of(config_dir: Path, key: str | None = None) -> Trust:
+    """Whom to trust: the pins of the configuration folder, or exactly ``key`` (a file or a fingerprint)."""
+    if key is not None:
+        return Trust(fingerprints=parse_key_argument(key))
+    return Trust(read_pins(config_dir))
+
+
 def parse_key_argument(argument: str) -> tuple[str, ...]:
     """``--key FILE|FINGERPRINT`` as fingerprints; a file holds public key lines, or lines of known_servers."""
     if argument.startswith("SHA256:"):

@@ -21,9 +21,7 @@ import hashlib
 from collections.abc import Callable
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
-from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from hfit.credentials.ssh_wire import PublicKey, WireReader, pack_string, public_key_from_blob
 
@@ -31,7 +29,7 @@ LOGIN_NAMESPACE = "hfit-login@hfitd.v1"
 PACKAGE_NAMESPACE = "hfit-package@hfitd.v1"
 PACKAGE_KEY_NAMESPACE = "hfit-package-key@hfitd.v1"
 MAX_ARMOUR_BYTES = 32_768
-MINIMUM_RSA_BITS = 2048
+ED25519 = "ssh-ed25519"
 
 _MAGIC = b"SSHSIG"
 _BEGIN = "-----BEGIN SSH SIGNATURE-----"
@@ -40,12 +38,6 @@ _LINE = 70
 _HASHES: dict[str, Callable[[bytes], bytes]] = {
     "sha512": lambda data: hashlib.sha512(data).digest(),
     "sha256": lambda data: hashlib.sha256(data).digest(),
-}
-_RSA_HASHES: dict[str, hashes.HashAlgorithm] = {"rsa-sha2-512": hashes.SHA512(), "rsa-sha2-256": hashes.SHA256()}
-_CURVE_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "ecdsa-sha2-nistp256": hashes.SHA256(),
-    "ecdsa-sha2-nistp384": hashes.SHA384(),
-    "ecdsa-sha2-nistp521": hashes.SHA512(),
 }
 
 
@@ -110,15 +102,15 @@ def _check(public_key: PublicKey, signature: bytes, data: bytes) -> None:
     reader = WireReader(signature)
     algorithm, raw = reader.string().decode("ascii"), reader.string()
     reader.finish()
-    key = load_ssh_public_key(public_key.line.encode())
-    if isinstance(key, rsa.RSAPublicKey) and algorithm in _RSA_HASHES and key.key_size >= MINIMUM_RSA_BITS:  # 5
-        key.verify(raw, data, padding.PKCS1v15(), _RSA_HASHES[algorithm])  # 6
-    elif isinstance(key, ed25519.Ed25519PublicKey) and algorithm == public_key.key_type:  # 5
-        key.verify(raw, data)  # 6
-    elif isinstance(key, ec.EllipticCurvePublicKey) and algorithm == public_key.key_type:  # 5
-        numbers = WireReader(raw)
-        r, s = (int.from_bytes(numbers.string(), "big") for _ in range(2))
-        numbers.finish()
-        key.verify(utils.encode_dss_signature(r, s), data, ec.ECDSA(_CURVE_HASHES[algorithm]))  # 6
-    else:
+    if public_key.key_type != ED25519:
+        from hfit.credentials import rsa_ecdsa  # noqa: PLC0415 - lazy start-up
+
+        rsa_ecdsa.check(public_key, algorithm, raw, data)  # 5, 6
+        return
+    if algorithm != ED25519:  # 5
         raise ValueError("the signature's algorithm does not fit its key")
+    fields = WireReader(public_key.blob)
+    fields.string()
+    key = Ed25519PublicKey.from_public_bytes(fields.string())
+    fields.finish()
+    key.verify(raw, data)  # 6

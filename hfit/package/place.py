@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import secrets
 import shutil
@@ -148,6 +147,8 @@ def _exchange(part: Path, target: Path) -> None:
 def _swap_names(one: Path, other: Path) -> bool:
     if not sys.platform.startswith("linux"):
         return False
+    import ctypes  # noqa: PLC0415 - lazy start-up: 10 ms
+
     function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if function is None:
         return False

@@ -46,15 +46,15 @@ ORDER BY 1, 2
 """
 _KEYS = """
 SELECT i.indrelid::int8 AS table_oid, c.relname::text AS name, i.indisprimary AS is_primary,
-    i.indkey::int2[] AS numbers, i.indnkeyatts::int4 AS width
+    i.indkey::int2[]::oid[] AS numbers, i.indnkeyatts::int4 AS width
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 WHERE i.indrelid = ANY ($1::oid[]) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
 ORDER BY 1, 3 DESC, 2
 """
 # A key of a partitioned table has a copy for each partition it points to; the copies are left out.
 _FOREIGN_KEYS = """
-SELECT k.conname::text AS name, k.conrelid::int8 AS table_oid, k.conkey::int2[] AS numbers,
-    k.confrelid::int8 AS target_oid, k.confkey::int2[] AS target_numbers, k.confmatchtype::text AS match_type,
+SELECT k.conname::text AS name, k.conrelid::int8 AS table_oid, k.conkey::oid[] AS numbers,
+    k.confrelid::int8 AS target_oid, k.confkey::oid[] AS target_numbers, k.confmatchtype::text AS match_type,
     k.condeferrable AS is_deferrable, k.convalidated AS is_validated, k.confdeltype::text AS on_delete,
     k.confupdtype::text AS on_update,
     ARRAY(SELECT n.nspname::text FROM unnest(k.conpfeqop) WITH ORDINALITY AS e (operator, place)

@@ -26,7 +26,7 @@ WITH RECURSIVE tree (oid) AS (
 )
 SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS relkind,
     c.relispartition AS is_partition, c.relpersistence = 'u' AS is_unlogged, pg_get_partkeydef(c.oid) AS partition_key,
-    p.partattrs::int2[] AS partition_numbers, pg_get_expr(c.relpartbound, c.oid) AS bound,
+    p.partattrs::int2[]::oid[] AS partition_numbers, pg_get_expr(c.relpartbound, c.oid) AS bound,
     CASE WHEN c.relkind IN ('r', 'p') THEN ARRAY(SELECT quote_ident(o.option_name) || '='
         || quote_literal(o.option_value) FROM pg_options_to_table(c.reloptions) AS o) ELSE '{}' END AS options,
     (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS width
@@ -44,7 +44,7 @@ FROM pg_attrdef d WHERE d.adrelid = ANY ($1::oid[])
 """
 _CONSTRAINTS = """
 SELECT k.oid::int8 AS oid, k.conname::text AS name, k.conrelid::int8 AS table_oid, k.contype::text AS sort,
-    k.conkey::int2[] AS numbers, k.confrelid::int8 AS target_oid, k.confkey::int2[] AS target_numbers,
+    k.conkey::oid[] AS numbers, k.confrelid::int8 AS target_oid, k.confkey::oid[] AS target_numbers,
     k.convalidated AS is_validated, k.conindid::int8 AS index_oid, p.oid IS NOT NULL AS is_copy,
     pg_get_constraintdef(k.oid) AS definition
 FROM pg_constraint k LEFT JOIN pg_constraint p ON p.oid = k.conparentid
@@ -55,7 +55,7 @@ ORDER BY k.conrelid, k.contype DESC, k.conname
 _INDEXES = """
 SELECT i.indexrelid::int8 AS oid, i.indrelid::int8 AS table_oid, c.relname::text AS name,
     pg_get_indexdef(i.indexrelid) AS definition,
-    i.indexprs IS NOT NULL OR i.indpred IS NOT NULL AS has_expression, i.indkey::int2[] AS numbers,
+    i.indexprs IS NOT NULL OR i.indpred IS NOT NULL AS has_expression, i.indkey::int2[]::oid[] AS numbers,
     ARRAY(SELECT DISTINCT d.refobjsubid FROM pg_depend d
         WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass
         AND d.refobjid = i.indrelid AND d.refobjsubid > 0) AS used
@@ -88,7 +88,7 @@ FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_collation o ON 
 WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND a.attcollation <> t.typcollation
 """
 _STATISTICS = """
-SELECT s.oid::int8 AS oid, s.stxrelid::int8 AS table_oid, s.stxkeys::int2[] AS numbers,
+SELECT s.oid::int8 AS oid, s.stxrelid::int8 AS table_oid, s.stxkeys::int2[]::oid[] AS numbers,
     s.stxname::text AS name, pg_get_statisticsobjdef(s.oid) AS definition,
     true AS has_expression,
     ARRAY(SELECT DISTINCT d.refobjsubid FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass
