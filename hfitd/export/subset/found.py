@@ -136,7 +136,9 @@ class KeyTable:
     def unknown(self, keys: Sequence[Key]) -> Sequence[int]:
         """Where the keys stand that are not there, each at its first place."""
         if self._file is None:
-            numbers = self._numbers
+            numbers, distinct = self._numbers, set(keys)
+            if len(distinct) == len(keys) and numbers.keys().isdisjoint(distinct):
+                return range(len(keys))
             places = [place for place, key in enumerate(keys) if key not in numbers]
         else:
             places = [place for place, number in enumerate(self.find(keys)) if number is None]

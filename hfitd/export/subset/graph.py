@@ -96,11 +96,11 @@ class Ways:
     def _rows(self, node: Node, numbers: Mapping[int, int]) -> Iterator[bytes]:
         separator = ""
         for keys, steps, origins in self.tables[node].keys.portions(ROWS_PER_PIECE):
-            ways = [
-                "null" if step == NO_STEP else f"[{numbers[step]},{origin}]"
-                for step, origin in zip(steps, origins, strict=True)
+            came = {step: f"],[{numbers[step]}," for step in set(steps) if step != NO_STEP}
+            rows = [
+                "[[" + key + (f"{came[step]}{origin}]]" if step != NO_STEP else "],null]")
+                for key, step, origin in zip(self._keys(node, keys), steps, origins, strict=True)
             ]
-            rows = [f"[[{key}],{way}]" for key, way in zip(self._keys(node, keys), ways, strict=True)]
             yield (separator + ",".join(rows)).encode()
             separator = ","
 
@@ -111,6 +111,9 @@ class Ways:
             return [f'"#{self.positions[node][key]}"' for key in keys]
         masks = [self.masks[node].get(column) for column in identity.columns]
         if not any(masks):
+            values = "".join(map("".join, keys))
+            if len(encode_basestring(values)) == len(values) + 2:  # nothing in them is escaped
+                return [f'"{key}"' if isinstance(key, str) else '"' + '","'.join(key) + '"' for key in keys]
             if len(masks) == 1:
                 return [encode_basestring(str(key)) for key in keys]
             return [",".join(map(encode_basestring, key)) for key in keys]

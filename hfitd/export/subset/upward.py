@@ -56,14 +56,14 @@ class Upward:
         keys: Sequence[Key] = list(counts)
         if self.edge.across is not None:
             keys = self._spell(keys, counts, first)
-        keys = list(compress(keys, self.sift(keys, [counts[key] for key in keys])))
+        keys = list(compress(keys, self.sift(keys, list(map(counts.__getitem__, keys)))))
         there = self._pending.find(keys)
         known = [number for number in there if number is not None]
         if known:
             more = [counts[key] for key, number in zip(keys, there, strict=True) if number is not None]
             self._pending.raise_second(known, more)
             keys = [key for key, number in zip(keys, there, strict=True) if number is None]
-        self._pending.add(keys, [first[key] for key in keys], [counts[key] for key in keys])
+        self._pending.add(keys, list(map(first.__getitem__, keys)), list(map(counts.__getitem__, keys)))
 
     def _spell(self, keys: Sequence[Key], counts: Counter[Key], first: dict[Key, int]) -> Sequence[Key]:
         """Values in the one spelling of both databases; what has none leads nowhere."""
