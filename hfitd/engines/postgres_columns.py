@@ -1,5 +1,7 @@
-"""Keys for the foreign-key walk, by COPY: the server prints a value for less than it takes to cast and send it alone,
-and a whole page is cut into its columns at once.
+"""Columns of a COPY for the foreign-key walk, a page at a time.
+
+The server prints a value in a COPY for less than it takes to cast it and send it alone, and a whole page of lines is
+cut into its columns at once.
 
 1. Most pages have no backslash in them, so no NULL and nothing escaped: splitting them is all there is to do.
 2. The rows are pushed by the driver and pulled by the reader; at most ``_WAITING`` pages are between the two.
