@@ -139,3 +139,11 @@ async def test_a18_what_a_challenge_leaves_in_the_store_is_small(challenges, sto
     (key,) = await store.keys("nonce:")
     record = await store.read(key)
     assert len(key) + len(record.value) < 320
+
+
+async def test_a18_challenges_leave_nothing_behind_when_their_time_is_over(store, users):
+    short = Challenges(store, users, AuthConfig(challenge_ttl_seconds=0.05), ORIGIN)
+    for number in range(20):
+        await short.issue(f"u{number}@example.org")
+    await asyncio.sleep(0.1)
+    assert await store.keys("nonce:") == []

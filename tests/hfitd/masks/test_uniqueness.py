@@ -91,6 +91,7 @@ def test_a_million_values_under_the_shortest_digest_stay_distinct() -> None:
 
 
 @pytest.mark.million
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", INPUTS)
 def test_a_million_values_stay_distinct(name: str) -> None:
     assert len(set(pseudonyms(name, MILLION))) == MILLION
