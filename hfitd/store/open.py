@@ -10,6 +10,7 @@ from hfitd.errors import StoreUnavailable
 from hfitd.store.embedded import EmbeddedStore
 from hfitd.store.interface import Store
 from hfitd.store.redis import RedisStore
+from hfitd.store.schema import prepare_schema
 from hfitd.store.sealed import SealedStore
 from hfitd.store.secret import load_secret
 
@@ -23,7 +24,8 @@ async def open_store(
     """Open the store of ``url`` (``embedded:`` or a Redis URL) with its records sealed.
 
     ``on_tampered`` is called with the key of every record that somebody else has written. StoreUnavailable when it
-    does not answer, is in use by another process, or the URL or the key file cannot be used.
+    does not answer, is in use by another process, has a format of another version, or the URL or the key file cannot
+    be used.
     """
     secret = await asyncio.to_thread(load_secret, keys_dir / _KEY_FILE)
     inner: Store
@@ -34,4 +36,10 @@ async def open_store(
             inner = await RedisStore.open(url, password)
         except ValueError as error:
             raise StoreUnavailable(str(error), resource="store.url") from error
-    return SealedStore(inner, secret, on_tampered)
+    store = SealedStore(inner, secret, on_tampered)
+    try:
+        await prepare_schema(store)
+    except BaseException:
+        await store.close()
+        raise
+    return store
