@@ -2,6 +2,8 @@
 # make test         the whole suite against real PostgreSQL, MariaDB and Redis servers on free ports
 # make test-mysql   what has to hold on a real MySQL too (fetches one from the distribution's newest suite)
 # make test-million a million values through each mask that promises to keep them distinct (some minutes)
+# make chaos        three instances behind nginx are killed in turn, and Redis for 30 s, under 200 clients
+# make soak         mixed requests for three minutes (SOAK="--seconds 3600"); prints the slope of the memory
 # make lint         ruff and mypy --strict
 # make bench        what this costs beside pg_dump, mariadb-dump, nginx and curl: benchmarks/results.md
 # make bench-quick  the same on small data, in under five minutes
@@ -19,7 +21,7 @@ RELEASE_VENV := build/release-venv
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help screenshots demo test test-mysql test-million lint bench bench-quick constraints sbom audit dist docs clean
+.PHONY: help screenshots demo test test-mysql test-million chaos soak lint bench bench-quick constraints sbom audit dist docs clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -51,6 +53,13 @@ test-mysql: $(VENV)/test-installed
 
 test-million: $(VENV)/test-installed
 	$(VENV)/bin/python -m pytest -m million tests/hfitd/masks
+
+chaos: $(VENV)/test-installed
+	@sh tests/support/prepare.sh servers
+	$(VENV)/bin/python -m tests.faults.chaos $(CHAOS)
+
+soak: $(VENV)/test-installed
+	$(VENV)/bin/python -m tests.faults.soak $(SOAK)
 
 lint: $(VENV)/test-installed
 	$(VENV)/bin/ruff check .

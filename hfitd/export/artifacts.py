@@ -138,11 +138,14 @@ class Artifacts:
             os.link(built, target)
         except OSError:  # another file system
             partial = target.with_name(f".{target.name}.part")
-            with built.open("rb") as source, os.fdopen(os.open(partial, PRIVATE, 0o600), "wb") as copy:
-                shutil.copyfileobj(source, copy, COPY_SIZE)
-                copy.flush()
-                os.fsync(copy.fileno())
-            partial.replace(target)
+            try:
+                with built.open("rb") as source, os.fdopen(os.open(partial, PRIVATE, 0o600), "wb") as copy:
+                    shutil.copyfileobj(source, copy, COPY_SIZE)
+                    copy.flush()
+                    os.fsync(copy.fileno())
+                partial.replace(target)
+            finally:
+                partial.unlink(missing_ok=True)
 
     async def add(self, artifact: Artifact) -> None:
         """Put a published package on record, for every instance, and make room for it; StoreUnavailable."""

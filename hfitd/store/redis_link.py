@@ -29,6 +29,7 @@ from hfitd.store.redis_address import RedisAddress
 _T = TypeVar("_T")
 _OPERATION_SECONDS = 2.0
 _SOCKET_SECONDS = 1.0
+RETRY_SECONDS = 3  # what callers are told to wait; it is back within five after it answers again (R8)
 _CONNECTIONS = 32
 _MOVED = ("MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "READONLY")
 
@@ -64,7 +65,9 @@ class RedisLink:
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:  # 4
             if task is not None and task.cancelling() > cancelled:  # 3
                 raise asyncio.CancelledError from error
-            raise StoreUnavailable("The shared store does not answer; try again shortly.") from error
+            raise StoreUnavailable(
+                "The shared store does not answer; try again shortly.", retry_after_seconds=RETRY_SECONDS
+            ) from error
         if task is not None and task.cancelling() > cancelled:  # 3
             raise asyncio.CancelledError
         return result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import ssl
 import subprocess
 import time
@@ -19,10 +18,9 @@ import pytest
 from tests.live import redis
 from tests.live.certificates import Certificates
 from tests.live.daemon import Daemon, Person, Ran, make_key, redis_store, role, run, running, sqlite_provider, volume
+from tests.live.nginx import PROXY, nginx_config, proxying, put
 from tests.live.servers import Server, find_binary, free_port
-from tests.support.source import ROOT
 
-PROXY = ROOT / "deploy" / "proxy"
 TEMPLATE = """hfitVersion: 1
 templateName: invoices
 packageName: invoices-${customer}
@@ -31,13 +29,6 @@ parameters:
 exports:
   case.sql: {type: subset, data: {dbms: music, roots: [{table: Invoice, where: "CustomerId = ${customer}"}]}}
 """
-
-
-def put(text: str, pattern: str, replacement: str) -> str:
-    """The text with the one thing that matches replaced; a configuration that changed its words is noticed."""
-    changed, count = re.subn(pattern, lambda _: replacement, text)
-    assert count == 1, pattern
-    return changed
 
 
 @dataclass(frozen=True)
@@ -71,26 +62,6 @@ class Fleet:
                 return error.code, dict(error.headers), error.read()
 
 
-def nginx_config(folder: Path, port: int, certificates: Certificates, instances: list[Daemon]) -> Path:
-    """The delivered configuration with the names of this machine."""
-    text = (PROXY / "nginx.conf").read_text()
-    text = put(text, r"pid /run/nginx\.pid;", f"pid {folder}/nginx.pid;\nuser root;\ndaemon off;")
-    text = put(text, r"/var/log/nginx/error\.log", f"{folder}/error.log")
-    text = put(text, r"/var/log/nginx/access\.log", f"{folder}/access.log")
-    text = put(text, r"worker_processes auto", "worker_processes 2")
-    text = put(text, r"worker_rlimit_nofile 65536", "worker_rlimit_nofile 1024")
-    text = put(text, r"worker_connections 16384", "worker_connections 512")
-    text = put(text, r"listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
-    text = put(text, r"server_name fixtures\.example\.com", "server_name localhost")
-    text = put(text, r"/etc/nginx/tls/server\.crt", str(certificates.certificate))
-    text = put(text, r"/etc/nginx/tls/server\.key", str(certificates.key))
-    for number, daemon in enumerate(instances, 11):
-        text = put(text, rf"server 10\.0\.0\.{number}:8765", f"server 127.0.0.1:{daemon.port}")
-    path = folder / "nginx.conf"
-    path.write_text(text)
-    return path
-
-
 @pytest.fixture(scope="module")
 def fleet(
     certificates: Certificates, chinook_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
@@ -120,32 +91,6 @@ def make_instance(folder: Path, origin: str, store: Server, music: Path) -> Daem
     ])  # fmt: skip
     return Daemon(folder, body, {"origin": f'"{origin}"', "keys_dir": f'"{shared}/keys"',
                                  "trusted_proxies": '["127.0.0.1"]', "shutdown_grace": '"3s"'})  # fmt: skip
-
-
-class proxying:
-    """nginx, running until the block ends."""
-
-    def __init__(self, config: Path, folder: Path) -> None:
-        self.config, self.folder = config, folder
-
-    def __enter__(self) -> subprocess.Popen[bytes]:
-        nginx = find_binary("nginx", "HFIT_TEST_NGINX_BIN", "nginx-light")
-        checked = subprocess.run([nginx, "-t", "-c", self.config], capture_output=True, text=True, check=False)
-        assert checked.returncode == 0, checked.stderr
-        self.process = subprocess.Popen([nginx, "-c", self.config])
-        deadline = time.monotonic() + 10
-        while not (self.folder / "nginx.pid").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        return self.process
-
-    def __exit__(self, *_: object) -> None:
-        self.process.send_signal(signal.SIGQUIT)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 @pytest.fixture(scope="module")

@@ -72,6 +72,7 @@ class Daemon:
         self.log = folder / "hfitd.log"
         self.environment: dict[str, str] = {}
         self.under: tuple[str, ...] = ()  # a command that runs the daemon
+        self.program: list[str | Path] = [BIN / "hfitd"]
         self.process: subprocess.Popen[bytes] | None = None
         self.write_config(body, server)
 
@@ -107,7 +108,7 @@ class Daemon:
         """Start and wait until it answers. Raises ServerFailed with the end of its log."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*self.under, BIN / "hfitd", "serve", "--config", self.config],
+                [*self.under, *self.program, "serve", "--config", self.config],
                 cwd=self.folder, stdin=subprocess.DEVNULL,
                 stdout=output, stderr=output, env=clean_environment(self.folder) | self.environment,
                 start_new_session=True,

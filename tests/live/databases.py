@@ -22,14 +22,15 @@ _numbers = itertools.count(1)
 def run_sql(server: Server, script: str | bytes, database: str = "") -> str:
     """Run a script as superuser, stop at the first error, return what it printed (unaligned, no headers)."""
     text = script.encode() if isinstance(script, str) else script
-    argv, secret = _client(server, database)
+    argv, secret = client_command(server, database)
     done = subprocess.run(argv, env={**os.environ, **secret}, input=text, capture_output=True, check=False)
     if done.returncode:
         raise AssertionError(done.stderr.decode(errors="replace")[-2000:])
     return done.stdout.decode()
 
 
-def _client(server: Server, database: str) -> tuple[list[str], dict[str, str]]:
+def client_command(server: Server, database: str) -> tuple[list[str], dict[str, str]]:
+    """The engine's own client as superuser, that runs what comes in, and the environment it needs."""
     if server.kind == "postgresql":
         psql = find_binary("psql", "HFIT_TEST_PG_BIN", "postgresql-client")
         argv = [
