@@ -87,14 +87,29 @@ class TableRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """A statement that was looked through: where it stands, its digest, and where its rows of literals begin."""
+
+    offset: int
+    size: int
+    line: int
+    rows_at: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """One SQL member in load order. ``tables`` are what it fills (data) with the written columns of each."""
+    """One SQL member in load order. ``tables`` are what it fills (data) with the written columns of each.
+
+    ``passed`` are its statements, where they are few enough to be remembered and nothing else is in it.
+    """
 
     path: str
     file: Path
     is_ddl: bool
     tables: Mapping[TableRef, tuple[str, ...]]
     creates: Mapping[TableRef, bool]  # -> whether it is created only if it is not there
+    passed: tuple[Passed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

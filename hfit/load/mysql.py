@@ -31,7 +31,7 @@ from hfit.load.mysql_catalog import (
 )
 from hfit.load.mysql_connection import TargetConnection
 from hfit.load.mysql_values import read_values
-from hfit.load.script import CopyBlock, Statement, read_script
+from hfit.load.script import CopyBlock, Statement, read_again, read_script
 from hfit.load.statements import Kind, created_table, insert_head, kind_of, map_databases, quote_mysql
 from hfit.text import visible
 from hfit.transfer import silent
@@ -224,7 +224,8 @@ class _Load:
 
     async def _run_part(self, part: Part) -> None:
         with part.file.open("rb") as file:
-            for item in read_script(file, "mysql", part.path):
+            read = read_again(file, part.passed, part.path) if part.passed else read_script(file, "mysql", part.path)
+            for item in read:
                 assert not isinstance(item, CopyBlock)
                 where = f"{part.path}, line {item.line}"
                 with _translated(where):

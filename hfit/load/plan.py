@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hfit.errors import PackageInvalid, TargetRefused, UsageMistake
-from hfit.load.interface import Need, Part, Script, ServerName, TableRef, Target
-from hfit.load.script import CopyBlock, read_script
+from hfit.load.interface import Need, Part, Passed, Script, ServerName, TableRef, Target
+from hfit.load.script import CopyBlock, Statement, read_script
 from hfit.load.statements import Kind, copy_head, created_table, insert_head, kind_of
 from hfit.package.manifest import Manifest, Member
 
+_REMEMBERED = 1_000_000  # statements of a member; one with more is looked through again when it is loaded
 ENGINES = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql", "sqlite": "sqlite"}
 
 
@@ -133,6 +135,7 @@ class _Found:
 
 def _part(member: Member, loadable: Loadable, folder: Path, databases: Mapping[str, str]) -> Part:
     engine, found, path = loadable.engine, _Found(), folder / member.path
+    passed: list[Passed] = []
     with path.open("rb") as file:
         for item in read_script(file, engine, member.path):
             if isinstance(item, CopyBlock):
@@ -140,13 +143,21 @@ def _part(member: Member, loadable: Loadable, folder: Path, databases: Mapping[s
                 found.fill(_place(table, loadable, databases), columns, member.path)
                 continue
             kind = kind_of(item, engine, member.path)
+            if engine == "mysql" and len(passed) <= _REMEMBERED:
+                passed.append(_passed(item))
             if kind is Kind.CREATE_TABLE:
                 table, guarded = created_table(item, engine)
                 found.creates[_place(table, loadable, databases)] = guarded
             elif kind is Kind.INSERT:
                 table, columns, _ = insert_head(item.text, engine)
                 found.fill(_place(table, loadable, databases), columns, member.path)
-    return Part(member.path, path, member.details.get("kind") in ("ddl", "constraints"), found.tables, found.creates)
+    is_ddl = member.details.get("kind") in ("ddl", "constraints")
+    remembered = tuple(passed) if len(passed) <= _REMEMBERED else ()
+    return Part(member.path, path, is_ddl, found.tables, found.creates, remembered)
+
+
+def _passed(item: Statement) -> Passed:
+    return Passed(item.offset, len(item.text), item.line, item.rows_at, hashlib.sha256(item.text).digest())
 
 
 def _place(table: TableRef, loadable: Loadable, databases: Mapping[str, str]) -> TableRef:

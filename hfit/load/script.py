@@ -10,14 +10,17 @@ This is no SQL parser: it knows quotes, comments and where a statement ends, for
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from hfit.errors import PackageInvalid
+from hfit.load.grammar import INSERT, MYSQL_ROWS
+from hfit.load.interface import Passed
 
-READ_BYTES = 256 << 10
+READ_BYTES = 1 << 20
 _COPY = re.compile(rb"\s*COPY\s.*\sFROM\s+stdin\s*\Z", re.S | re.I)
 _END = b"\\.\n"
 
@@ -52,10 +55,15 @@ _LEADING_MYSQL = re.compile(rb"(?:\s++|--[^\n]*+\n|/\*(?![!M])(?:[^*]++|\*(?!/))
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement without its ``;``. ``line`` is where it begins in the member."""
+    """One statement without its ``;``. ``line`` and ``offset`` are where it begins in the member.
+
+    ``rows_at``: it is an INSERT of MySQL, and from there on it holds rows of literals and nothing else.
+    """
 
     text: bytes
     line: int
+    offset: int = 0
+    rows_at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,19 @@ class CopyBlock:
     head: bytes
     line: int
     pieces: Iterator[bytes]
+
+
+def read_again(file: BinaryIO, passed: Iterable[Passed], path: str) -> Iterator[Statement]:
+    """The statements of a member that was read before, without looking through their text once more.
+
+    PackageInvalid when one of them is no longer what it was.
+    """
+    for one in passed:
+        file.seek(one.offset)
+        text = file.read(one.size)
+        if hashlib.sha256(text).digest() != one.sha256:
+            raise PackageInvalid(f"{path} has changed since it was looked through.")
+        yield Statement(text, one.line, one.offset, one.rows_at)
 
 
 def read_script(file: BinaryIO, engine: str, path: str) -> Iterator[Statement | CopyBlock]:
@@ -79,14 +100,18 @@ class _Reader:
         self._body = _BODIES[engine]
         self._dollars = engine == "postgresql"
         self._buffer = b""
+        self._offset = 0  # of the buffer in the member
         self._line = 1
         self._ended = False
 
     def items(self) -> Iterator[Statement | CopyBlock]:
-        while (text := self._statement()) is not None:
+        while (cut := self._statement()) is not None:
+            text, rows_at = cut
+            offset = self._offset - len(text) - 1
             leading = (_LEADING_MYSQL if self._engine == "mysql" else _LEADING).match(text)
-            stripped = text[leading.end() if leading else 0 :]
-            begins = self._line + text.count(b"\n", 0, len(text) - len(stripped))
+            before = leading.end() if leading else 0
+            stripped = text[before:]
+            begins = self._line + text.count(b"\n", 0, before)
             self._line += text.count(b"\n")
             if self._dollars and _COPY.match(stripped):
                 self._skip_line_end()
@@ -95,7 +120,8 @@ class _Reader:
                 for _ in pieces:
                     continue
             elif stripped:
-                yield Statement(stripped.rstrip(), begins)
+                rows_at -= before if rows_at >= 0 else 0
+                yield Statement(stripped.rstrip(), begins, offset + before, rows_at)
 
     def _fill(self, size: int) -> bool:
         piece = self._file.read(size)
@@ -103,19 +129,35 @@ class _Reader:
         self._ended = not piece
         return bool(piece)
 
-    def _statement(self) -> bytes | None:
+    def _statement(self) -> tuple[bytes, int] | None:
         """Steps 1 and 3: reads twice as much each time that a statement is not whole yet."""
         size = READ_BYTES
         while True:
-            end = self._find_end()
-            if end is not None:
-                text, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
-                return text
+            if b";" in self._buffer:
+                rows_at, end = self._find_rows() or (-1, self._find_end())
+                if end is not None:
+                    return self._cut(end), rows_at
             if not self._fill(size):
                 if self._buffer.strip():
                     raise self._cut_off()
                 return None
             size = max(READ_BYTES, len(self._buffer))
+
+    def _cut(self, end: int) -> bytes:
+        text, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
+        self._offset += end + 1
+        return text
+
+    def _find_rows(self) -> tuple[int, int] | None:
+        """Where the rows of an INSERT of MySQL begin and end, in one look that also proves them literals."""
+        if self._engine != "mysql":
+            return None
+        leading = _LEADING_MYSQL.match(self._buffer)
+        head = INSERT["mysql"].match(self._buffer, leading.end() if leading else 0)
+        rows = MYSQL_ROWS.match(self._buffer, head.end()) if head else None
+        if head is None or rows is None or self._buffer[rows.end() : rows.end() + 1] != b";":
+            return None
+        return head.end(), rows.end()
 
     def _find_end(self) -> int | None:
         at = 0
@@ -143,6 +185,7 @@ class _Reader:
             if not self._fill(READ_BYTES):
                 raise self._cut_off()
         rest, _, self._buffer = self._buffer.partition(b"\n")
+        self._offset += len(rest) + 1
         if rest.strip():
             raise self._cut_off()
         self._line += 1
@@ -157,11 +200,13 @@ class _Reader:
                 ended = found >= 0
                 cut = found + 1 if ended else self._buffer.rfind(b"\n") + 1
             piece, self._buffer = self._buffer[:cut], self._buffer[cut:]
+            self._offset += cut
             self._line += piece.count(b"\n")
             if piece:
                 yield piece
             if ended:
                 self._buffer = self._buffer[len(_END) :]
+                self._offset += len(_END)
                 self._line += 1
                 return
             if not self._fill(max(READ_BYTES, len(self._buffer))):

@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping
 
 from hfit.errors import PackageInvalid
+from hfit.load.grammar import COLUMNS, INSERT, MYSQL_ROWS, NAME, PLACE
 from hfit.load.interface import TableRef
 from hfit.load.script import Statement
 from hfit.text import visible
@@ -33,11 +34,6 @@ class Kind(enum.Enum):
 
 
 _TRANSACTION = re.compile(rb"(BEGIN|COMMIT|START\s+TRANSACTION|END)(\s+(TRANSACTION|WORK))?\Z", re.I)
-_NAME = {
-    "postgresql": rb'(?:"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][\w$\x80-\xff]*)',
-    "mysql": rb"(?:`(?:[^`]|``)+`|[\w$\x80-\xff]+)",
-    "sqlite": rb'(?:"(?:[^"]|"")+"|`(?:[^`]|``)+`|\[[^\]]+\]|[A-Za-z_\x80-\xff][\w$\x80-\xff]*)',
-}
 _ALLOWED = {
     "postgresql": (
         rb"SET\s|RESET\s|SELECT\s+pg_catalog\s*\.\s*set_config\s*\(|DO\s|ALTER\s+(TABLE|SEQUENCE|TYPE|INDEX)\s|"
@@ -56,35 +52,23 @@ _ALLOWED = {
 }
 _SETVAL = re.compile(rb"SELECT\s+pg_catalog\s*\.\s*setval\s*\(", re.I)
 _IS_ALLOWED = {engine: re.compile(pattern, re.I) for engine, pattern in _ALLOWED.items()}
-_PLACE = {engine: rb"(" + name + rb")(?:\s*\.\s*(" + name + rb"))?" for engine, name in _NAME.items()}
-_COLUMNS = {engine: rb"\s*\(\s*(" + name + rb"(?:\s*,\s*" + name + rb")*)\s*\)" for engine, name in _NAME.items()}
 _CREATE_TABLE = {
     engine: re.compile(rb"CREATE\s+(?:UNLOGGED\s+)?TABLE\s+(IF\s+NOT\s+EXISTS\s+)?" + place, re.I)
-    for engine, place in _PLACE.items()
-}
-_INSERT = {
-    engine: re.compile(rb"INSERT\s+INTO\s+" + place + rb"(?:" + _COLUMNS[engine] + rb")?\s*VALUES\s*", re.I)
-    for engine, place in _PLACE.items()
+    for engine, place in PLACE.items()
 }
 _COPY = re.compile(
-    rb"COPY\s+" + _PLACE["postgresql"] + rb"(?:" + _COLUMNS["postgresql"] + rb")?\s+FROM\s+stdin\s*\Z", re.I
+    rb"COPY\s+" + PLACE["postgresql"] + rb"(?:" + COLUMNS["postgresql"] + rb")?\s+FROM\s+stdin\s*\Z", re.I
 )
-_LITERAL = (
-    rb"(?:NULL|(?:_[a-z0-9]+ )?[xX]'[0-9A-Fa-f]*+'|'(?:[^'\\]++|''|\\\\)*+'|"
-    rb"[-+]?[0-9]++(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?)"
-)
-_ROW = rb"\(\s*+" + _LITERAL + rb"\s*+(?:,\s*+" + _LITERAL + rb"\s*+)*+\)"
-_MYSQL_ROWS = re.compile(_ROW + rb"(?:\s*+,\s*+" + _ROW + rb")*+")
-_ONE_NAME = {engine: re.compile(name) for engine, name in _NAME.items()}
+_ONE_NAME = {engine: re.compile(name) for engine, name in NAME.items()}
 _QUALIFIER = re.compile(rb"('(?:[^'\\]|\\.|'')*')|(`(?:[^`]|``)+`)(?=\.`)", re.S)
 
 
 def kind_of(statement: Statement, engine: str, path: str) -> Kind:
     """What to do with a statement; PackageInvalid for a kind that no package holds (steps 1 to 4)."""
     text = statement.text
-    rows = _INSERT[engine].match(text) if engine == "mysql" else None
+    rows = INSERT[engine].match(text) if engine == "mysql" else None
     _require_text(text[: rows.end()] if rows else text, path, statement.line)  # 4
-    if rows and not _MYSQL_ROWS.fullmatch(text, rows.end()):  # 2
+    if rows and statement.rows_at != rows.end() and not MYSQL_ROWS.fullmatch(text, rows.end()):  # 2
         raise PackageInvalid(f"{path}, line {statement.line}: rows of a package are literals, and these are not.")
     if engine == "postgresql" and (_SETVAL.match(text) or (text[:3].upper() == b"DO " and b".setval(" in text)):  # 3
         return Kind.LATE
@@ -94,7 +78,7 @@ def kind_of(statement: Statement, engine: str, path: str) -> Kind:
         return Kind.CREATE_TABLE
     if _IS_ALLOWED[engine].match(text):
         return Kind.RUN
-    if engine != "postgresql" and _INSERT[engine].match(text):
+    if engine != "postgresql" and INSERT[engine].match(text):
         return Kind.INSERT
     shown = visible(text[:40].decode("utf-8", "replace"))
     raise PackageInvalid(
@@ -120,7 +104,7 @@ def created_table(statement: Statement, engine: str) -> tuple[TableRef, bool]:
 
 def insert_head(text: bytes, engine: str) -> tuple[TableRef, tuple[str, ...], int]:
     """Table, columns and where the values begin, of an INSERT."""
-    match = _INSERT[engine].match(text)
+    match = INSERT[engine].match(text)
     assert match is not None
     return _table(match[1], match[2], engine), _columns(match[3], engine), match.end()
 
