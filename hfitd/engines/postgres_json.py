@@ -40,7 +40,10 @@ def json_lines(prepared: Prepared, shape: Shape) -> str | None:
     listed = ", ".join(f"{value} AS {quote(name)}" for value, name in zip(values, names, strict=True))
     inner = ", ".join(f"c{number}" for number in range(len(names)))
     rows = f"SELECT {listed} FROM ({prepared.copy_text}) AS q ({inner})"  # noqa: S608 - ours, and the composed text
-    return f"SELECT pg_catalog.row_to_json(r) FROM ({rows}) AS r"  # noqa: S608 - as above
+    row = "hfit_row"
+    while row in names:  # a column of that name would be meant
+        row += "_"
+    return f"SELECT pg_catalog.row_to_json({row}) FROM ({rows}) AS {row}"  # noqa: S608 - as above
 
 
 def _value(name: str, output: OutputType) -> str | None:

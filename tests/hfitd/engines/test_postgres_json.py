@@ -101,7 +101,7 @@ async def test_every_odd_value_comes_out_the_same_by_both_roads(
 async def test_what_the_server_would_write_otherwise_comes_from_cells(
     postgres_server: Server, postgres_database: str
 ) -> None:
-    """An offset of a time of day, a domain, and a name that the server would cut; values are bound."""
+    """An offset of a time of day, a domain, and a name that the server would cut; values are bound, names are any."""
     run_sql(postgres_server, "CREATE DOMAIN whole AS int;", postgres_database)
     engine = PostgresEngine(postgres_provider(postgres_server, postgres_database))
     long = "é" * 32
@@ -112,10 +112,14 @@ async def test_what_the_server_would_write_otherwise_comes_from_cells(
             await snapshot.render(Select(sql, (Output("t"), Output("w"), Output(long))), Format.NDJSON, sink)
             named = Bytes()
             await snapshot.render(Select(text("SELECT ") + bind("x", "text"), (Output(long),)), Format.NDJSON, named)
+            outputs = tuple(map(Output, ("r", "q", "hfit_row", "hfit_row_", "c0")))
+            names = Bytes()
+            await snapshot.render(Select(text("SELECT 1, 2, 3, 4, 5"), outputs), Format.NDJSON, names)
             bound = Bytes()
             await snapshot.render(Select(text("SELECT ") + bind("x\n", "text"), (Output("a"),)), Format.NDJSON, bound)
     finally:
         await engine.close()
     assert sink.data.decode() == f'{{"t":"12:00:00+02:00","w":7,"{long}":"x"}}\n'
     assert named.data.decode() == f'{{"{long}":"x"}}\n'
+    assert names.data == b'{"r":1,"q":2,"hfit_row":3,"hfit_row_":4,"c0":5}\n'
     assert bound.data == b'{"a":"x\\n"}\n'
