@@ -77,8 +77,11 @@ def mask_lines(lines: Sequence[bytes], shape: Shape) -> bytes:
     covers = [(n, mask, reads[n], spells[n]) for n, mask in enumerate(shape.masks) if mask is not None]
     with_subject = [(n, mask.cell, mask.subject) for n, mask in shape.row_masks.items()]
     out: list[bytes] = []
+    # What follows the last masked cell stays in one piece, unless there is something to leave out.
+    places = [n for n, *_ in covers] + [n for place, _, subject in with_subject for n in (place, subject)]
+    last = -1 if shape.beside else 1 + max(places, default=0)
     for line in lines:
-        cells = line.split(b"\t")
+        cells = line.split(b"\t", last)
         for number, row_mask, subject in with_subject:
             cell = reads[number](cells[number])
             if cell is not None:

@@ -19,7 +19,7 @@ Draw = Callable[[bytes], bytes]
 
 _LABEL = b"hfit-mask-v1:"
 _BLOCK = 64
-_CONTROLS = frozenset(range(0x1C, 0x20))  # ``str.strip`` takes them for blanks, ``bytes.strip`` does not
+_CONTROLS = bytes(range(0x1C, 0x20))  # ``str.strip`` takes them for blanks, ``bytes.strip`` does not
 
 
 def derive_key(master: bytes, mask: str) -> bytes:
@@ -74,7 +74,7 @@ def fold_person(value: bytes) -> bytes:
 
     Bytes that are no UTF-8 are kept as they are, so that no two of them become one.
     """
-    if value.isascii() and _CONTROLS.isdisjoint(value):
+    if value.isascii() and len(value.translate(None, _CONTROLS)) == len(value):
         return value.strip().lower()
     text = value.decode("utf-8", "surrogateescape").strip()
     # folding case can leave NFC, so it is composed once more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hfitd.masks.interface import Cell
 
-KEPT = 4096  # values of one column, about a megabyte; when it is full it starts anew
+KEPT = 16_384  # values of one column, about four megabytes; when it is full it starts anew
 LONGEST = 128  # bytes; a longer value hardly comes twice
 
 
