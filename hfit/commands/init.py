@@ -13,7 +13,7 @@ import click
 
 from hfit.commands.completions import complete_templates
 from hfit.commands.nearest import near_names, nearest, template_look
-from hfit.commands.packages import parse_parameters
+from hfit.commands.parameters import parse_parameters
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import Session, current_session
 from hfit.commands.template_drafts import make_draft, write_draft

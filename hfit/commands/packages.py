@@ -1,20 +1,18 @@
-"""``hfit pkg-plan``, ``pkg-download``, ``verify``."""
+"""``hfit pkg-download``, ``verify``."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from hfit.commands.completions import complete_parameters, complete_templates
 from hfit.commands.nearest import nearest, template_look
-from hfit.commands.plan_words import show_plan
+from hfit.commands.parameters import name_argument, parameters_argument, parse_parameters
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import Session, current_session
 from hfit.credentials.pins import Trust, trust_of
@@ -22,42 +20,6 @@ from hfit.errors import LoadFailed, UsageMistake
 from hfit.gateway import Gateway
 from hfit.package.verify import verify_package
 from hfit.package_download import EXTENSIONS, PackageRequest, download_package, stream_sql
-from hfit.pictures.drawing import FORMS, draw_plan, write_dot, write_mermaid
-from hfit.pictures.svg import plan_svg
-
-_NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)=(.*)", re.S)
-
-name_argument = click.argument("name", shell_complete=complete_templates)
-parameters_argument = click.argument("parameters", metavar="[PARAM]...", nargs=-1, shell_complete=complete_parameters)
-
-
-@click.command("pkg-plan", cls=HfitCommand)
-@name_argument
-@parameters_argument
-@click.option("--prepare", is_flag=True, default=False, help="Also run the prepare queries, to know their values.")
-@click.option("--graph", type=click.Choice(FORMS), default=None, help="Print a picture of tables and keys instead.")
-def pkg_plan_command(name: str, parameters: tuple[str, ...], prepare: bool, graph: str | None) -> None:
-    """Say what a download would do, without reading a row.
-
-    PARAM is key=value, or positional values in the template's order.
-
-    \b
-    hfit pkg-plan customer-case customer_id=42 --graph svg > plan.svg
-    """
-    session = current_session()
-    gateway = session.gateway()
-    with session.waiting(f"{name}: plan"), nearest(template_look(gateway, name)):
-        given = parse_parameters(parameters)
-        if graph == "svg":
-            session.printer.raw(plan_svg(gateway, name, given, prepare=prepare).encode())
-            return
-        plan = gateway.plan(name, given, prepare=prepare)
-    if graph is not None:
-        session.printer.raw((write_dot if graph == "dot" else write_mermaid)(draw_plan(plan)).encode())
-    elif session.printer.json:
-        session.printer.document(plan)
-    else:
-        show_plan(session.printer, plan)
 
 
 @click.command("pkg-download", cls=HfitCommand)
@@ -223,19 +185,3 @@ def _compare(
         only_named=True,
     )
     return verify_target(request, trust)
-
-
-def parse_parameters(parameters: Sequence[str]) -> Mapping[str, object] | Sequence[object]:
-    """All named, or all positional. UsageMistake for a mixture or a name given twice."""
-    matches = [_NAMED.fullmatch(item) for item in parameters]
-    if not any(matches):
-        return list(parameters)
-    named = {match[1]: match[2] for match in matches if match}
-    if not all(matches):
-        raise UsageMistake(
-            "Give all parameters as key=value, or all as plain values.",
-            suggestions=["A plain value that looks like key=value needs its key before it: name=key=value"],
-        )
-    if len(named) != len(parameters):
-        raise UsageMistake("A parameter is given twice.")
-    return named

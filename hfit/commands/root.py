@@ -33,7 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "download": ("volumes", "Download a file of a volume, the best match of filters, or with -r a folder."),
     "pkg-example": ("templates", "Print a commented template that works against the demo."),
     "pkg-tmpl": ("templates", "Work with templates."),
-    "pkg-plan": ("packages", "Say what a download would do, without reading a row."),
+    "pkg-plan": ("planning", "Say what a download would do, without reading a row."),
     "pkg-download": ("packages", "Download, verify and extract a package."),
     "request": ("requests", "Ask for a role or a template for a while, and answer such requests."),
     "refresh": ("refresh", "Bring all packages of hfit.toml up to date and lock them."),
