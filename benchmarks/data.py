@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from benchmarks import tpch
 from benchmarks.plan import Sizes
 from tests.live.databases import create_database, run_sql
 from tests.live.servers import Server
@@ -52,29 +53,6 @@ CREATE TABLE {name} (id integer PRIMARY KEY, title text, amount numeric(10,2), m
 INSERT INTO {name} SELECT i, 'row ' || md5((i + {seed})::text), i / 3.0, timestamptz '2024-01-01 00:00+00' + i *
   interval '1 minute' FROM generate_series(1, {rows}) i;
 """
-_SHOP = """
-CREATE TABLE region (id integer PRIMARY KEY, title text NOT NULL);
-CREATE TABLE supplier (id integer PRIMARY KEY, region integer NOT NULL REFERENCES region, title text);
-CREATE TABLE product (id integer PRIMARY KEY, supplier integer NOT NULL REFERENCES supplier, title text);
-CREATE TABLE buyer (id integer PRIMARY KEY, region integer NOT NULL REFERENCES region, title text);
-CREATE TABLE purchase (id integer PRIMARY KEY, buyer integer NOT NULL REFERENCES buyer, moment timestamptz);
-CREATE TABLE line (id integer PRIMARY KEY, purchase integer NOT NULL REFERENCES purchase,
-  product integer NOT NULL REFERENCES product, amount integer);
-CREATE TABLE payment (id integer PRIMARY KEY, purchase integer NOT NULL REFERENCES purchase, total numeric(10,2));
-CREATE TABLE shipment (id integer PRIMARY KEY, line integer NOT NULL REFERENCES line, carrier text);
-INSERT INTO region SELECT i, 'region ' || i FROM generate_series(1, 50) i;
-INSERT INTO supplier SELECT i, 1 + i % 50, 'supplier ' || i FROM generate_series(1, 500) i;
-INSERT INTO product SELECT i, 1 + i % 500, 'product ' || i FROM generate_series(1, 5000) i;
-INSERT INTO buyer SELECT i, 1 + i % 50, 'buyer ' || i FROM generate_series(1, {buyers}) i;
-INSERT INTO purchase SELECT i, 1 + i % {buyers}, now() FROM generate_series(1, {buyers} * 2) i;
-INSERT INTO line SELECT i, 1 + i % ({buyers} * 2), 1 + i % 5000, i % 9 FROM generate_series(1, {buyers} * 6) i;
-INSERT INTO payment SELECT i, 1 + i % ({buyers} * 2), i / 7.0 FROM generate_series(1, {buyers} * 2) i;
-INSERT INTO shipment SELECT i, 1 + i % ({buyers} * 6), 'carrier ' || i % 9 FROM generate_series(1, {buyers} * 6) i;
-CREATE INDEX ON purchase (buyer);
-CREATE INDEX ON line (purchase);
-CREATE INDEX ON payment (purchase);
-CREATE INDEX ON shipment (line);
-"""
 
 
 def postgres_schema(name: str) -> str:
@@ -99,7 +77,7 @@ def fill_postgres(server: Server, sizes: Sizes) -> None:
     parts = [_PG_ORDERS.format(name="orders", rows=sizes.rows, seed=seed)]
     parts += [_PG_ORDERS.format(name=f"orders_{rows}", rows=rows, seed=seed) for rows in sizes.curve]
     parts += [_SMALL.format(name=name, rows=sizes.table_rows, seed=seed) for name in small_tables(sizes.tables)]
-    parts += [_SHOP.format(buyers=max(2000, sizes.rows // 20)), "VACUUM ANALYZE;"]
+    parts += [tpch.statements(sizes.scale, seed), "VACUUM ANALYZE;"]
     for part in parts:
         run_sql(server, part, DATABASE)
 
