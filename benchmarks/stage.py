@@ -211,7 +211,7 @@ def _secure(folder: Path, certificates: Certificates) -> Iterator[Daemon]:
     certificates.key.chmod(0o600)
     os.environ["SSL_CERT_FILE"] = str(certificates.authority)
     daemon = Daemon(place, body)
-    daemon.origin = f"https://localhost:{daemon.port}"
+    daemon.origin = daemon.signed_origin = f"https://localhost:{daemon.port}"
     daemon.write_config(body, {**keys, "origin": f'"{daemon.origin}"'})
     with running(daemon):
         yield daemon

@@ -80,7 +80,11 @@ async def send_span(
     position, size = span.start, CHUNK
     while position < span.stop:
         if span.stop - position > SMALL and can_send_file(transport):
-            await send_file(transport, descriptor, position, span.stop, partial(_count, request))
+            try:
+                await send_file(transport, descriptor, position, span.stop, partial(_count, request))
+            finally:  # who leaves the moment everything is there cancels this, and has it all the same
+                if bytes_left(request) == span.stop - span.start:
+                    request[SENT] = (response.status, span.stop - span.start)
             break
         data = await asyncio.to_thread(os.pread, descriptor, min(size, span.stop - position), position)
         if not data:
