@@ -49,7 +49,7 @@ test: $(VENV)/test-installed
 test-mysql: $(VENV)/test-installed
 	@sh tests/support/prepare.sh servers
 	@sh tests/support/fetch_mysql.sh $(VENV)/mysql
-	HFIT_TEST_MYSQL9=$(VENV)/mysql $(VENV)/bin/python -m pytest -m mysql9
+	HFIT_TEST_MYSQL9="$(CURDIR)/$(VENV)/mysql" $(VENV)/bin/python -m pytest -m mysql9
 
 test-million: $(VENV)/test-installed
 	$(VENV)/bin/python -m pytest -m million tests/hfitd/masks
