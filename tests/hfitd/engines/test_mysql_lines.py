@@ -192,3 +192,15 @@ def test_a_batch_of_runs_is_spelt_like_each_value_alone(values: list[str]) -> No
     cells = [value.encode() for value in values]
     runs = [b"1,\xfe" + cell + b"\xfe,NULL,\xfe\xfe" for cell in cells]
     assert spell_runs(runs) == [b"1," + text_literal(cell) + b",NULL,''" for cell in cells]
+
+
+@pytest.mark.mysql9
+@pytest.mark.parametrize(("script", "table"), [(NUMBERS, "n"), (WORDS, "w")])
+async def test_a_real_mysql_prints_in_a_run_what_it_prints_alone(
+    mysql9_server: Server, mysql9_database: str, script: str, table: str
+) -> None:
+    run_sql(mysql9_server, "SET sql_mode='', time_zone='+00:00';" + script, mysql9_database)
+    engine = MysqlEngine(mysql_provider(mysql9_server, mysql9_database))
+    spelt, cells = await both_roads(engine, mysql9_database, await relation_of(engine, mysql9_database, table), {})
+    assert spelt == cells
+    assert spelt.count(b"),\n(") >= 3
