@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from benchmarks.export import package
 from benchmarks.files import package_id
 from benchmarks.measure import Reading, Series, interleave, peak_rss, percentile, reset_peak
-from benchmarks.plan import Benchmark, Goal, Result
+from benchmarks.plan import Benchmark, CannotRun, Goal, Result
 from benchmarks.stage import Stage
 
 RECEIVE_BUFFER = 4096
@@ -193,6 +193,52 @@ def crowd_memory(stage: Stage) -> Result:
     return Result(interleave({"ours": once}, stage.sizes.rounds), f"{CLIENTS} clients", "MiB")
 
 
+def _crowd(stage: Stage, package_url: str) -> Reading:
+    """Fifty clients download one finished package with the large file while the tree is listed and /health is asked;
+    each checks the digest. ``seconds`` is the time, ``gateway_rss`` the peak, ``value`` the p99 of /health in ms."""
+    line = f"curl -sS --fail -H '{stage.bearer()}' {package_url} | openssl dgst -sha256"
+    stop, prober = threading.Event(), Prober(stage.gateway.port)
+    asking = threading.Thread(target=prober.run, args=(stop,))
+    reset_peak(stage.gateway.pid)
+    started = time.perf_counter()
+    with _looping(stage, "/files/tree"):
+        asking.start()
+        clients = [
+            subprocess.Popen(["bash", "-o", "pipefail", "-c", line], stdout=subprocess.PIPE) for _ in range(CLIENTS)
+        ]
+        said = {client.communicate()[0] for client in clients}
+        stop.set()
+        asking.join()
+    if len(said) != 1 or any(client.returncode for client in clients):
+        raise CannotRun("the clients did not get the same bytes")
+    return Reading(
+        time.perf_counter() - started,
+        gateway_rss=peak_rss(stage.gateway.pid),
+        value=percentile(prober.latencies, 0.99),
+    )
+
+
+def _large_package(stage: Stage, name: str) -> str:
+    stage.keep_files_template(name, "files", "big.bin")
+    return stage.url("/packages/" + package_id(stage, name, compression="none"))
+
+
+def crowd_package(stage: Stage) -> Result:
+    """Peak memory of the gateway while fifty clients download one finished package of the size of the large file and
+    check its digest, and the tree is listed again and again."""
+    url = _large_package(stage, "crowd-memory")
+    readings = [_crowd(stage, url) for _ in range(stage.sizes.rounds)]
+    series = Series([replace(reading, value=reading.gateway_rss) for reading in readings])
+    return Result({"ours": series}, f"{CLIENTS} clients, {stage.sizes.file_bytes >> 20} MiB each, all alike", "MiB")
+
+
+def crowd_health(stage: Stage) -> Result:
+    """p99 of `/health` meanwhile."""
+    url = _large_package(stage, "crowd-health")
+    series = Series([_crowd(stage, url) for _ in range(stage.sizes.rounds)])
+    return Result({"ours": series}, "prober, clients and servers share the cores", "ms")
+
+
 def _post(stage: Stage, body: str) -> list[str]:
     return ["curl", "-sS", "--fail", "-o", "/dev/null", "-H", stage.bearer(), "-H", "Content-Type: application/json",
             "-d", body, stage.url("/packdownload")]  # fmt: skip
@@ -229,4 +275,7 @@ BENCHMARKS = (
               "ms"),
     Benchmark("memory", "peak memory of hfitd: an export with 50 clients", "", Goal.VALUE, 256, 128, crowd_memory,
               "MiB"),
+    Benchmark("crowd", "peak memory of hfitd: 50 clients have a large package, a listing runs", "", Goal.VALUE, 256,
+              128, crowd_package, "MiB"),
+    Benchmark("crowd-health", "/health p99 meanwhile", "", Goal.VALUE, 20, 5, crowd_health, "ms"),
 )  # fmt: skip

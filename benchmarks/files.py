@@ -113,9 +113,9 @@ def cached_package(stage: Stage) -> Result:
     return Result(result, f"{size} bytes; each of ours is audited before its first byte", "requests/s")
 
 
-def package_id(stage: Stage, template: str) -> str:
+def package_id(stage: Stage, template: str, compression: str = "gzip") -> str:
     """Build a package to its end and give its id."""
-    body = json.dumps({"template_name": template}).encode()
+    body = json.dumps({"template_name": template, "compression": compression}).encode()
     headers = {"Content-Type": "application/json", **stage.person.bearer}
     request = urllib.request.Request(stage.url("/packdownload"), body, headers)
     with urllib.request.urlopen(request, timeout=600) as answer:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,6 +144,14 @@ class Stage:
         lines = [f"hfitVersion: 1\ntemplateName: {name}\npackageName: {name}\nexports:"]
         for file, table in files.items():
             lines.append(f"  {file}: {{type: table-data, data: {{dbms: {provider_name}, table: {table}{extra}}}}}")
+        self._keep(name, lines)
+
+    def keep_files_template(self, name: str, volume_name: str, path: str) -> None:
+        """Store a template of one file of a volume."""
+        lines = [f"hfitVersion: 1\ntemplateName: {name}\npackageName: {name}\nexports:"]
+        self._keep(name, [*lines, f"  f: {{type: file, data: {{volume: {volume_name}, path: {path}}}}}"])
+
+    def _keep(self, name: str, lines: Sequence[str]) -> None:
         path = self.folder / f"{name}.yaml"
         path.write_text("\n".join([*lines, ""]))
         ran = self.gateway.hfit(self.person, "pkg-tmpl", "create", path)

@@ -42,6 +42,7 @@ from hfitd.export.spool import Spool
 from hfitd.export.workshop import Workshop
 from hfitd.gateway.core import Gateway
 from hfitd.gateway.digests import FileDigests
+from hfitd.gateway.fair_share import FairThreads
 from hfitd.gateway.guards import Guards, make_guards
 from hfitd.gateway.housekeeping import keep_tidy
 from hfitd.gateway.loans import LoanDesk
@@ -50,21 +51,11 @@ from hfitd.gateway.readiness import Readiness
 from hfitd.gateway.role_guard import refuse_excess
 from hfitd.gateway.template_checks import TemplateChecks
 from hfitd.model import Actor
-from hfitd.observe.events import (
-    AuditState,
-    AuditTime,
-    InsecureSetting,
-    SinkDropped,
-    Started,
-    Stopped,
-    Stopping,
-    StoreTampered,
-    TablesCarriedOff,
-    TracesLost,
-)
+from hfitd.observe.events import AuditState, AuditTime, SinkDropped, StoreTampered, TablesCarriedOff, TracesLost
 from hfitd.observe.lag import watch_loop_lag
 from hfitd.observe.logs import configure_logging
 from hfitd.observe.observer import Observer
+from hfitd.observe.process import InsecureSetting, Started, Stopped, Stopping
 from hfitd.observe.tracing import open_tracer
 from hfitd.offer import Current, close_sources, keys_folder, open_sources_of, reload_sources
 from hfitd.store.access import AccessRequests
@@ -264,6 +255,7 @@ async def serve(path: Path, environ: Mapping[str, str], *, ready: asyncio.Event 
     """Run the daemon until SIGTERM or SIGINT."""
     config = load_config(path, environ)
     configure_logging(config.log.level, config.log.format)
+    asyncio.get_running_loop().set_default_executor(FairThreads(min(32, (os.cpu_count() or 1) + 4)))
     await run_daemon(config, path, environ, ready=ready)
 
 

@@ -29,8 +29,9 @@ from hfitd.export.review.rules import rules_of
 from hfitd.export.sources import Sources
 from hfitd.gateway.core import Gateway, Reload
 from hfitd.gateway.guards import open_guarded
-from hfitd.observe.events import ConfigReloaded, ErrorRaised
+from hfitd.observe.events import ErrorRaised
 from hfitd.observe.observer import Observer
+from hfitd.observe.process import ConfigReloaded
 from hfitd.store.secret import load_secret
 from hfitd.volumes.folder import open_volume
 from hfitd.volumes.interface import Volume

@@ -12,53 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    level: ClassVar[int] = logging.INFO
-
-
-@dataclass(frozen=True, slots=True)
-class Started(_Event):
-    """The daemon serves."""
-
-    version: str
-    instance: str
+from hfitd.observe.process import (
+    ConfigReloaded,
+    InsecureSetting,
+    LoopHeld,
+    LoopLag,
+    Observed,
+    Started,
+    Stopped,
+    Stopping,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Stopping(_Event):
-    """It takes no new work and waits for ``jobs``."""
-
-    jobs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped(_Event):
-    """It has ended; ``lost`` jobs did not finish in time."""
-
-    lost: int
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigReloaded(_Event):
-    """SIGHUP was answered; with ``mistakes`` the old configuration stays. ``restart`` names sections that changed, too,
-    and are taken over by a new start only."""
-
-    mistakes: tuple[str, ...] = ()
-    restart: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class InsecureSetting(_Event):
-    """``server.insecure`` allows this."""
-
-    level: ClassVar[int] = logging.WARNING
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class RequestDone(_Event):
+class RequestDone(Observed):
     """A request was answered. ``route`` is the pattern, never the path; ``code`` the error code or empty."""
 
     method: str
@@ -70,7 +37,7 @@ class RequestDone(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class LoginDone(_Event):
+class LoginDone(Observed):
     """A login succeeded or failed; ``reason`` is for the operator only, the caller learns nothing of it."""
 
     email: str
@@ -79,7 +46,7 @@ class LoginDone(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class PackageDone(_Event):
+class PackageDone(Observed):
     """A package job ended. ``outcome`` is "done", "failed" or "cancelled"."""
 
     template: str
@@ -90,7 +57,7 @@ class PackageDone(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class RowsSent(_Event):
+class RowsSent(Observed):
     """Rows left the daemon outside a package."""
 
     provider: str
@@ -99,7 +66,7 @@ class RowsSent(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class PackageSent(_Event):
+class PackageSent(Observed):
     """So much of a package, new or kept, has left the daemon."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -108,7 +75,7 @@ class PackageSent(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class FileSent(_Event):
+class FileSent(Observed):
     """So much of a volume's file has left the daemon."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -117,7 +84,7 @@ class FileSent(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class CacheAsked(_Event):
+class CacheAsked(Observed):
     """A finished package was looked for."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -125,7 +92,7 @@ class CacheAsked(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ExtractionStarted(_Event):
+class ExtractionStarted(Observed):
     """A job reads its sources; single flight means one of these for many askers."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -133,7 +100,7 @@ class ExtractionStarted(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ExtractionJoined(_Event):
+class ExtractionJoined(Observed):
     """An asker joined a job that was running already."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -141,7 +108,7 @@ class ExtractionJoined(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class QueueChanged(_Event):
+class QueueChanged(Observed):
     """How many wait for and hold a place of ``name``, now."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -151,7 +118,7 @@ class QueueChanged(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceTaken(_Event):
+class PlaceTaken(Observed):
     """Somebody got a place of ``name`` after this long."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -160,14 +127,14 @@ class PlaceTaken(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class QuotaRefused(_Event):
+class QuotaRefused(Observed):
     """A request was refused because ``quota`` is used up."""
 
     quota: str
 
 
 @dataclass(frozen=True, slots=True)
-class TablesCarriedOff(_Event):
+class TablesCarriedOff(Observed):
     """Somebody asked for more distinct tables in an hour than ``limits.tables_per_hour``."""
 
     level: ClassVar[int] = logging.CRITICAL
@@ -175,7 +142,7 @@ class TablesCarriedOff(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class AuditLag(_Event):
+class AuditLag(Observed):
     """How many audit records the slowest sink has not taken yet, now."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -183,7 +150,7 @@ class AuditLag(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionsChanged(_Event):
+class ConnectionsChanged(Observed):
     """How many connections to a provider are in use, now."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -192,7 +159,7 @@ class ConnectionsChanged(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseTime(_Event):
+class DatabaseTime(Observed):
     """A provider worked for us. ``operation`` is one of a few words: "catalog", "render", "estimate" ..."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -202,7 +169,7 @@ class DatabaseTime(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class StoreTime(_Event):
+class StoreTime(Observed):
     """The store worked for us. ``operation`` is the name of a method of ``store.interface.Store``."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -211,7 +178,7 @@ class StoreTime(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class AuditTime(_Event):
+class AuditTime(Observed):
     """A record of the audit log became durable, or could not, after this long."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -219,7 +186,7 @@ class AuditTime(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class SourcesAsked(_Event):
+class SourcesAsked(Observed):
     """What store and providers said when they were asked; states are those of ``GET /ready``."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -228,15 +195,7 @@ class SourcesAsked(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class LoopLag(_Event):
-    """The event loop was away this long."""
-
-    level: ClassVar[int] = logging.DEBUG
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorRaised(_Event):
+class ErrorRaised(Observed):
     """Something failed that nobody asked for; ``error`` goes to the log without its values."""
 
     level: ClassVar[int] = logging.ERROR
@@ -245,7 +204,7 @@ class ErrorRaised(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class AuditState(_Event):
+class AuditState(Observed):
     """The audit log can be written, or not; ``problem`` says why not in a word, ``lag`` is records not yet sunk."""
 
     level: ClassVar[int] = logging.WARNING
@@ -255,7 +214,7 @@ class AuditState(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class SinkDropped(_Event):
+class SinkDropped(Observed):
     """A sink of the audit log did not take this many records; the local chain has them."""
 
     level: ClassVar[int] = logging.WARNING
@@ -264,7 +223,7 @@ class SinkDropped(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class StoreTampered(_Event):
+class StoreTampered(Observed):
     """A record of the store was not written by this installation and is treated as absent."""
 
     level: ClassVar[int] = logging.CRITICAL
@@ -272,7 +231,7 @@ class StoreTampered(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class AccessDecided(_Event):
+class AccessDecided(Observed):
     """An access request has a new ``outcome``: pending, granted, denied, cancelled, revoked or reviewed."""
 
     outcome: str
@@ -281,7 +240,7 @@ class AccessDecided(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class GlassBroken(_Event):
+class GlassBroken(Observed):
     """Somebody took a role without an answer; another person has to review it."""
 
     level: ClassVar[int] = logging.CRITICAL
@@ -291,7 +250,7 @@ class GlassBroken(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderSilent(_Event):
+class ProviderSilent(Observed):
     """A provider could not be asked at start; ``problem`` is the message of one of our own errors."""
 
     level: ClassVar[int] = logging.WARNING
@@ -300,7 +259,7 @@ class ProviderSilent(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ResidueSeen(_Event):
+class ResidueSeen(Observed):
     """A package held something of this kind that its masks should have covered; ``kind`` is one of a few words."""
 
     level: ClassVar[int] = logging.WARNING
@@ -310,7 +269,7 @@ class ResidueSeen(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class TemplatesChecked(_Event):
+class TemplatesChecked(Observed):
     """All kept templates were held against the live catalogues and the policy: how many there are of each status."""
 
     ok: int
@@ -320,7 +279,7 @@ class TemplatesChecked(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class TemplateFound(_Event):
+class TemplateFound(Observed):
     """One template's status of that check: "ok", "unclassified", "broken", or "unknown" as a source did not answer."""
 
     level: ClassVar[int] = logging.DEBUG
@@ -329,7 +288,7 @@ class TemplateFound(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class TemplateBroken(_Event):
+class TemplateBroken(Observed):
     """A template that its owner cannot run any more; ``code`` and ``where`` are those of its first problem."""
 
     level: ClassVar[int] = logging.WARNING
@@ -340,7 +299,7 @@ class TemplateBroken(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class TracesLost(_Event):
+class TracesLost(Observed):
     """So many spans could not be given to the collector of ``[traces]``; nothing else suffers."""
 
     level: ClassVar[int] = logging.WARNING
@@ -348,7 +307,7 @@ class TracesLost(_Event):
 
 
 @dataclass(frozen=True, slots=True)
-class StoreFailed(_Event):
+class StoreFailed(Observed):
     """The store did not answer."""
 
     level: ClassVar[int] = logging.WARNING
@@ -380,6 +339,7 @@ Event = (
     | AuditTime
     | SourcesAsked
     | LoopLag
+    | LoopHeld
     | ErrorRaised
     | AuditState
     | SinkDropped

@@ -13,6 +13,7 @@ _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 _PACKAGE_BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0)
 _QUEUE_BUCKETS = (0.001, 0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _STORE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 2.5)
+_HELD_BUCKETS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -49,6 +50,9 @@ class Metrics:
         self.store_seconds = self._histogram("store_seconds", "Time of one question", _STORE_BUCKETS, "operation")
         self.loop_lag = self._histogram("event_loop_lag_seconds", "How long the event loop was away", _LAG_BUCKETS)
         self.audit_seconds = self._histogram("audit_seconds", "Time until a record was durable", _STORE_BUCKETS)
+        self.loop_held = self._histogram(
+            "event_loop_held_seconds", "CPU time of single steps of the event loop that took too long", _HELD_BUCKETS
+        )
         self.audit_ready = self._gauge("audit_ready", "1 while the audit log can be written")
         self.audit_lag = self._gauge("audit_lag_records", "Audit records that sinks have not taken yet")
         self.audit_dropped = self._counter("audit_sink_dropped", "Audit records a sink did not take", "sink")

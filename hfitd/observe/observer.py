@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import assert_never
 
-from hfitd.observe import events
+from hfitd.observe import events, process
 from hfitd.observe.logs import describe_error
 from hfitd.observe.metrics import METRICS_CONTENT_TYPE, Metrics
 from hfitd.observe.spans import Attribute, NoTraces, Span, Tracer
@@ -47,12 +47,7 @@ class Observer:
         match event:
             case events.RequestDone() | events.LoginDone() | events.ErrorRaised():
                 self._count_answers(event)
-            case (
-                events.PackageDone()
-                | events.CacheAsked()
-                | events.ExtractionStarted()
-                | events.ExtractionJoined()
-            ):
+            case events.PackageDone() | events.CacheAsked() | events.ExtractionStarted() | events.ExtractionJoined():
                 self._count_work(event)
             case events.RowsSent() | events.PackageSent() | events.FileSent():
                 self._count_sent(event)
@@ -71,7 +66,8 @@ class Observer:
             case events.DatabaseTime() | events.StoreTime() | events.AuditTime() | events.SourcesAsked():
                 self._count_sources(event)
             case (
-                events.LoopLag()
+                process.LoopLag()
+                | process.LoopHeld()
                 | events.AuditState()
                 | events.AuditLag()
                 | events.SinkDropped()
@@ -80,13 +76,13 @@ class Observer:
                 | events.TracesLost()
             ):
                 self._count_machine(event)
-            case events.Started():
+            case process.Started():
                 self._metrics.info.labels(event.version).set(1)
             case (
-                events.Stopping()
-                | events.Stopped()
-                | events.ConfigReloaded()
-                | events.InsecureSetting()
+                process.Stopping()
+                | process.Stopped()
+                | process.ConfigReloaded()
+                | process.InsecureSetting()
                 | events.ProviderSilent()
                 | events.TemplateBroken()
             ):
@@ -212,7 +208,8 @@ class Observer:
 
     def _count_machine(
         self,
-        event: events.LoopLag
+        event: process.LoopLag
+        | process.LoopHeld
         | events.AuditState
         | events.AuditLag
         | events.SinkDropped
@@ -222,7 +219,9 @@ class Observer:
     ) -> None:
         metrics = self._metrics
         match event:
-            case events.LoopLag():
+            case process.LoopHeld():
+                metrics.loop_held.observe(event.cpu_seconds)
+            case process.LoopLag():
                 metrics.loop_lag.observe(event.seconds)
             case events.AuditState():
                 metrics.audit_ready.set(int(event.ready))

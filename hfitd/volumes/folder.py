@@ -17,7 +17,7 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -74,10 +74,9 @@ class FolderVolume:
                 for start in range(0, len(entries), BATCH):
                     yield entries[start : start + BATCH]
                 return
-            size = FIRST_BATCH
-            while batch := await asyncio.to_thread(pull.take, size):
-                yield batch
-                size = BATCH
+            async with contextlib.aclosing(_look_ahead(pull)) as batches:
+                async for batch in batches:
+                    yield batch
         finally:
             pull.stop()
 
@@ -206,6 +205,19 @@ class HeldFile:
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self._descriptor)
+
+
+async def _look_ahead(pull: Pull) -> AsyncGenerator[list[FileEntry], None]:
+    """Batch after batch; the next one is taken while the caller works on this one."""
+    ahead = asyncio.ensure_future(asyncio.to_thread(pull.take, FIRST_BATCH))
+    try:
+        while batch := await ahead:
+            ahead = asyncio.ensure_future(asyncio.to_thread(pull.take, BATCH))
+            yield batch
+    finally:
+        pull.scan.stopped = True
+        ahead.cancel()
+        await asyncio.gather(ahead, return_exceptions=True)
 
 
 @dataclass(slots=True)

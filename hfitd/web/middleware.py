@@ -40,6 +40,7 @@ from hfitd.errors import (
     ValidationFailed,
 )
 from hfitd.export.record import actor_record
+from hfitd.gateway.fair_share import FOR_WHOM
 from hfitd.model import Actor
 from hfitd.observe.events import ErrorRaised, QuotaRefused, RequestDone, StoreFailed
 from hfitd.observe.logs import request_context
@@ -178,6 +179,7 @@ async def authenticate(request: web.Request, handler: Next) -> web.StreamRespons
 async def _act(request: web.Request, person: Actor, claims: Claims, handler: Next) -> web.StreamResponse:
     """Run the handler for somebody: counted, on record, and no longer than they may."""
     request[ACTOR] = replace(person, address=client_address(request))
+    FOR_WHOM.set(person.email)
     request[RATE] = rate_headers(await gateway(request).limits.check_request(request[ACTOR]))
     async with watched(request, claims):  # 6
         return await _on_record(request, route_of(request), handler)

@@ -245,6 +245,19 @@ def bound_by_permissions() -> tuple[str, ...]:
     return ("setpriv", "--bounding-set", rights, "--inh-caps", rights, "--")
 
 
+@contextlib.contextmanager
+def polite(daemon: Daemon) -> Iterator[None]:
+    """AssertionError when a step of the daemon's event loop works for more than 100 ms during the block.
+
+    It is measured in CPU time of the loop's thread, so a busy machine does not matter.
+    """
+    before = daemon.log.read_text(errors="replace").count("loop_held")
+    yield
+    time.sleep(0.1)  # the watch looks every 20 ms
+    held = [line for line in daemon.log.read_text(errors="replace").splitlines() if "loop_held" in line][before:]
+    assert not held, f"the event loop was held: {held}"
+
+
 def run(argv: Sequence[str | Path], cwd: Path, environment: Mapping[str, str], timeout: float = 60.0) -> Ran:
     """Run a command to its end."""
     done = subprocess.run(

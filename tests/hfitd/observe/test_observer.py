@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hfitd.errors import DbUnavailable
-from hfitd.observe import events
+from hfitd.observe import events, process
 from hfitd.observe.lag import watch_loop_lag
 from hfitd.observe.logs import (
     configure_logging,
@@ -26,11 +26,11 @@ from hfitd.observe.logs import (
 from hfitd.observe.observer import METRICS_CONTENT_TYPE, Observer
 
 EXAMPLES: list[events.Event] = [
-    events.Started("0.1.0", "one"),
-    events.Stopping(2),
-    events.Stopped(0),
-    events.ConfigReloaded(("providers.a.port: not a number",)),
-    events.InsecureSetting("plaintext"),
+    process.Started("0.1.0", "one"),
+    process.Stopping(2),
+    process.Stopped(0),
+    process.ConfigReloaded(("providers.a.port: not a number",)),
+    process.InsecureSetting("plaintext"),
     events.RequestDone("GET", "/api/v1/volumes", 404, 0.02, 10, "NOT_FOUND"),
     events.LoginDone("bob@x", False, "nonce unknown"),
     events.PackageDone("case", "done", 12, 3456, 1.5),
@@ -50,7 +50,8 @@ EXAMPLES: list[events.Event] = [
     events.StoreTime("read", 0.001),
     events.AuditTime(0.002),
     events.SourcesAsked("ok", {"shop": "busy", "old": "unavailable"}),
-    events.LoopLag(0.003),
+    process.LoopLag(0.003),
+    process.LoopHeld(0.3),
     events.ErrorRaised("INTERNAL", ValueError("secret row")),
     events.AuditState(False, "disk full", 7),
     events.SinkDropped("syslog", 3),
@@ -192,7 +193,7 @@ SECRETS = [
 def test_h10_what_is_shaped_like_a_secret_is_not_written(stream: io.StringIO, style: str, secret: str) -> None:
     configure_logging("info", style, stream)
     logging.getLogger("library").warning("it said %s", secret)
-    Observer().event(events.ConfigReloaded((f"a mistake: {secret}",)))
+    Observer().event(process.ConfigReloaded((f"a mistake: {secret}",)))
     written = stream.getvalue()
     assert written.count("[hidden]") == 2
     for part in ("s3cr3t-pass", "abc.def-ghi", "c2lnbmF0dXJl"):
@@ -257,10 +258,13 @@ async def test_r15_a_blocked_loop_is_seen() -> None:
     observer = Observer()
     task = asyncio.create_task(watch_loop_lag(observer))
     await asyncio.sleep(0.01)
-    time.sleep(0.3)
+    end = time.thread_time() + 0.3
+    while time.thread_time() < end:
+        continue  # work, which is worse than waiting
     while samples(observer)["hfitd_event_loop_lag_seconds_count", ()] < 1:
         await asyncio.sleep(0.02)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
     assert samples(observer)["hfitd_event_loop_lag_seconds_sum", ()] > 0.1
+    assert samples(observer)["hfitd_event_loop_held_seconds_count", ()] == 1
