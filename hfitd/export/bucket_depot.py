@@ -79,7 +79,7 @@ class BucketDepot:
 
 
 async def _write(found: GetResult, path: Path) -> None:
-    with os.fdopen(os.open(path, _NEW, 0o600), "wb", buffering=0) as file:
+    with os.fdopen(os.open(path, _NEW, 0o600), "wb") as file:
         async for piece in found.stream(min_chunk_size=PIECE_BYTES):
             await asyncio.to_thread(file.write, memoryview(piece))
 

@@ -156,6 +156,8 @@ class Job:
                 while position < self.size:
                     size = min(READ_SIZE, self.size - position)
                     data = await asyncio.to_thread(os.pread, descriptor, size, position)
+                    if not data:
+                        raise OSError("the spool's file became shorter")
                     position += len(data)
                     yield data
                 if self.error is not None:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from hfitd.errors import LimitExceeded
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 SPILL_ROWS = 1_000_000
 
@@ -33,13 +37,28 @@ class Spool:
         return path
 
     def open_file(self, path: Path) -> BinaryIO:
-        """A new file, readable by nobody else."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        return os.fdopen(descriptor, "wb", buffering=0)
+        """A new file, readable by nobody else; what is written can be read at once."""
+        return _WholeWrites(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
 
     async def remove(self, path: Path) -> None:
         """Forget a job's folder."""
         await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+
+
+class _WholeWrites(io.FileIO):
+    """A file without a buffer that takes all of what it is given, or raises OSError.
+
+    The system takes what there is room for and says how much that was; only the next write fails. A reader who trusts
+    the size that was meant would wait for bytes that never come, or miss them in the midst of an archive.
+    """
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """All of it; OSError, and then a part may have been written."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while rest:
+            rest = rest[super().write(rest) :]
+        return size
 
 
 class Scratch:
