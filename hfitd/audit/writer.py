@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -138,7 +139,8 @@ class Writer:
             for item in batch:
                 if item not in ends:
                     item.answer(0, _unavailable(_FULL, error))
-            self._disk.release(self._segments.reserve_path)
+            with suppress(OSError):  # nothing may end this thread: whoever waits for it would wait for ever
+                self._disk.release(self._segments.reserve_path)
             return ends
         self._reserved = True
         return batch
