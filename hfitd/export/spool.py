@@ -12,12 +12,9 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import Any, BinaryIO
 
 from hfitd.errors import LimitExceeded
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 SPILL_ROWS = 1_000_000
 
@@ -52,8 +49,8 @@ class _WholeWrites(io.FileIO):
     the size that was meant would wait for bytes that never come, or miss them in the midst of an archive.
     """
 
-    def write(self, data: ReadableBuffer, /) -> int:
-        """All of it; OSError, and then a part may have been written."""
+    def write(self, data: Any, /) -> int:
+        """All of it, which is anything with bytes; OSError, and then a part may have been written."""
         rest = memoryview(data).cast("B")
         size = len(rest)
         while rest:
