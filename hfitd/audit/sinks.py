@@ -39,7 +39,13 @@ class FileSink:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(self._path, flags, 0o600)
         try:
-            os.write(descriptor, b"".join(lines))
+            size, rest = os.fstat(descriptor).st_size, memoryview(b"".join(lines))
+            try:
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+            except OSError:  # a line is whole or not there: the next one would be read as its end
+                os.ftruncate(descriptor, size)
+                raise
         finally:
             os.close(descriptor)
 

@@ -5,6 +5,7 @@ import base64
 import errno
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ from hfitd.audit.disk import Disk
 from hfitd.audit.keys import load_public_key
 from hfitd.audit.log import AuditLog, AuditNotice
 from hfitd.audit.record import MAX_ITEMS, MAX_TEXT, AuditRecord
+from hfitd.audit.sinks import FileSink
 from hfitd.audit.verify import AuditReport, verify_audit
 from hfitd.errors import AuditUnavailable
 
@@ -285,6 +287,62 @@ async def test_o11_a_full_disk_is_said_in_the_reserve_and_begun_work_may_end(tmp
     kinds = [record.get("what", record["kind"]) for record in lines(tmp_path)]
     assert kinds == ["segment", "start", "begin", "disk full", "end", "begin", "stop", "checkpoint"]
     assert verified(tmp_path).ok
+
+
+async def test_o11_a_reserve_that_cannot_be_given_back_keeps_nobody_waiting(tmp_path: Path) -> None:
+    class Stuck(Disk):
+        full = False
+
+        def append(self, descriptor: int, data: bytes) -> None:
+            self._refuse()
+            super().append(descriptor, data)
+
+        def reserve(self, path: Path, size: int) -> None:
+            self._refuse()
+            super().reserve(path, size)
+
+        def release(self, path: Path) -> None:
+            self._refuse()
+            super().release(path)
+
+        def _refuse(self) -> None:
+            if self.full:
+                raise OSError(errno.ENOSPC, "injected")
+
+    disk = Stuck()
+    log = await opened(tmp_path, disk=disk)
+    token = await log.begin(RECORD)
+    disk.full = True
+    async with asyncio.timeout(20):
+        for _ in range(3):
+            with pytest.raises(AuditUnavailable, match="full"):
+                await log.begin(RECORD)
+            with pytest.raises(AuditUnavailable, match="full"):
+                await log.end(token, "done")
+        assert not log.ready
+        disk.full = False
+        await log.end(token, "done")
+        await log.begin(RECORD)
+    assert log.ready
+    await log.close()
+    assert verified(tmp_path).ok
+
+
+def test_o11_a_copy_of_the_log_never_ends_in_half_a_line(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.jsonl"
+    sink = FileSink(str(copy))
+    sink.send([b"first\n"])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+        with pytest.raises(OSError, match="too large"):
+            sink.send([b"second line\n"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    sink.send([b"third\n"])
+    assert copy.read_bytes() == b"first\nthird\n"
 
 
 _WORKER = """

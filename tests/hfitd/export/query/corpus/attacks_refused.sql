@@ -188,3 +188,12 @@ SELECT CAST(id AS ${t}) FROM users
 SELECT id${x} FROM users
 SELECT /* ${x} */ 1 WHERE ${
 SELECT INTERVAL ${x}
+## S05 where engines differ in what they know of it
+SELECT x.token FROM users u, LATERAL (SELECT token FROM secret s WHERE s.user_id = u.id) x
+SELECT * FROM (VALUES ((SELECT token FROM secret LIMIT 1))) v (a)
+VALUES ((SELECT token FROM secret LIMIT 1))
+## S09, S10, S16, S18
+SELECT XPATH_TABLE('id', 'body', 'users', '/a', 'true')
+SELECT SET_CONFIG('statement_timeout', '0', FALSE)
+NOTIFY x
+SET NAMES gbk

@@ -30,7 +30,23 @@ WITH RECURSIVE r AS (SELECT email FROM users UNION SELECT email FROM r) SELECT *
 SELECT email FROM users EXCEPT SELECT city FROM users
 SELECT NULLIF(email, 'x') FROM users
 SELECT CAST(email AS CHAR(100)) FROM users
+SELECT STRING_AGG(email, ',') FROM users
+SELECT GROUP_CONCAT(email) FROM users
+SELECT ARRAY_AGG(email) FROM users
+SELECT JSON_AGG(email) FROM users
+SELECT JSON_ARRAYAGG(email) FROM users
+SELECT JSON_OBJECTAGG(id, email) FROM users
+SELECT JSON_GROUP_ARRAY(email) FROM users
+SELECT JSON_OBJECT('e', email) FROM users
+SELECT ARRAY(SELECT email FROM users)
+SELECT TO_JSONB(u) FROM users u
+SELECT ROW_TO_JSON(u) FROM users u
+SELECT u::text FROM users u
+SELECT email(users) FROM users
+SELECT DISTINCT ON (email) email, name FROM users
+SELECT x.email FROM users u, LATERAL (SELECT v.email FROM users v WHERE v.id = u.id) x
 ## S06 shadows
+WITH users AS (SELECT 1 AS x) SELECT * FROM public.users
 WITH a AS (SELECT * FROM users), users AS (SELECT 1 AS x) SELECT * FROM a
 WITH users AS (SELECT 1 AS x) SELECT * FROM users
 WITH secret AS (SELECT 1 AS x) SELECT * FROM secret
@@ -62,6 +78,13 @@ SELECT 1 / (CASE WHEN email = 'CANARY-email-1@example.com' THEN 0 ELSE 1 END) FR
 SELECT id FROM users WHERE 1 / (LENGTH(email) - 26) = 1
 SELECT id FROM users WHERE email + 1 > 1
 SELECT CAST(name AS DECIMAL(10, 2)) FROM users
+SELECT JSON_EXTRACT(email, '$.x') FROM users
+SELECT JSON_VALUE(email, '$.x') FROM users
+SELECT JSON_EXTRACT('{}', CONCAT('$.', email)) FROM users
+SELECT CAST(email AS jsonb) FROM users
+SELECT CAST(email AS JSON) FROM users
+SELECT JSONB_PATH_QUERY(CAST('{}' AS jsonb), CAST(email AS jsonpath)) FROM users
+SELECT CAST(email AS date) FROM users
 ## S27 the row filter
 SELECT * FROM notes
 SELECT id FROM notes WHERE 1 / (id - 2) = 99
