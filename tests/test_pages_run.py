@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -17,23 +16,11 @@ import yaml
 
 from hfitd.config.load import load_config
 from tests.live.servers import free_port
+from tests.support.pages import blocks, run_shell
 from tests.support.source import ROOT
 
 DEMO_PAGES = ("README.md", "docs/first-package.md", "docs/reproduce-a-bug.md", "docs/nightly-refresh.md")
 BIN = Path(sys.executable).parent
-
-
-def blocks(page: str, language: str) -> list[str]:
-    """The code blocks of a page."""
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.S | re.M)
-
-
-def run_shell(script: str, folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """A script as a person would paste it, stopped at the first command that fails."""
-    return subprocess.run(
-        ["bash", "-euo", "pipefail"], input=script, cwd=folder, env={"HOME": str(folder), **environment},
-        capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.timeout(300)
