@@ -5,7 +5,9 @@
 2. The thread has descriptors of its own. They are closed when it has returned, also when the request is cancelled
    before that: a number that was closed early could by then be another file. What it sent until then counts.
 3. Nothing may wait in the transport's buffer when it begins, or bytes would overtake one another: the caller looks.
-4. A file that became shorter ends the connection; what was announced cannot be sent.
+4. A file that became shorter, or that the disk does not give, is our failure and no client that left: SourceChanged
+   or the OSError, which end the connection, for what was announced cannot be sent. Whatever the network says of the
+   connection is a ConnectionError.
 
 Linux and other systems with ``os.sendfile``; TLS connections have to be written to by their transport.
 """
@@ -13,16 +15,20 @@ Linux and other systems with ``os.sendfile``; TLS connections have to be written
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import select
 import socket
 import threading
 from collections.abc import Callable, Sequence
 
+from hfitd.errors import SourceChanged
+
 BLOCK = 1 << 20
 STINT = 8 << 20
 PATIENCE_MS = 2
 UNSENT_BYTES = 256 * 1024  # in the kernel, per connection; without a limit it keeps up to 4 MiB for a slow reader
+_OF_THE_NETWORK = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENOTCONN})
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 
@@ -35,7 +41,8 @@ def can_send_file(transport: asyncio.Transport) -> bool:
 async def send_file(
     transport: asyncio.Transport, descriptor: int, start: int, stop: int, sent: Callable[[int], object] = int
 ) -> None:
-    """Send the bytes from ``start`` to ``stop``; ConnectionError when the client leaves or the file is too short.
+    """Send the bytes from ``start`` to ``stop``; ConnectionError when the client leaves, SourceChanged or OSError when
+    the file does not hold what was announced (4).
 
     ``sent`` hears how many have gone, after each stint.
     """
@@ -84,8 +91,12 @@ class _Stint:
                     self.slow = True
                     return position
                 continue
+            except OSError as error:
+                if error.errno in _OF_THE_NETWORK:
+                    raise ConnectionResetError(error.errno, error.strerror) from error
+                raise
             if not sent:
-                raise ConnectionResetError("the file became shorter")  # 4
+                raise SourceChanged  # 4
             position += sent
             self._sent += sent
         return position

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from urllib.parse import quote
 
 from aiohttp import web
 
+from hfitd.errors import HfitError, Internal, RateLimited, SourceChanged
 from hfitd.web.context import BEGAN, LEFT, SENT
 from hfitd.web.ranges import Span
 from hfitd.web.sendfile import can_send_file, send_file
@@ -88,7 +90,7 @@ async def send_span(
             break
         data = await asyncio.to_thread(os.pread, descriptor, min(size, span.stop - position), position)
         if not data:
-            raise ConnectionResetError("the file became shorter")
+            raise SourceChanged
         began = time.monotonic()
         _count(request, len(data))
         await response.write(data)
@@ -97,6 +99,43 @@ async def send_span(
     if plain:
         transport.set_write_buffer_limits()
     return await finish(request, response, span.stop - span.start)
+
+
+@asynccontextmanager
+async def on_record(
+    request: web.Request,
+    close: Callable[[str, str], Awaitable[None]],
+    own: Callable[[], BaseException | None] = lambda: None,
+) -> AsyncIterator[None]:
+    """The block answers the request; ``close`` ends its audit record with the outcome and the code of the error.
+
+    In one go, for who has received everything may leave at any moment. ``own`` says what made the content itself fail.
+    """
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        await asyncio.shield(close(*_ending(request, error, own())))
+
+
+def _ending(request: web.Request, error: BaseException | None, own: BaseException | None) -> tuple[str, str]:
+    """How an answer ended and why, as the audit says it.
+
+    1. Whoever was handed everything has it, also when the connection broke a moment later.
+    2. A quota that is used up is a refusal, and so is whatever is refused before anything has left.
+    3. A connection that broke is the client's doing, unless the content had failed and we broke it off.
+    4. Everything else is ours: a broken disk, a file that shrank, a database that went. It is never put on the client.
+    """
+    if SENT in request or (error is None and own is None):
+        return "done", ""  # 1
+    if own is None and isinstance(error, ConnectionError | asyncio.CancelledError):
+        return "aborted_by_client", ""  # 3
+    known = next((e for e in (error, own) if isinstance(e, HfitError)), None) or Internal()
+    early = known.status < 500 and BEGAN not in request
+    return "refused" if early or isinstance(known, RateLimited) else "failed", known.code  # 2, 4
 
 
 def bytes_left(request: web.Request) -> int:

@@ -23,8 +23,8 @@ from hfitd.audit.search import Entry, Question, is_shortened, parse_moment, sear
 from hfitd.errors import BadRequest, NotFound
 from hfitd.export.record import actor_record
 from hfitd.model import Action
-from hfitd.web.context import SENT, actor, gateway
-from hfitd.web.streams import bytes_left, send_chunks
+from hfitd.web.context import actor, gateway
+from hfitd.web.streams import bytes_left, on_record, send_chunks
 
 NDJSON = {"Content-Type": "application/x-ndjson; charset=utf-8", "Cache-Control": "no-store"}
 TEXTS = {"object": "about", "email": "email", "action": "action", "package": "package", "after": "after"}
@@ -39,16 +39,14 @@ async def search(request: web.Request) -> web.StreamResponse:
     question, limit = read_question(request)
     token = await begin_reading(request)
     found = itertools.islice(visible_entries(request, question), limit)
-    outcome, count = "refused", itertools.count()
-    try:
+    count = itertools.count()
+
+    async def close(outcome: str, code: str) -> None:
+        await door.audit.end(token, outcome, rows=next(count), size=bytes_left(request), code=code)
+
+    async with on_record(request, close):
         first = await asyncio.to_thread(_take, found)
-        outcome = "aborted_by_client"
-        response = await send_chunks(request, _lines(first, found, count), NDJSON)
-        outcome = "done"
-    finally:
-        ended = "done" if SENT in request else outcome
-        await asyncio.shield(door.audit.end(token, ended, rows=next(count), size=bytes_left(request)))
-    return response
+        return await send_chunks(request, _lines(first, found, count), NDJSON)
 
 
 def require_reader(request: web.Request) -> None:

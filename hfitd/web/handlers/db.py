@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from aiohttp import web
 
 from hfitd.engines.interface import Format
-from hfitd.errors import BadRequest, RateLimited
+from hfitd.errors import BadRequest
 from hfitd.export.browse import (
     describe_table,
     list_databases,
@@ -18,8 +18,8 @@ from hfitd.export.browse import (
 )
 from hfitd.export.oversight import describe_classes
 from hfitd.export.rows import RowsRequest
-from hfitd.web.context import SENT, actor, gateway
-from hfitd.web.streams import bytes_left, head_response, send_chunks
+from hfitd.web.context import actor, gateway
+from hfitd.web.streams import bytes_left, head_response, on_record, send_chunks
 
 FORMS = {"application/x-ndjson": Format.NDJSON, "text/csv": Format.CSV}
 TYPES = {form: name for name, form in FORMS.items()}
@@ -66,19 +66,13 @@ async def rows(request: web.Request) -> web.StreamResponse:
     streams = gateway(request).row_streams
     stream = await streams.start(actor(request), wanted)
     headers = {"Content-Type": TYPES[wanted.form] + "; charset=utf-8", "Cache-Control": "no-store"}
-    outcome, code = "aborted_by_client", ""
-    try:
+
+    async def close(outcome: str, code: str) -> None:
+        await streams.delivered(stream, outcome, bytes_left(request), code)
+
+    async with on_record(request, close, lambda: stream.job.error):
         with stream.job.reading():
-            response = await send_chunks(request, await _begun(stream.read()), headers)
-        outcome = "done"
-        return response
-    except RateLimited as error:
-        outcome, code = "refused", error.code
-        raise
-    finally:
-        if stream.job.error is not None and not code:
-            outcome = "failed"
-        await streams.delivered(stream, "done" if SENT in request else outcome, bytes_left(request), code)
+            return await send_chunks(request, await _begun(stream.read()), headers)
 
 
 async def _begun(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from json.encoder import encode_basestring as _text
 
 from aiohttp import web
@@ -14,7 +13,7 @@ from aiohttp import web
 from hfitd.access.reservation import Reservation
 from hfitd.audit.log import AuditToken
 from hfitd.audit.record import AuditRecord
-from hfitd.errors import BadRequest, HfitError, NotFound
+from hfitd.errors import BadRequest, NotFound
 from hfitd.export.files import OpenedFile, find_best, list_files, list_volumes, open_file, require_volume
 from hfitd.export.masked_files import Served, etag_of
 from hfitd.export.record import actor_record, file_record
@@ -26,7 +25,7 @@ from hfitd.volumes.paths import shown_raw_path
 from hfitd.web.context import SENT, actor, gateway
 from hfitd.web.handlers.trees import download_tree
 from hfitd.web.ranges import wanted_span
-from hfitd.web.streams import attachment, bytes_left, head_response, send_chunks, send_span
+from hfitd.web.streams import attachment, bytes_left, head_response, on_record, send_chunks, send_span
 
 WANT_DIGEST = "Want-Repr-Digest"
 NDJSON = {"Content-Type": "application/x-ndjson; charset=utf-8", "Cache-Control": "no-store"}
@@ -43,17 +42,12 @@ async def files(request: web.Request) -> web.StreamResponse:
     require_volume(door.sources(), actor(request), volume, Action.FILES_LIST)
     query = _query(request)
     token = await door.audit.begin(actor_record(Action.FILES_LIST.value, actor(request), (volume,)))
-    batches = list_files(door.sources(), actor(request), volume, query)
-    outcome = "refused"
-    try:
+    async with (
+        on_record(request, lambda outcome, code: door.audit.end(token, outcome, code=code)),
+        aclosing(list_files(door.sources(), actor(request), volume, query)) as batches,
+    ):
         first: list[FileEntry] = await anext(batches, [])  # a folder that is not there can still be refused
-        outcome = "aborted_by_client"
-        response = await send_chunks(request, _lines(first, batches), NDJSON)
-        outcome = "done"
-    finally:
-        await batches.aclose()
-        await asyncio.shield(door.audit.end(token, "done" if SENT in request else outcome))
-    return response
+        return await send_chunks(request, _lines(first, batches), NDJSON)
 
 
 async def download_file(request: web.Request) -> web.StreamResponse:
@@ -88,16 +82,8 @@ async def _delivery(request: web.Request, record: AuditRecord) -> AsyncIterator[
     door = gateway(request)
     token = await door.audit.begin(record)
     reservation = door.quotas.reserve(actor(request))
-    outcome, code = "aborted_by_client", ""
-    try:
+    async with on_record(request, lambda outcome, code: _close(request, token, reservation, outcome, code)):
         yield reservation
-        outcome = "done"
-    except HfitError as error:
-        outcome, code = "refused" if error.status < 500 else "failed", error.code
-        raise
-    finally:
-        outcome = "done" if SENT in request else outcome
-        await asyncio.shield(_close(request, token, reservation, outcome, code))
 
 
 async def _asked_file(request: web.Request, volume: str) -> tuple[str, str]:
@@ -145,7 +131,7 @@ async def _answer(
 async def _close(
     request: web.Request, token: AuditToken, reservation: Reservation, outcome: str, code: str
 ) -> None:
-    """End the record of a download and count what has left; in one go, for the client may leave at any moment."""
+    """End the record of a download and count what has left."""
     door, left = gateway(request), bytes_left(request)
     if left or SENT in request:
         door.observer.event(FileSent(request.match_info["volume"], left))

@@ -8,17 +8,27 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from hfitd.errors import BadRequest, RateLimited
+from hfitd.errors import BadRequest
 from hfitd.export.artifacts import describe_artifact
 from hfitd.export.delivery import Delivery
 from hfitd.export.requests import Given, PackageRequest, read_request
 from hfitd.web.bodies import DownloadBody, PlanBody, read_json
 from hfitd.web.console.rendering import PAGES
-from hfitd.web.context import SENT, actor, gateway
+from hfitd.web.context import actor, gateway
 from hfitd.web.picture.plan import draw_plan
 from hfitd.web.picture.svg import write_svg
 from hfitd.web.ranges import wanted_span
-from hfitd.web.streams import attachment, begin, bytes_left, finish, head_response, send_bytes, send_chunks, send_span
+from hfitd.web.streams import (
+    attachment,
+    begin,
+    bytes_left,
+    finish,
+    head_response,
+    on_record,
+    send_bytes,
+    send_chunks,
+    send_span,
+)
 
 MAX_BODY = 1024 * 1024
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -74,16 +84,12 @@ async def package_events(request: web.Request) -> web.StreamResponse:
     """Progress as server-sent events until it is done or has failed."""
     delivery = await gateway(request).downloads.reopen(request.match_info["id"], actor(request))
     headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    outcome = "aborted_by_client"
-    try:
+    async with on_record(request, lambda outcome, code: _close(request, delivery, outcome, code)):
         response = await begin(request, 200, headers, None)
         with delivery.job.reading():
             async for kind, data in delivery.job.follow():
                 await response.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode())
-        outcome = "done"
-    finally:
-        await gateway(request).downloads.delivered(delivery, outcome, 0)
-    return await finish(request, response)
+        return await finish(request, response)
 
 
 async def _request(
@@ -104,20 +110,14 @@ async def _request(
 
 async def _deliver(request: web.Request, delivery: Delivery, known_digest: str) -> web.StreamResponse:
     """Send it, and close its audit record with what became of it."""
-    downloads = gateway(request).downloads
-    outcome, code = "aborted_by_client", ""
-    try:
-        response = await _send(request, delivery, known_digest)
-        outcome = "done"
-        return response
-    except RateLimited as error:
-        outcome, code = "refused", error.code
-        raise
-    finally:
-        failed = delivery.job.error is not None
-        if SENT in request:  # the client may have left the moment it had everything
-            outcome = "done"
-        await downloads.delivered(delivery, "failed" if failed else outcome, bytes_left(request), code)
+    async with on_record(
+        request, lambda outcome, code: _close(request, delivery, outcome, code), lambda: delivery.job.error
+    ):
+        return await _send(request, delivery, known_digest)
+
+
+async def _close(request: web.Request, delivery: Delivery, outcome: str, code: str) -> None:
+    await gateway(request).downloads.delivered(delivery, outcome, bytes_left(request), code)
 
 
 async def _send(request: web.Request, delivery: Delivery, known_digest: str) -> web.StreamResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator
@@ -10,8 +9,7 @@ from collections.abc import AsyncGenerator
 from aiohttp import web
 
 from hfitd.access.reservation import Reservation
-from hfitd.audit.log import AuditToken
-from hfitd.errors import BadRequest, RateLimited
+from hfitd.errors import BadRequest
 from hfitd.export.files import require_volume
 from hfitd.export.package.codec import CODECS, Codec
 from hfitd.export.record import actor_record
@@ -21,8 +19,8 @@ from hfitd.model import Action
 from hfitd.observe.events import FileSent
 from hfitd.volumes.interface import ListingQuery
 from hfitd.volumes.listing import parse_listing_query
-from hfitd.web.context import SENT, actor, gateway
-from hfitd.web.streams import attachment, bytes_left, head_response, send_chunks
+from hfitd.web.context import actor, gateway
+from hfitd.web.streams import attachment, bytes_left, head_response, on_record, send_chunks
 
 OWN = ("recursive", "path", "compression")
 FILTERS = ("name", "mtime", "size")
@@ -47,20 +45,18 @@ async def download_tree(request: web.Request) -> web.StreamResponse:
             sources.volumes[volume], tree, codec, lambda path: door.masked_files.hold(sources, person, volume, path)
         )
         token = await door.audit.begin(await tree_record(person, tree))
-        reservation, outcome = door.quotas.reserve(person), "aborted_by_client"
-        try:
-            async with contextlib.aclosing(_held(stream, reservation)) as pieces:
-                response = await send_chunks(request, pieces, headers)
-            outcome = "done"
-        except (ConnectionError, asyncio.CancelledError):
-            raise
-        except Exception as error:
-            outcome = "refused" if isinstance(error, RateLimited) else "failed"
-            raise
-        finally:
-            outcome = "done" if SENT in request else outcome
-            await asyncio.shield(_close(request, tree, token, outcome, stream, reservation=reservation))
-    return response
+        reservation = door.quotas.reserve(person)
+
+        async def close(outcome: str, code: str) -> None:
+            left = bytes_left(request)
+            await reservation.settle(rows=0, size=left)
+            door.observer.event(FileSent(tree.volume, left))
+            digest = stream.digest.hexdigest() if outcome == "done" else ""
+            counts = [tree.counted(left)] if outcome == "done" else []
+            await door.audit.end(token, outcome, size=left, package_digest=digest, code=code, tables=counts)
+
+        async with on_record(request, close), contextlib.aclosing(_held(stream, reservation)) as pieces:
+            return await send_chunks(request, pieces, headers)
 
 
 async def _held(stream: TreeStream, reservation: Reservation) -> AsyncGenerator[bytes, None]:
@@ -71,18 +67,6 @@ async def _held(stream: TreeStream, reservation: Reservation) -> AsyncGenerator[
             size += len(piece)
             await reservation.hold(size=size, growing=True)
             yield piece
-
-
-async def _close(
-    request: web.Request, tree: Tree, token: AuditToken, outcome: str, stream: TreeStream, *, reservation: Reservation
-) -> None:
-    """End the record and count what has left; in one go, for the client may leave at any moment."""
-    door, left = gateway(request), bytes_left(request)
-    await reservation.settle(rows=0, size=left)
-    digest = stream.digest.hexdigest() if outcome == "done" else ""
-    counts = [tree.counted(left)] if outcome == "done" else []
-    door.observer.event(FileSent(tree.volume, left))
-    await door.audit.end(token, outcome, size=left, package_digest=digest, tables=counts)
 
 
 def _headers(tree: Tree, codec: Codec) -> dict[str, str]:
