@@ -55,21 +55,38 @@ def wanted_span(request: web.Request, size: int, etag: str) -> Span:
 
 
 def client_address(request: web.Request) -> str:
-    """The caller's address; ``X-Forwarded-For`` counts only from proxies that the configuration names."""
+    """The caller's address; ``X-Forwarded-For`` counts only from proxies that the configuration names.
+
+    A proxy may add its hop to the header or in a line of its own, below what its client wrote: all lines are one list,
+    read from its end. What is no address was written by no proxy, so nothing before it is believed.
+    """
     peer = request.remote or ""
     trusted = [ipaddress.ip_network(entry) for entry in gateway(request).config.server.trusted_proxies]
     if not _within(peer, trusted):
         return peer
-    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
-    for hop in reversed(hops):
+    hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
+    for hop in reversed([_without_port(hop.strip()) for hop in hops if hop.strip()]):
+        if not _is_address(hop):
+            return peer
         if not _within(hop, trusted):
             return hop
     return peer
 
 
-def _within(address: str, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+def _without_port(hop: str) -> str:
+    """``192.0.2.1`` of ``192.0.2.1:80``, ``2001:db8::1`` of ``[2001:db8::1]:80``."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
+
+
+def _is_address(text: str) -> bool:
     try:
-        parsed = ipaddress.ip_address(address)
+        ipaddress.ip_address(text)
     except ValueError:
         return False
-    return any(parsed in network for network in networks)
+    return True
+
+
+def _within(address: str, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    return _is_address(address) and any(ipaddress.ip_address(address) in network for network in networks)

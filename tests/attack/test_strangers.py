@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.live.daemon import Daemon, Person, running
 from tests.live.world import small_config
-from tests.support.http import Answer, Api
+from tests.support.http import Answer, Api, send_raw
 
 PEOPLE = 300
 SPELLED = ("Known7@example.org ", "known7@example.org\n", "known7@example.org\0", "\u043anown7@example.org")
@@ -61,6 +61,32 @@ async def test_a18_challenges_and_refusals_are_alike_for_every_name(crowded: tup
     assert isinstance(issued, tuple)
     assert isinstance(refused, tuple)
     assert (issued[0], refused[0]) == (200, 401)
+
+
+FORWARDED = {
+    "as the proxy says": ("X-Forwarded-For: 203.0.113.7", "203.0.113.7"),
+    "after what the client claims": ("X-Forwarded-For: 198.51.100.1, 203.0.113.7", "203.0.113.7"),
+    "in a line below the client's": ("X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 203.0.113.7", "203.0.113.7"),
+    "through two proxies": ("X-Forwarded-For: 198.51.100.1, 203.0.113.7, 127.0.0.9", "203.0.113.7"),
+    "with its port": ("X-Forwarded-For: 203.0.113.7:4711", "203.0.113.7"),
+    "of the new kind with its port": ("X-Forwarded-For: [2001:db8::7]:4711", "2001:db8::7"),
+    "by other headers": ("Forwarded: for=203.0.113.7\r\nX-Real-IP: 203.0.113.7", "127.0.0.1"),
+    "as no address": ("X-Forwarded-For: 203.0.113.7, <script>", "127.0.0.1"),
+    "as nothing": ("X-Forwarded-For: , ,", "127.0.0.1"),
+}
+
+
+@pytest.mark.parametrize("how", FORWARDED)
+async def test_h09_the_address_of_a_caller_is_what_the_nearest_proxy_says(
+    crowded: tuple[Daemon, Person], how: str
+) -> None:
+    daemon, me = crowded
+    lines, address = FORWARDED[how]
+    head = f"GET /api/v1/auth/whoami HTTP/1.1\r\nHost: localhost\r\nAuthorization: {me.bearer['Authorization']}\r\n"
+    answer = await send_raw(daemon, f"{head}Connection: close\r\n{lines}\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 200"), answer[:200]
+    recorded = [record["address"] for record in daemon.audit_records() if record.get("action") == "whoami"]
+    assert recorded[-1] == address
 
 
 async def test_a18_a_flood_from_one_place_is_stopped_and_the_real_user_comes_in_from_another(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import gzip
 import io
 import json
 import re
 import tarfile
+import textwrap
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from openapi_spec_validator import validate
 
+from hfit.credentials.keys import load_key_file
 from hfitd.web.routes import ROUTES
 from hfitd.web.table import Guard
 from tests.live.world import CASE, World
@@ -73,9 +79,15 @@ async def test_h03_a_hundred_query_keys_are_refused(world: World) -> None:
     assert (await Api(world.daemon, world.dev).get(f"/volumes?{query}")).status == 400
 
 
+def fill(path: str) -> str:
+    """A concrete path."""
+    return "/" + re.sub(r"\{[a-z]+\}", "x", path)
+
+
 STREAMS = [
     "/db/music/main/Genre/rows", "/files/docs/download?path=big.bin", "/files/docs/download?path=no_such",
-    "/db/music/main/no_such/rows", "/packages/no-such-id", "/files/docs", "/packtmpl", "//health", "//docs",
+    "/files/docs/download?recursive=1", "/db/music/main/no_such/rows", "/files/docs",
+    *(fill(route.path) for route in ROUTES if route.method == "GET"),
 ]  # fmt: skip
 
 
@@ -218,15 +230,19 @@ async def test_h09_a_forged_forwarding_header_changes_no_address(world: World) -
     assert {record["address"] for record in records} == {"127.0.0.1"}
 
 
-async def test_h09_the_method_cannot_be_overridden(world: World) -> None:
-    answer = await Api(world.daemon, world.dev).get("/packtmpl/no-such", **{"X-HTTP-Method-Override": "DELETE"})
-    assert answer.status == 404
-    assert (await Api(world.daemon, world.dev).request("TRACE", "/packtmpl")).status in {400, 405}
-
-
-def fill(path: str) -> str:
-    """A concrete path."""
-    return "/" + re.sub(r"\{[a-z]+\}", "x", path)
+@pytest.mark.parametrize(
+    "name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "?_method", "?method"]
+)
+async def test_h09_the_method_cannot_be_overridden(world: World, name: str) -> None:
+    api, place = Api(world.daemon, world.dev), "/packtmpl/overridden"
+    await api.put_template(CASE.replace("customer-case", "overridden"))
+    path, headers = (f"{place}{name}=DELETE", {}) if name.startswith("?") else (place, {name: "DELETE"})
+    for method in ("GET", "POST"):
+        await api.request(method, path, headers=headers)
+    assert (await api.get(place)).status == 200  # it is still there
+    for odd in ("TRACE", "PROPFIND", "get"):
+        head = f"{odd} /api/v1{place} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        assert re.match(rb"HTTP/1\.[01] 40[015] ", await send_raw(world.daemon, head.encode()))
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=[f"{route.method} {route.path}" for route in ROUTES])
@@ -245,16 +261,66 @@ async def test_h11_only_the_public_routes_answer_without_a_token(world: World, r
 
 ODD_PATHS = [
     "//nowhere", "/nowhere", "/auth/../db/dbmss", "//api/v1//db/dbmss", "//api/v1/DB/dbmss", "/db/dbmss.",
-    "/db/dbmss/", "/db/%2e%2e/dbs", "//health/../api/v1/volumes", "/auth/challenge/", "//HEALTH",
+    "/db/dbmss/", "/db/%2e%2e/dbs", "//health/../api/v1/volumes", "/auth/challenge/", "//HEALTH", "///db/dbmss",
+    "//db/dbmss", "//api/v2/db/dbmss", "/auth/%2e%2e/db/dbmss", "/auth/..%2fdb/dbmss", "/auth/login/../../db/dbmss",
+    "/Db/dbmss", "/db/dbmss;x=1", "/db/dbmss%20", "/db/dbmss%00", "/db/dbmss%2f", "//api/v1./db/dbmss",
+    "//.well-known/../api/v1/volumes", "//docs/../api/v1/volumes", "//docs/%2e%2e%2fapi/v1/volumes", "/db\\dbmss",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", ODD_PATHS)
 async def test_h11_odd_paths_reach_nothing_without_a_token(world: World, path: str) -> None:
     assert (await Api(world.daemon).get(path)).status == 401
-    known = await Api(world.daemon, world.nobody).get(path)
-    assert known.status in {401, 404}
-    assert (await Api(world.daemon, world.dev).request("DELETE", "/volumes")).code == "METHOD_NOT_ALLOWED"
+    assert (await Api(world.daemon, world.dev).get(path)).status == 404
+
+
+async def test_h11_a_wrong_method_needs_a_token_too_and_is_said_to_be_wrong(world: World) -> None:
+    known = {(route.method, route.path) for route in ROUTES}
+    for path in {route.path for route in ROUTES}:
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            if (method, path) not in known:
+                assert (await Api(world.daemon).request(method, fill(path))).status == 401, (method, path)
+                refused = await Api(world.daemon, world.dev).request(method, fill(path))
+                assert (refused.status, refused.code) == (405, "METHOD_NOT_ALLOWED"), (method, path)
+
+
+async def test_a03_nobody_is_asked_for_the_key_that_a_token_names(world: World) -> None:
+    asked: list[str] = []
+    listener = await asyncio.start_server(lambda *_: asked.append("a connection"), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/keys"
+    own, (header, payload, _) = Ed25519PrivateKey.generate(), world.dev.token.split(".")
+    public = encoded(own.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+    old = json.loads(base64.urlsafe_b64decode(header + "=="))
+    for extra in ({"jku": url}, {"x5u": url}, {"kid": url}, {"jwk": {"kty": "OKP", "crv": "Ed25519", "x": public}}):
+        text = f"{encoded(json.dumps(old | extra).encode())}.{payload}"
+        token = f"{text}.{encoded(own.sign(text.encode()))}"
+        refused = await Api(world.daemon).get("/auth/whoami", Authorization=f"Bearer {token}")
+        assert (refused.status, refused.code) == (401, "TOKEN_INVALID")
+    listener.close()
+    assert asked == []
+
+
+def encoded(data: bytes) -> str:
+    """Base64 as tokens have it."""
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+async def test_a14_a15_a_login_with_another_signature_fails_and_is_no_error_of_the_daemons(world: World) -> None:
+    api, before = Api(world.daemon), len(world.daemon.log.read_bytes())
+    nonce = (await api.post("/auth/challenge", {"email": world.dev.email})).json["nonce"]
+    good = world.daemon.signed_login(world.dev, nonce)
+    blob = base64.b64decode("".join(str(good["signature"]).split("\n")[1:-2]))
+    raw = load_key_file(world.dev.key, lambda _: None).sign(b"hfit-login-v1\n")
+    damaged = [blob[:cut] for cut in range(0, len(blob), 7)] + [blob + b"\0", blob.replace(b"SSHSIG", b"SSHSIH"), raw]
+    answers = []
+    for one in damaged:
+        lines = "\n".join(textwrap.wrap(base64.b64encode(one).decode(), 70))
+        text = f"-----BEGIN SSH SIGNATURE-----\n{lines}\n-----END SSH SIGNATURE-----\n"
+        nonce = (await api.post("/auth/challenge", {"email": world.dev.email})).json["nonce"]
+        answers.append(await api.post("/auth/login", {**good, "nonce": nonce, "signature": text}))
+    assert {(a.status, a.code, len(a.body)) for a in answers} == {(401, "AUTH_FAILED", len(answers[0].body))}
+    said = world.daemon.log.read_bytes()[before:].decode()
+    assert not re.search(r"Traceback|error_raised|\b(WARNING|ERROR|CRITICAL)\b", said), said[-2000:]
 
 
 async def test_a11_only_one_exact_bearer_header_counts(world: World) -> None:
