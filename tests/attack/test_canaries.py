@@ -35,7 +35,8 @@ TOKEN = "KANARIE"  # queries of the corpus guess at CANARY, so what the caller w
 NEEDLE = TOKEN.encode()
 RUNS = read_corpus("attacks_runs.sql")
 REFUSED = [*read_corpus("attacks_refused.sql"), *read_corpus("attacks_not_found.sql")]
-FILTERS = [*read_corpus("filters_masked.txt"), *read_corpus("filters_refused.txt")]
+MASKED_FILTERS, REFUSED_FILTERS = read_corpus("filters_masked.txt"), read_corpus("filters_refused.txt")
+ENGINES = ("pg", "my", "lite")
 TABLES = ("users", "orders", "items", "notes", "cells", "secret")
 AT_ONCE = 6
 BROKEN = 599  # what we call the status of a stream that broke off
@@ -197,7 +198,7 @@ def test_the_sweep_finds_a_token_however_it_is_spelled(tmp_path: Path) -> None:
 
 
 
-@pytest.mark.parametrize("name", ["pg", "my", "lite"])
+@pytest.mark.parametrize("name", ENGINES)
 async def test_s21_to_s26_no_free_query_shows_a_token(prey: Prey, name: str) -> None:
     gate = asyncio.Semaphore(AT_ONCE)
 
@@ -212,13 +213,19 @@ async def test_s21_to_s26_no_free_query_shows_a_token(prey: Prey, name: str) -> 
     assert not any(status in (500, 503) for status in statuses), statuses
 
 
-@pytest.mark.parametrize("name", ["pg", "my", "lite"])
+@pytest.mark.parametrize("name", ENGINES)
 async def test_s01_to_s20_no_refusal_shows_a_token(prey: Prey, name: str) -> None:
-    exports = [{"out.csv": {"type": "database", "provider": name, "query": query}} for query in REFUSED]
-    texts = [
-        yaml.safe_dump({"hfitVersion": 1, "templateName": f"r{n}", "packageName": "r", "exports": export})
-        for n, export in enumerate(exports)
-    ]
+    turn = ENGINES.index(name)  # each query stands in an export on one engine and in a prepare step on the next
+    texts = []
+    for number, query in enumerate(REFUSED, turn):
+        template = {"hfitVersion": 1, "templateName": f"r{number}", "packageName": "r"}
+        if number % 2:
+            export: dict[str, object] = {"type": "database", "provider": name, "query": query}
+        else:
+            export = {"type": "table-data", "data": {"dbms": name, "table": "cells", "filter": "s = ${v}"}}
+            hdata = {"type": "dbquery", "dbms": name, "query": query}
+            template["prepare"] = [{"setVar": "v", "from": "hot-data", "hdata": hdata}]
+        texts.append(yaml.safe_dump({**template, "exports": {"out.csv": export}}))
     answers = await prey.send_all(
         [(text, "POST", "/packtmpl?dry_run=1", {"data": text.encode(), "headers": YAML}) for text in texts]
     )
@@ -226,17 +233,19 @@ async def test_s01_to_s20_no_refusal_shows_a_token(prey: Prey, name: str) -> Non
     assert sum(answer.status >= 400 for answer in answers) > len(REFUSED) / 2
 
 
-@pytest.mark.parametrize("name", ["pg", "my", "lite"])
+@pytest.mark.parametrize("name", ENGINES)
 async def test_s07_s22_no_filter_or_order_shows_a_token(prey: Prey, name: str) -> None:
     place = f"/db/{name}/{prey.databases[name]}/users/rows"
-    asked = [f"{place}?filter={quote(text, safe='')}" for text in FILTERS]
+    turn = ENGINES.index(name)  # what is no filter is refused before any engine is looked at: each of them once
+    filters = [*MASKED_FILTERS, *REFUSED_FILTERS[turn :: len(ENGINES)]]
+    asked = [f"{place}?filter={quote(text, safe='')}" for text in filters]
     orders = ("email", "name", "phone", "token", "users.email", "email%20desc")
     asked += [f"{place}?order={column}" for column in orders]
     answers = await prey.send_all([(path, "GET", path, {}) for path in asked])
     assert {answer.status for answer in answers} <= {400, 404}, [a.status for a in answers]
 
 
-@pytest.mark.parametrize("name", ["pg", "my", "lite"])
+@pytest.mark.parametrize("name", ENGINES)
 async def test_s27_rows_in_every_format_and_package_show_no_token(prey: Prey, name: str) -> None:
     base, seen = f"/db/{name}/{prey.databases[name]}", 0
     for table in TABLES:
@@ -264,7 +273,7 @@ async def test_s27_rows_in_every_format_and_package_show_no_token(prey: Prey, na
     await prey.send("ungranted", "POST", "/packplan", json={"template_name": "secret"})
 
 
-@pytest.mark.parametrize("name", ["pg", "my", "lite"])
+@pytest.mark.parametrize("name", ENGINES)
 async def test_t10_values_of_prepare_queries_show_no_token(prey: Prey, name: str) -> None:
     shown = 0
     for query in RUNS:

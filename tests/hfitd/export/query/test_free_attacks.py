@@ -6,6 +6,7 @@ anything of a masked or ungranted column.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from hfitd.errors import HfitError, NotFound, SqlRefused, SqlTooComplex
 from hfitd.export.query.free import parse_query
+from hfitd.sql import Bind
 from tests.support.query_corpus import read_corpus
 from tests.support.query_worlds import CANARY, World
 
@@ -66,6 +68,29 @@ async def test_s06_s21_to_s27_nothing_hidden_comes_out_of_a_query_that_runs(shop
     else:
         assert CANARY not in repr(rows)
         assert all(value != 2 for row in rows for value in row if "notes" in query and "tenant" in query)
+
+
+COMMENTED = {
+    "SELECT id FROM users -- x, token\nWHERE id < 3 ORDER BY id": (),
+    "SELECT id FROM users WHERE id < 3 -- or 1 = 1": (),
+    "SELECT id /* , token */ FROM users WHERE /**/ id < 3 ORDER BY/* */id": (),
+    "SELECT id FROM users WHERE id < 3 # or 1 = 1": ("postgresql", "sqlite"),  # no comment there
+    "SELECT id FROM users WHERE id < 3 --or 1 = 1": ("mysql",),  # no comment there, but minus minus
+    "SELECT id FROM users WHERE id < 3 --\n ORDER BY id": (),
+    "SELECT id FROM users WHERE id < 3 AND city <> '-- /* #' ORDER BY id": (),
+}
+
+
+@pytest.mark.parametrize("query", COMMENTED)
+async def test_s03_a_comment_changes_nothing_and_never_reaches_the_server(shop: World, query: str) -> None:
+    if shop.dialect.name in COMMENTED[query]:
+        with pytest.raises((SqlRefused, NotFound)):
+            shop.rewrite(query)
+        return
+    select = shop.rewrite(query)
+    sent = "".join("" if isinstance(piece, Bind) else piece.sql for piece in select.sql.pieces)
+    assert not re.search(r"--|/\*|#", sent.replace("-- /* #", ""))
+    assert await shop.rows(select) == [(1,), (2,)]
 
 
 GUESSES = [

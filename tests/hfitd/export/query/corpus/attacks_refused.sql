@@ -43,6 +43,11 @@ SELECT /*+ MAX_EXECUTION_TIME(0) */ id FROM users
 SELECT id FROM users /* /* */ */
 SELECT id FROM users /*
 SELECT id FROM users /*m!100000 UNION SELECT token FROM secret */
+SELECT id FROM users WHERE id = 1 /*! OR 1 = 1 */
+SELECT /*!40001 SQL_NO_CACHE */ id FROM users
+SELECT id /*!50000 , token */ FROM users
+SELECT id FROM users /*!50000*/ /*! UNION */ SELECT token FROM secret
+SELECT id FROM users WHERE id = 1 /* /* */ OR 1 = 1 */
 ## S08 to S13 functions
 SELECT pg_read_file('/etc/passwd')
 SELECT "pg_read_file"('x')
