@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
 
-from hfit.commands.root import HfitCommand, root
+from hfit.commands.root import COMPLETION, HfitCommand, root
+from hfit.commands.shells import completion_script
 from hfit.output.printer import Printer
-
-VARIABLE = "_HFIT_COMPLETE"
 
 
 @click.command("completion", cls=HfitCommand)
@@ -16,15 +14,13 @@ VARIABLE = "_HFIT_COMPLETE"
 def completion_command(shell: str) -> None:
     """Print the shell completion script.
 
-    Names of templates, providers and volumes come from the server while you type.
+    Names of templates, parameters, providers, databases, tables and volumes, and paths within volumes, come from the
+    server while you type, as you would see them: with --config-dir and --server-url where the line has them. It waits
+    two seconds at most, and says nothing where it fails.
 
     \b
     bash: eval "$(hfit completion bash)"           in ~/.bashrc
     zsh:  eval "$(hfit completion zsh)"            in ~/.zshrc
     fish: hfit completion fish > ~/.config/fish/completions/hfit.fish
     """
-    kind = get_completion_class(shell)
-    assert kind is not None
-    completer = kind(root, {}, "hfit", VARIABLE)
-    script = completer.source_template % completer.source_vars()  # source() would start a bash to ask its version
-    Printer().raw(script.encode())
+    Printer().raw(completion_script(root, shell, "hfit", COMPLETION).encode())

@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "completion": ("completion", "Print the shell completion script."),
 }
 
+COMPLETION = "_HFIT_COMPLETE"  # what a shell that completes sets; click makes it of the program's name
 FIRST_STEPS = ("login", "init", "pkg-plan", "pkg-download", "load")
 
 

@@ -13,7 +13,7 @@ from types import FrameType
 
 import click
 
-from hfit.commands.root import first_steps, root
+from hfit.commands.root import COMPLETION, first_steps, root
 from hfit.errors import HfitClientError, UsageMistake
 from hfit.text import visible
 
@@ -26,6 +26,10 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and give its exit code; errors have been printed."""
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, _interrupt)
+    if COMPLETION in os.environ:
+        from hfit.commands.shells import add_shells  # noqa: PLC0415 - only a shell asks for it
+
+        add_shells()
     try:
         result = root.main(list(arguments), prog_name="hfit", standalone_mode=False)
         sys.stdout.flush()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hfit.commands.completions import complete_volumes
+from hfit.commands.completions import complete_files, complete_filters, complete_volumes
 from hfit.commands.nearest import nearest, volume_look
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import Session, current_session
@@ -43,7 +43,7 @@ def volumes_command() -> None:
 
 @click.command("files", cls=HfitCommand, epilog=FILTER_HELP)
 @click.argument("volume", shell_complete=complete_volumes)
-@click.argument("filters", nargs=-1)
+@click.argument("filters", nargs=-1, shell_complete=complete_filters)
 def files_command(volume: str, filters: tuple[str, ...]) -> None:
     """List files of a volume, one JSON object a line."""
     session = current_session()
@@ -54,8 +54,8 @@ def files_command(volume: str, filters: tuple[str, ...]) -> None:
 
 
 @click.command("download", cls=HfitCommand, epilog=FILTER_HELP)
-@click.argument("source", metavar="VOLUME:/PATH | VOLUME", shell_complete=complete_volumes)
-@click.argument("filters", nargs=-1)
+@click.argument("source", metavar="VOLUME:/PATH | VOLUME", shell_complete=complete_files)
+@click.argument("filters", nargs=-1, shell_complete=complete_filters)
 @click.option("-o", "--output", default=None, metavar="PATH|-", help="Where to; - is standard output.")
 @click.option("-r", "--recursive", is_flag=True, default=False, help="A folder, VOLUME:/PATH/, with all below it.")
 @click.option("--extract/--archive", "extract", default=True, help="With -r: a folder, or its archive. [extract]")

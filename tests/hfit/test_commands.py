@@ -350,37 +350,6 @@ def test_a_reader_that_leaves_ends_us_quietly(logged_in: FakeHfitd) -> None:
     process.stderr.close()
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts_are_printed(hfit: Hfit, shell: str) -> None:
-    ended = hfit("completion", shell)
-    assert ended.code == 0
-    assert "_HFIT_COMPLETE" in ended.out
-
-
-def complete(words: str) -> list[str]:
-    environment = {
-        **os.environ,
-        "_HFIT_COMPLETE": "bash_complete",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(len(words.split(" ")) - 1),
-    }
-    done = subprocess.run([sys.executable, "-m", "hfit"], env=environment, capture_output=True, text=True, check=False)
-    return [line.partition(",")[2] for line in done.stdout.splitlines() if line]
-
-
-def test_names_are_completed_from_the_server(logged_in: FakeHfitd) -> None:
-    assert complete("hfit pkg-d") == ["pkg-download"]
-    assert complete("hfit pkg-download c") == ["customer-case"]
-    assert complete("hfit pkg-download customer-case ") == ["customer_id="]
-    assert complete("hfit dbs s") == ["shop"]
-    assert complete("hfit tables shop ") == ["main"]
-    assert complete("hfit describe shop main p") == ["public.customer"]
-    assert complete("hfit files a") == ["app_logs"]
-    logged_in.tokens.clear()
-    logged_in.keys.clear()
-    assert complete("hfit dbs s") == []
-
-
 def test_an_unexpected_mistake_is_said_in_words(
     hfit: Hfit, logged_in: FakeHfitd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
