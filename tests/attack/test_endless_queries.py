@@ -1,0 +1,124 @@
+"""S28: free queries that would never end: the time limit ends them on every engine, and nothing goes on there."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.live.daemon import Daemon, Person, provider, role, running, sqlite_provider
+from tests.live.databases import fresh_database, run_sql
+from tests.live.servers import Server
+from tests.live.world import EVERYTHING, LIMITS, POLICY
+from tests.support.http import Api
+
+PROVIDERS = ("pg", "my", "lite")
+LIMIT = "700ms"
+TABLES = "CREATE TABLE t (id integer PRIMARY KEY, v varchar(200));" + "".join(
+    f"INSERT INTO t VALUES ({number}, '{'a' * 61}{number}');" for number in range(100)
+)
+TEMPLATE = """hfitVersion: 1
+templateName: {name}
+packageName: {name}
+exports:
+  x.csv: {{type: database, provider: {provider}, query: "{query}"}}
+"""
+TWICE = "(SELECT 1 AS a UNION ALL SELECT 2) x"
+ENDLESS = {
+    "a recursion": "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT MAX(n) AS n FROM r",
+    "a recursion that doubles": f"WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT r.n FROM r, {TWICE})"
+    " SELECT MAX(n) AS n FROM r",
+    "a recursion that shows rows": "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT n FROM r",
+    "a cartesian product": "SELECT COUNT(*) AS n FROM t a, t b, t c, t d, t e, t f"
+    " WHERE a.id + b.id + c.id + d.id + e.id + f.id < 0",
+    "a pattern": "SELECT COUNT(*) AS n FROM t WHERE v {regex} '^(a+)+$'",
+    "a pattern with back references": "SELECT COUNT(*) AS n FROM t WHERE v {regex} '^"
+    + "(a*)" * 7 + "".join(rf"\\{number}" for number in range(1, 8)) + "[0-9]+$'",  # an even number of letters
+}
+HARMLESS = {
+    ("pg", "a pattern"): "done",  # its engine does not go back for this one
+    ("my", "a recursion"): "done",  # MariaDB stops after max_recursive_iterations
+    ("my", "a recursion that shows rows"): "done",
+    ("lite", "a pattern"): "SQL_REFUSED",  # SQLite has no such operator of its own
+    ("lite", "a pattern with back references"): "SQL_REFUSED",
+}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A gateway with little patience, before three databases."""
+
+    daemon: Daemon
+    api: Api
+    servers: dict[str, Server]
+    databases: dict[str, str]
+
+    def running(self, name: str) -> int:
+        """Statements of the gateway that the server works on now."""
+        if name == "pg":
+            where = f"datname = '{self.databases[name]}' AND application_name = 'hfitd' AND state = 'active'"
+            return int(run_sql(self.servers[name], f"SELECT count(*) FROM pg_stat_activity WHERE {where}"))
+        where = f"db = '{self.databases[name]}' AND command <> 'Sleep'"
+        return int(run_sql(self.servers[name], f"SELECT count(*) FROM information_schema.processlist WHERE {where}"))
+
+
+@pytest.fixture(scope="module")
+def gate(
+    postgres_server: Server, mariadb_server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gate]:
+    folder = tmp_path_factory.mktemp("gate")
+    with sqlite3.connect(folder / "t.db") as connection:
+        connection.executescript(TABLES)
+    connection.close()
+    with fresh_database(postgres_server) as one, fresh_database(mariadb_server) as two:
+        run_sql(postgres_server, TABLES, one)
+        run_sql(mariadb_server, TABLES, two)
+        parts = [provider("pg", postgres_server, one), provider("my", mariadb_server, two)]
+        parts.append(sqlite_provider("lite", folder / "t.db"))
+        timed = [f'{part.rstrip()}\nstatement_timeout = "{LIMIT}"\n' for part in parts]
+        body = "\n".join([*timed, POLICY, LIMITS, role("developer", *EVERYTHING)])
+        with running(Daemon(folder, body)) as daemon:
+            person: Person = daemon.add_person("dev@example.org", "developer")
+            servers = {"pg": postgres_server, "my": mariadb_server}
+            yield Gate(daemon, Api(daemon, person), servers, {"pg": one, "my": two, "lite": "main"})
+
+
+def ended(daemon: Daemon, key: str) -> list[dict[str, Any]]:
+    """How the packages of a template ended, as the audit has it."""
+    records = daemon.audit_records()
+    begun = {r["seq"] for r in records if r["kind"] == "begin" and key in str(r)}
+    return [r for r in records if r["kind"] == "end" and r["begin"] in begun and r.get("code")]
+
+
+async def outcome(gate: Gate, name: str, what: str) -> str:
+    """The code of the refusal or failure of a package that asks the query; "done" when it is whole."""
+    key = f"endless-{name}-{list(ENDLESS).index(what)}"
+    query = ENDLESS[what].replace("{regex}", "~" if name == "pg" else "RLIKE")
+    assert (await gate.api.put_template(TEMPLATE.format(name=key, provider=name, query=query))).status == 201
+    try:
+        answer = await gate.api.package(key)
+    except aiohttp.ClientError:  # the head had left, so only the connection could say it
+        async with asyncio.timeout(10):
+            while not (ends := ended(gate.daemon, key)):
+                await asyncio.sleep(0.02)
+        assert ends[0]["outcome"] == "failed"
+        return str(ends[0]["code"])
+    return "done" if answer.status == 200 else answer.code
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+async def test_s28_a_query_without_end_is_ended_and_nothing_of_it_goes_on(gate: Gate, name: str) -> None:
+    async with asyncio.timeout(40):  # against a hang
+        found = await asyncio.gather(*(outcome(gate, name, what) for what in ENDLESS))
+    expected = {what: HARMLESS.get((name, what), "QUERY_TIMEOUT") for what in ENDLESS}
+    assert dict(zip(ENDLESS, found, strict=True)) == expected
+    if name in gate.servers:
+        async with asyncio.timeout(5):
+            while await asyncio.to_thread(gate.running, name):
+                await asyncio.sleep(0.05)
+    assert (await gate.api.get(f"/db/{name}/{gate.databases[name]}/t/rows?limit=1")).status == 200
