@@ -1,4 +1,4 @@
-"""S28: free queries that would never end: the time limit ends them on every engine, and nothing goes on there."""
+"""S28, S29: free queries that would never end, or be too broad: they fail on every engine and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ from tests.support.http import Api
 
 PROVIDERS = ("pg", "my", "lite")
 LIMIT = "700ms"
-TABLES = "CREATE TABLE t (id integer PRIMARY KEY, v varchar(200));" + "".join(
-    f"INSERT INTO t VALUES ({number}, '{'a' * 61}{number}');" for number in range(100)
+BROAD = 1000  # columns of a table; engines give at most 4096 of a query
+TABLES = "".join(
+    ["CREATE TABLE t (id integer PRIMARY KEY, v varchar(200));"]
+    + [f"INSERT INTO t VALUES ({number}, '{'a' * 61}{number}');" for number in range(100)]
+    + [f"CREATE TABLE broad ({', '.join(f'c{number} integer' for number in range(BROAD))});"]
+    + [f"INSERT INTO broad VALUES ({', '.join(map(str, range(BROAD)))});"]
 )
 TEMPLATE = """hfitVersion: 1
 templateName: {name}
@@ -122,3 +126,17 @@ async def test_s28_a_query_without_end_is_ended_and_nothing_of_it_goes_on(gate: 
             while await asyncio.to_thread(gate.running, name):
                 await asyncio.sleep(0.05)
     assert (await gate.api.get(f"/db/{name}/{gate.databases[name]}/t/rows?limit=1")).status == 200
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+async def test_s29_a_result_of_five_thousand_columns_is_refused_and_one_of_a_thousand_is_whole(
+    gate: Gate, name: str
+) -> None:
+    for number, aliases in enumerate(("a", "abcde")):
+        stars, tables = ", ".join(f"{one}.*" for one in aliases), ", ".join(f"broad {one}" for one in aliases)
+        key, query = f"broad-{name}-{number}", f"SELECT {stars} FROM {tables}"
+        assert (await gate.api.put_template(TEMPLATE.format(name=key, provider=name, query=query))).status == 201
+    whole = await gate.api.package(f"broad-{name}-0", compression="none")
+    assert f",c{BROAD - 1}".encode() in whole.body
+    refused = await gate.api.package(f"broad-{name}-1")
+    assert (refused.status, refused.code) == (400, "SQL_TOO_COMPLEX"), refused.body

@@ -6,16 +6,14 @@ Sub-selects are handed back to the resolver with the scope around them. Where SQ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sqlglot import exp
 
 from hfitd.errors import SqlRefused
-from hfitd.export.query.projection import Projection, exact, quoted
+from hfitd.export.query.projection import Outputs, Projection, exact, quoted
 from hfitd.export.query.scopes import Field, Found, Scope, no_such_name
 from hfitd.export.query.special import mark_special
-from hfitd.export.query.spelling import same_column
 
 
 class Blocks(Protocol):
@@ -28,7 +26,7 @@ class Blocks(Protocol):
 
 
 def resolve_names(
-    body: exp.Expr, scope: Scope, outputs: Sequence[Projection], blocks: Blocks, ctes: Any
+    body: exp.Expr, scope: Scope, outputs: Outputs | None, blocks: Blocks, ctes: Any
 ) -> Found | None:
     """Give every column of an expression its meaning, in place. Returns it when the expression is just a column.
 
@@ -54,7 +52,7 @@ def resolve_names(
 
 
 def resolve_order(
-    node: exp.Expr, outputs: Sequence[Projection], scope: Scope | None, blocks: Blocks, ctes: Any = ()
+    node: exp.Expr, outputs: Outputs, scope: Scope | None, blocks: Blocks, ctes: Any = ()
 ) -> None:
     """ORDER BY, LIMIT and OFFSET of a query. ``scope`` None: only outputs can be named (set operations)."""
     for key in ("limit", "offset"):
@@ -83,20 +81,20 @@ def _check_count(count: exp.Expr, blocks: Blocks) -> None:
         raise SqlRefused("LIMIT and OFFSET take a number or a variable.")
 
 
-def _order_by_position(term: exp.Ordered, outputs: Sequence[Projection], scope: Scope | None) -> None:
+def _order_by_position(term: exp.Ordered, outputs: Outputs, scope: Scope | None) -> None:
     body = term.this
-    if not body.is_int or not 1 <= int(body.name) <= len(outputs):
+    if not body.is_int or not 1 <= int(body.name) <= len(outputs.items):
         raise SqlRefused("ORDER BY a position needs one of the select list.")
-    item = outputs[int(body.name) - 1]
+    item = outputs.items[int(body.name) - 1]
     if scope is not None and _may_show(item):
         term.set("this", item.body.copy())
 
 
-def _order_by_name(term: exp.Ordered, outputs: Sequence[Projection], scope: Scope) -> bool:
+def _order_by_name(term: exp.Ordered, outputs: Outputs, scope: Scope) -> bool:
     body = term.this
     if not isinstance(body, exp.Column) or body.args.get("table") is not None:
         return False
-    item = _output(exact(body.this, scope.dialect), outputs, scope)
+    item = outputs.meant(exact(body.this, scope.dialect))
     if item is None:
         return False
     if _may_show(item):
@@ -106,9 +104,9 @@ def _order_by_name(term: exp.Ordered, outputs: Sequence[Projection], scope: Scop
     return True
 
 
-def _name_output(body: exp.Column, outputs: Sequence[Projection]) -> None:
+def _name_output(body: exp.Column, outputs: Outputs) -> None:
     word = str(body.this.this)
-    matches = [item for item in outputs if item.name == word or item.name.lower() == word.lower()]
+    matches = outputs.named(word)
     if len(matches) != 1:
         raise no_such_name(word)
     body.set("this", quoted(matches[0].alias))
@@ -118,24 +116,17 @@ def _may_show(item: Projection) -> bool:
     return item.found is not None and item.found.field.raw is not None
 
 
-def _output(name: str, outputs: Sequence[Projection], scope: Scope) -> Projection | None:
-    matches = [item for item in outputs if same_column(scope.dialect, item.name, name)]
-    bodies = {item.body.sql() for item in matches}
-    if len(bodies) > 1:
-        raise SqlRefused("A name in ORDER BY is ambiguous.", resource=name)
-    return matches[0] if matches else None
-
-
-def _resolve_column(node: exp.Column, scope: Scope, outputs: Sequence[Projection], blocks: Blocks) -> Found | None:
+def _resolve_column(node: exp.Column, scope: Scope, outputs: Outputs | None, blocks: Blocks) -> Found | None:
     dialect = scope.dialect
     name = exact(node.this, dialect)
     table = exact(node.args["table"], dialect) if node.args.get("table") is not None else None
     schema = exact(node.args["db"], dialect) if node.args.get("db") is not None else None
-    explicit = [item for item in outputs if item.explicit and same_column(dialect, item.name, name)]
+    named = outputs.named(name) if outputs is not None else ()
+    explicit = any(item.explicit for item in named)
     found = scope.find(name, table, schema)
     if found is None:
-        if table is None and (explicit or any(same_column(dialect, item.name, name) for item in outputs)):
-            _substitute(node, _output(name, outputs, scope))
+        if table is None and outputs is not None and named:
+            _substitute(node, outputs.meant(name))
             return None
         raise no_such_name(name)
     node.set("db", None)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from hfitd.engines.interface import Dialect
-from hfitd.errors import SqlRefused
+from hfitd.errors import SqlRefused, SqlTooComplex
 from hfitd.export.query.functions import AGGREGATES
 from hfitd.export.query.scopes import Field, Found, Scope
-from hfitd.export.query.spelling import same_column
+from hfitd.export.query.spelling import distinct_names
 
 
 @dataclass(slots=True)
@@ -38,10 +38,39 @@ def quoted(name: str) -> exp.Identifier:
     return exp.Identifier(this=name, quoted=True)
 
 
-def read_projections(node: exp.Select, scope: Scope) -> list[Projection]:
-    """The outputs in order, stars expanded into what the actor may see. NotFound, SqlRefused."""
+class Outputs:
+    """The outputs of a query as its other clauses name them: by place, or by name. ``key`` says when names are one."""
+
+    def __init__(self, items: Sequence[Projection], key: Callable[[str], str]) -> None:
+        self.items = items
+        self._key = key
+        self._named: dict[str, list[Projection]] = {}
+        self._meant: dict[str, Projection | None] = {}
+        for item in items:
+            self._named.setdefault(key(item.name), []).append(item)
+
+    def named(self, name: str) -> Sequence[Projection]:
+        """All that have the name."""
+        return self._named.get(self._key(name), ())
+
+    def meant(self, name: str) -> Projection | None:
+        """What the name means; SqlRefused when it could be this or that."""
+        key = self._key(name)
+        if key not in self._meant:
+            matches = self.named(name)
+            if len({item.body.sql() for item in matches}) > 1:
+                raise SqlRefused("A name in ORDER BY is ambiguous.", resource=name)
+            self._meant[key] = matches[0] if matches else None
+        return self._meant[key]
+
+
+def read_projections(node: exp.Select, scope: Scope, room: int) -> list[Projection]:
+    """The outputs in order, stars expanded into what the actor may see. NotFound, SqlRefused; SqlTooComplex when they
+    are more than ``room``."""
     found: list[Projection] = []
     for item in list(node.expressions):
+        if len(found) > room:
+            break
         if isinstance(item, exp.Star):
             if not scope.star:
                 raise SqlRefused("There is nothing to select * from.")
@@ -53,7 +82,14 @@ def read_projections(node: exp.Select, scope: Scope) -> list[Projection]:
             found.append(Projection(item.this, exact(item.args["alias"], scope.dialect), explicit=True))
         else:
             found.append(Projection(item, _implicit_name(item, scope.dialect, len(found) + 1), explicit=False))
+    if len(found) > room:
+        raise too_many_columns()
     return found
+
+
+def too_many_columns() -> SqlTooComplex:
+    """The answer for a query whose stars and tables come to more columns than anybody reads."""
+    return SqlTooComplex("The query has too many columns.", suggestions=("Name the columns that you need.",))
 
 
 def _column_of(field: Field, table: str | None) -> Projection:
@@ -77,25 +113,13 @@ def name_projections(
     projections: Sequence[Projection], scope: Scope, fresh_name: Callable[[], str], *, outermost: bool
 ) -> None:
     """Give every output an alias. Outermost doubles get ``_2``, ``_3``; inside a query they are refused when used."""
-    taken: list[str] = []
+    if outermost:
+        for item, name in zip(projections, distinct_names(scope.dialect, (p.name for p in projections)), strict=True):
+            item.name = name
     captures = scope.dialect.name != "postgresql"  # there an unnamed call has that name by itself
     for item in projections:
-        if outermost:
-            item.name = _distinct_name(item.name, taken, scope.dialect)
-        taken.append(item.name)
         named = item.explicit or isinstance(item.body, exp.Column)
-        shadows = captures and any(
-            same_column(scope.dialect, field.name, item.name) for source in scope.sources for field in source.fields
-        )
-        item.alias = fresh_name() if not named and shadows else item.name
-
-
-def _distinct_name(name: str, taken: Sequence[str], dialect: Dialect) -> str:
-    candidate, number = name, 1
-    while any(same_column(dialect, candidate, known) for known in taken):
-        number += 1
-        candidate = f"{name}_{number}"
-    return candidate
+        item.alias = fresh_name() if not named and captures and scope.has(item.name) else item.name
 
 
 def is_transparent(node: exp.Select, projections: Sequence[Projection]) -> bool:

@@ -9,12 +9,15 @@
 4. Only an output of the outermost SELECT that is directly a keyed column shows the raw value, to its cell; it is
    named by a word no text can have, and ORDER BY, by position or name, is given the masked column instead (S22).
    Under DISTINCT, GROUP BY, aggregates and set operations it stays NULL (S24).
+5. The columns of all its SELECTs and of the tables it reads are counted: a short text of stars can come to millions,
+   and would be written out for the server (S29, S30).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlglot import exp
 
@@ -22,21 +25,24 @@ from hfitd.engines.interface import Dialect, Output, Reads
 from hfitd.errors import SqlRefused
 from hfitd.export.query.names import resolve_names, resolve_order
 from hfitd.export.query.projection import (
+    Outputs,
     Projection,
     exact,
     is_transparent,
     name_projections,
     quoted,
     read_projections,
+    too_many_columns,
 )
 from hfitd.export.query.relations import DerivedTable
 from hfitd.export.query.scopes import Field, Found, Reach, Scope, Source, no_such_name
 from hfitd.export.query.special import special_of
-from hfitd.export.query.spelling import same_column
+from hfitd.export.query.spelling import column_key, distinct_names
 from hfitd.masks.interface import BoundMask
 from hfitd.model import Relation
 from hfitd.sql import Sql, text
 
+MAX_COLUMNS = 6000  # engines have at most 2000 in a table, and few give as many of one query
 _CATALOGUES = frozenset(
     {"information_schema", "pg_catalog", "pg_toast", "mysql", "performance_schema", "sys", "sqlite_master", "temp"}
 )
@@ -73,6 +79,7 @@ class Resolver:
         while self._stem in taken.lower():
             self._stem += "_"
         self._number = 0
+        self._room = MAX_COLUMNS
         self._derived: dict[int, DerivedTable] = {}
         self._ctes: dict[int, str] = {}
         self._subjects: dict[int, int] = {}  # by the place of an output, that of the subject of its mask
@@ -82,6 +89,12 @@ class Resolver:
         """A name that neither the query nor what it can see has."""
         self._number += 1
         return f"{self._stem}{self._number}"
+
+    def _take_room(self, columns: int) -> None:
+        """5"""
+        self._room -= columns
+        if self._room < 0:
+            raise too_many_columns()
 
     def tables(self) -> Mapping[int, Sql]:
         """What stands in the place of each table."""
@@ -99,20 +112,13 @@ class Resolver:
             projections, fields = self._select(root, None, (), outermost=True)
             return self._outputs(projections, fields)
         fields = self.block(root, None, ())
-        names: list[str] = []
-        for field in fields:
-            number, name = 1, field.name
-            while any(same_column(self._dialect, name, known) for known in names):
-                number += 1
-                name = f"{field.name}_{number}"
-            names.append(name)
-        return tuple(Output(name) for name in names)
+        return tuple(Output(name) for name in distinct_names(self._dialect, (field.name for field in fields)))
 
     def block(self, node: exp.Expr, parent: Scope | None, ctes: Ctes) -> tuple[Field, ...]:
         """Resolve a query inside the query; its outputs."""
         if isinstance(node, exp.Subquery):
             fields = self.block(node.this, parent, ctes)
-            resolve_order(node, [Projection(exp.Null(), f.name, True, alias=f.name) for f in fields], None, self)
+            resolve_order(node, _outputs_of(fields), None, self)
             return fields
         if isinstance(node, exp.Select):
             return self._select(node, parent, ctes, outermost=False)[1]
@@ -131,7 +137,7 @@ class Resolver:
         right = self.block(node.expression, parent, (*ctes, itself(left)) if itself else ctes)
         if len(left) != len(right):
             raise SqlRefused("The parts of a set operation have different numbers of columns.")
-        resolve_order(node, [Projection(exp.Null(), f.name, True, alias=f.name) for f in left], None, self)
+        resolve_order(node, _outputs_of(left), None, self)
         return tuple(
             Field(one.name, special=one.special or other.special) for one, other in zip(left, right, strict=True)
         )  # 4
@@ -163,21 +169,23 @@ class Resolver:
         ctes = self._with(node, parent, ctes)
         scope = Scope(self._dialect, parent)
         self._from(node, scope, ctes)
-        projections = read_projections(node, scope)
+        projections = read_projections(node, scope, self._room)
+        self._take_room(len(projections))
         for item in projections:
-            item.found = resolve_names(item.body, scope, (), self, ctes)
+            item.found = resolve_names(item.body, scope, None, self, ctes)
         name_projections(projections, scope, self.fresh_name, outermost=outermost)
         transparent = is_transparent(node, projections)
         fields = tuple(self._field(node, item, transparent) for item in projections)
         node.set("expressions", [exp.Alias(this=item.body, alias=quoted(item.alias)) for item in projections])
+        outputs = Outputs(projections, partial(column_key, self._dialect))
         distinct = node.args.get("distinct")
         for part in (distinct, node.args.get("where")):
             if part is not None:
-                resolve_names(part, scope, projections if part is distinct else (), self, ctes)
+                resolve_names(part, scope, outputs if part is distinct else None, self, ctes)
         for part in (node.args.get("group"), node.args.get("having"), *(node.args.get("windows") or [])):
             if part is not None:
-                resolve_names(part, scope, projections, self, ctes)
-        resolve_order(node, projections, scope, self, ctes)
+                resolve_names(part, scope, outputs, self, ctes)
+        resolve_order(node, outputs, scope, self, ctes)
         if outermost:
             self._show(node, projections, fields)
         return projections, fields
@@ -262,7 +270,7 @@ class Resolver:
                 scope.star += [(joined, field) for field in joined.fields]
         for join in joins:
             if join.args.get("on") is not None:
-                resolve_names(join.args["on"], scope, (), self, ctes)
+                resolve_names(join.args["on"], scope, None, self, ctes)
 
     def _source(self, node: exp.Expr, scope: Scope, ctes: Ctes) -> Source:
         if isinstance(node, exp.Table):
@@ -304,6 +312,7 @@ class Resolver:
             self._stem += "_"
         derived = DerivedTable(relation, self._dialect, self._reader.masks_of(relation), self.fresh_name)
         self._derived[id(node)] = derived
+        self._take_room(len(relation.columns))
         unaliased = (schema or self._reader.default_schema) if alias is None else None
         return derived.source(shown, unaliased)
 
@@ -318,9 +327,17 @@ class Resolver:
         return tuple(_listed(field, name, alias) for field, name in zip(fields, names, strict=True))
 
     def _refuse_doubles(self, fields: Sequence[Field]) -> None:
-        for number, field in enumerate(fields):
-            if any(same_column(self._dialect, field.name, other.name) for other in fields[:number]):
+        seen: set[str] = set()
+        for field in fields:
+            key = column_key(self._dialect, field.name)
+            if key in seen:
                 raise SqlRefused("A sub-select has two columns of one name; give them names.", resource=field.name)
+            seen.add(key)
+
+
+def _outputs_of(fields: Sequence[Field]) -> Outputs:
+    """What the ORDER BY of a set operation or a query in parentheses can name."""
+    return Outputs([Projection(exp.Null(), field.name, True, alias=field.name) for field in fields], str.lower)
 
 
 def _source_name(found: Found) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from hfitd.engines.interface import Dialect
 from hfitd.errors import NotFound, SqlRefused
-from hfitd.export.query.spelling import same_column
+from hfitd.export.query.spelling import column_key
 from hfitd.masks.interface import Cell, RowCell
 from hfitd.model import Column
 
@@ -64,15 +64,22 @@ class Scope:
     dialect: Dialect
     parent: Scope | None = None
     sources: list[Source] = field(default_factory=list)
-    merged: list[Field] = field(default_factory=list)  # USING columns
+    merged: dict[str, Field] = field(default_factory=dict)  # USING columns, by key
     star: list[tuple[Source | None, Field]] = field(default_factory=list)  # what * stands for, in order
     group: int = 0  # where in ``star`` the current comma-separated part of FROM begins
+    _named: dict[str, list[tuple[Source, Field]]] = field(default_factory=dict)  # what columns there are, by key
 
     def add(self, source: Source) -> None:
         """One more entry of FROM; two of one name are refused."""
         if any(self.dialect.same_name(source.name, known.name) for known in self.sources):
             raise SqlRefused("Two tables of a query have the same name.", resource=source.name)
         self.sources.append(source)
+        for item in source.fields:
+            self._named.setdefault(column_key(self.dialect, item.name), []).append((source, item))
+
+    def has(self, name: str) -> bool:
+        """Whether a source has a column of that name."""
+        return column_key(self.dialect, name) in self._named
 
     def find(self, name: str, table: str | None, schema: str | None) -> Found | None:
         """The meaning of a column here or in a query around it; SqlRefused when there are two."""
@@ -85,17 +92,15 @@ class Scope:
         return None
 
     def _find_here(self, name: str, table: str | None, schema: str | None) -> tuple[Source | None, Field] | None:
-        if table is None:
-            merged = [item for item in self.merged if same_column(self.dialect, item.name, name)]
-            if merged:
-                return None, merged[0]
-        matches: list[tuple[Source | None, Field]] = []
-        for source in self.sources:
-            if table is not None and not self.dialect.same_name(source.name, table):
-                continue
-            if schema is not None and (source.schema is None or not self.dialect.same_name(source.schema, schema)):
-                continue
-            matches += [(source, item) for item in source.fields if same_column(self.dialect, item.name, name)]
+        key, same = column_key(self.dialect, name), self.dialect.same_name
+        if table is None and key in self.merged:
+            return None, self.merged[key]
+        matches = [
+            (source, item)
+            for source, item in self._named.get(key, ())
+            if (table is None or same(source.name, table))
+            and (schema is None or (source.schema is not None and same(source.schema, schema)))
+        ]
         if len(matches) > 1:
             raise SqlRefused("A column of the query is ambiguous; name its table.", resource=name)
         return matches[0] if matches else None
@@ -111,9 +116,10 @@ class Scope:
         """``JOIN ... USING (names)``: one column of each name, first in ``*``; NotFound when a side lacks it."""
         rest = self.star[self.group :]
         front: list[tuple[Source | None, Field]] = []
-        for name in names:
-            left = [item for _, item in rest if same_column(self.dialect, item.name, name)]
-            right = [item for item in joined.fields if same_column(self.dialect, item.name, name)]
+        keys = [column_key(self.dialect, name) for name in names]
+        lefts, rights = self._by_key(item for _, item in rest), self._by_key(joined.fields)
+        for name, key in zip(names, keys, strict=True):
+            left, right = lefts.get(key, []), rights.get(key, [])
             if len(left) != 1 or len(right) != 1:
                 raise no_such_name(name)
             if left[0].special or right[0].special:
@@ -121,13 +127,20 @@ class Scope:
                     "JOIN ... USING cannot compare columns of this type.", resource=name, suggestions=("Use ON.",)
                 )
             plain = Field(left[0].name, left[0].origin)
-            self.merged = [item for item in self.merged if item.name != plain.name] + [plain]
+            self.merged[key] = plain
             front.append((None, plain))
 
         def kept(items: Iterable[tuple[Source | None, Field]]) -> list[tuple[Source | None, Field]]:
-            return [pair for pair in items if not any(same_column(self.dialect, pair[1].name, name) for name in names)]
+            return [pair for pair in items if column_key(self.dialect, pair[1].name) not in once]
 
+        once = frozenset(keys)
         self.star[self.group :] = front + kept(rest) + kept((joined, item) for item in joined.fields)
+
+    def _by_key(self, fields: Iterable[Field]) -> dict[str, list[Field]]:
+        found: dict[str, list[Field]] = {}
+        for item in fields:
+            found.setdefault(column_key(self.dialect, item.name), []).append(item)
+        return found
 
 
 def no_such_name(name: str) -> NotFound:

@@ -221,6 +221,34 @@ def test_s30_what_is_too_long_or_too_deep_is_refused_soon(query: str, dialect: s
     assert time.process_time() - started < 5  # a guard against a hang, no measurement
 
 
+MANY = {
+    "stars": "SELECT " + ", ".join(["u.*"] * 2500) + " FROM users u",
+    "sub-selects": "SELECT id FROM users WHERE " + " OR ".join(["id IN (SELECT id FROM users)"] * 400),
+    "tables": "SELECT " + ", ".join(["(SELECT COUNT(*) FROM cells)"] * 500),
+    "columns and orders": "SELECT " + ", ".join(["id"] * 2000) + " FROM users ORDER BY " + ", ".join(["id"] * 2000),
+    "groups": "SELECT " + ", ".join(f"id AS c{n}" for n in range(700)) + " FROM users GROUP BY "
+    + ", ".join(f"c{n}" for n in range(700)),
+    "columns of a join": "SELECT u.id FROM users u JOIN users v USING (" + ", ".join(["id"] * 3000) + ")",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MANY)
+def test_s29_s30_many_columns_cost_no_more_than_each_of_them(shop: World, what: str) -> None:
+    """Comparing each with each would take minutes, as would writing out millions of them."""
+    started = time.process_time()
+    try:
+        shop.rewrite(MANY[what])
+    except HfitError as error:
+        assert len(error.message) < 200
+    assert time.process_time() - started < 10  # a guard against a hang, no measurement
+
+
+def test_s29_the_columns_of_a_query_are_counted(shop: World) -> None:
+    with pytest.raises(SqlTooComplex, match="too many columns"):
+        shop.rewrite(MANY["stars"])
+    assert len(shop.rewrite("SELECT " + ", ".join(["u.*"] * 100) + " FROM users u").outputs) == 600
+
+
 def test_a_long_chain_of_conditions_is_no_depth(shop: World) -> None:
     shop.rewrite("SELECT id FROM users WHERE " + " OR ".join(f"id = {n}" for n in range(700)))
 
