@@ -29,6 +29,7 @@ from hfitd.errors import Busy, DbUnavailable, HfitError, NotFound
 
 KILL_ATTEMPTS = 3
 KILL_PAUSE_SECONDS = 0.2
+KILL_SECONDS = 2.0
 
 SYSTEM_DATABASES = frozenset(("information_schema", "mysql", "performance_schema", "sys"))
 
@@ -123,11 +124,11 @@ class MysqlEngine:
         return name == self._provider.database or any(fnmatch.fnmatchcase(name, glob) for glob in globs)
 
     async def _kill(self, session: Opened) -> None:
-        """3: shielded, for the caller is often being cancelled."""
+        """3: shielded, for the caller is often being cancelled; and nobody waits long for a server that is silent."""
         task = asyncio.create_task(self._end_on_server(session))
         self._kills.add(task)
         task.add_done_callback(self._kills.discard)
-        await asyncio.shield(task)
+        await asyncio.wait([task], timeout=KILL_SECONDS)
 
     async def _end_on_server(self, session: Opened) -> None:
         """Best effort: when the server cannot be reached, its own statement timeout ends the query."""

@@ -30,5 +30,5 @@ async def watch_loop_lag(observer: Observer) -> None:
         if worked - before > _INTERVAL_SECONDS + HELD_SECONDS:
             observer.event(LoopHeld(round(worked - before, 3)))
         if now >= report:
-            observer.event(LoopLag(worst))
+            observer.event(LoopLag(worst, len(asyncio.all_tasks())))
             worst, report = 0.0, now + _REPORTED_SECONDS

@@ -223,6 +223,7 @@ class Observer:
                 metrics.loop_held.observe(event.cpu_seconds)
             case process.LoopLag():
                 metrics.loop_lag.observe(event.seconds)
+                metrics.tasks.set(event.tasks)
             case events.AuditState():
                 metrics.audit_ready.set(int(event.ready))
                 metrics.audit_lag.set(event.lag)

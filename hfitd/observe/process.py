@@ -55,10 +55,11 @@ class InsecureSetting(Observed):
 
 @dataclass(frozen=True, slots=True)
 class LoopLag(Observed):
-    """The event loop was away this long."""
+    """The event loop was away this long, and has this many tasks."""
 
     level: ClassVar[int] = logging.DEBUG
     seconds: float
+    tasks: int
 
 
 @dataclass(frozen=True, slots=True)

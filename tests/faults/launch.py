@@ -1,8 +1,9 @@
 """``hfitd`` with operations that can be made to fail: ``python -m tests.faults.launch serve --config FILE``.
 
 The n-th operation of a kind fails, once or from then on, as the system or a database would fail it. What is counted and
-harmed is only what concerns files below the installation's folder, its store and its SQLite providers. A test arms it
-over the Unix socket in ``HFIT_TEST_FAULTS_SOCKET``; nothing in the product knows of this.
+harmed is only what concerns files below the installation's folder, its store (transactions of the embedded one,
+commands to Redis) and its providers on SQLite and PostgreSQL (statements, batches of rows, chunks of COPY). A test arms
+it over the Unix socket in ``HFIT_TEST_FAULTS_SOCKET``; nothing in the product knows of this.
 """
 
 from __future__ import annotations
@@ -16,12 +17,18 @@ import socketserver
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+from asyncpg.cursor import Cursor
+from redis.asyncio.connection import AbstractConnection as RedisConnection
+from redis.exceptions import ConnectionError as RedisLost
+
 from hfitd.cli import main
 from hfitd.engines import sqlite_snapshot
+from hfitd.engines.postgres import _Feed
 from hfitd.store.embedded import EmbeddedStore
 
 KINDS = ("write", "fsync", "rename", "read", "fetch", "store")
@@ -125,6 +132,25 @@ def _harm_databases(faults: Faults) -> None:
 
     EmbeddedStore._transact = transact_harmed  # type: ignore[method-assign]
     sqlite_snapshot._batch = batch_harmed
+    for kind, owner, name, error in (
+        ("store", RedisConnection, "send_packed_command", RedisLost("the connection was lost")),
+        ("fetch", asyncpg.Connection, "execute", asyncpg.ConnectionDoesNotExistError("the connection was lost")),
+        ("fetch", asyncpg.Connection, "_get_statement", asyncpg.ConnectionDoesNotExistError("the connection was lost")),
+        ("fetch", Cursor, "fetch", asyncpg.DeadlockDetectedError("deadlock detected")),
+        ("fetch", _Feed, "accept", asyncpg.AdminShutdownError("terminating connection")),
+    ):
+        setattr(owner, name, _harmed_call(getattr(owner, name), faults, kind, error))
+
+
+def _harmed_call(
+    real: Callable[..., Awaitable[Any]], faults: Faults, kind: str, error: Exception
+) -> Callable[..., Awaitable[Any]]:
+    async def call(*arguments: Any, **more: Any) -> Any:
+        if faults.strikes(kind):
+            raise type(error)(*error.args)
+        return await real(*arguments, **more)
+
+    return call
 
 
 def _harmed(real: Callable[..., Any], faults: Faults, kind: str, number: int, position: int) -> Callable[..., Any]:

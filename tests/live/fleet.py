@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import aiohttp
 
 from tests.live.daemon import Daemon, Person, make_key, redis_store, running
 from tests.live.servers import Server
@@ -66,6 +70,27 @@ def make_instances(
         daemon.environment.update(environment or {})
         made.append(daemon)
     return made
+
+
+async def last_accepted(instances: Sequence[Daemon], person: Person) -> float:
+    """Asks every instance until each refuses the token: how long after the call the last request that was accepted had
+    been sent, in seconds. How long an answer takes does not matter, so neither does how busy the machine is."""
+    began, last = time.monotonic(), 0.0
+
+    async def ask_until_refused(daemon: Daemon, session: aiohttp.ClientSession) -> None:
+        nonlocal last
+        while True:
+            sent = time.monotonic() - began
+            async with session.get(f"{daemon.origin}/api/v1/auth/whoami", headers=person.bearer) as answer:
+                if answer.status == 401:
+                    return
+                assert answer.status == 200
+            last = max(last, sent)
+            await asyncio.sleep(0.1)
+
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(ask_until_refused(daemon, session) for daemon in instances))
+    return last
 
 
 @contextlib.contextmanager

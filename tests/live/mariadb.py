@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.live.certificates import Certificates
 from tests.live.servers import (
     Account,
+    Serve,
     Server,
     find_binary,
     on_free_port,
@@ -28,6 +29,13 @@ _FAST = (
 @contextlib.contextmanager
 def mariadb(tls: Certificates | None = None) -> Iterator[Server]:
     """A running MariaDB; with ``tls`` it also accepts TLS. Raises ServerMissing, ServerFailed."""
+    with mariadb_data(tls) as serve, on_free_port(serve) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def mariadb_data(tls: Certificates | None = None) -> Iterator[Serve]:
+    """The data of a MariaDB, served on a port as often as a test likes."""
     account = Account.of_servers()
     install = find_binary("mariadb-install-db", "HFIT_TEST_MYSQL_BIN", "mariadb-server-core")
     daemon = find_binary("mariadbd", "HFIT_TEST_MYSQL_BIN", "mariadb-server-core")
@@ -52,8 +60,7 @@ def mariadb(tls: Certificates | None = None) -> Iterator[Server]:
                 wait_until_ready(process, log, lambda: answers(server))
                 yield server
 
-        with on_free_port(start) as server:
-            yield server
+        yield start
 
 
 def accounts_script() -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.live.certificates import Certificates
 from tests.live.servers import (
     Account,
+    Serve,
     Server,
     ServerMissing,
     find_binary,
@@ -46,6 +47,13 @@ def wheel_binaries() -> Path:
 @contextlib.contextmanager
 def postgres(binaries: Path, tls: Certificates | None = None) -> Iterator[Server]:
     """A running PostgreSQL; with ``tls`` it also accepts TLS. Raises ServerMissing, ServerFailed."""
+    with postgres_data(binaries, tls) as serve, on_free_port(serve) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def postgres_data(binaries: Path, tls: Certificates | None = None) -> Iterator[Serve]:
+    """The data of a PostgreSQL, served on a port as often as a test likes."""
     account = Account.of_servers()
     with account.directory("pg") as directory:
         probe = [f"{binaries.name}/postgres", "--version"]
@@ -56,8 +64,7 @@ def postgres(binaries: Path, tls: Certificates | None = None) -> Iterator[Server
             "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
         ])  # fmt: skip
         settings = [*_FAST, *_tls_settings(account, directory, tls)]
-        with _serving(account, binaries, directory, settings, tls.authority if tls else None) as server:
-            yield server
+        yield _serving(account, binaries, directory, settings, tls.authority if tls else None)
 
 
 @contextlib.contextmanager
@@ -72,14 +79,11 @@ def standby_of(primary: Server, binaries: Path) -> Iterator[Server]:
             copy, "-d", primary.url("postgres"), "-D", directory / "data", "-R", "-X", "stream",
             "-c", "fast", "--no-sync",
         ])  # fmt: skip
-        with _serving(account, binaries, directory, list(_FAST), None) as server:
+        with on_free_port(_serving(account, binaries, directory, list(_FAST), None)) as server:
             yield server
 
 
-@contextlib.contextmanager
-def _serving(
-    account: Account, binaries: Path, directory: Path, settings: list[str], ca: Path | None
-) -> Iterator[Server]:
+def _serving(account: Account, binaries: Path, directory: Path, settings: list[str], ca: Path | None) -> Serve:
     @contextlib.contextmanager
     def start(port: int) -> Iterator[Server]:
         argv: list[str | Path] = [
@@ -92,8 +96,7 @@ def _serving(
             wait_until_ready(process, log, lambda: _answers(server))
             yield server
 
-    with on_free_port(start) as server:
-        yield server
+    return start
 
 
 def _answers(server: Server) -> bool:

@@ -54,6 +54,10 @@ class Server:
         return f"{self.kind}://{user}:{secret}@{self.host}:{self.port}/{quote(database, safe='')}"
 
 
+Serve = Callable[[int], contextlib.AbstractContextManager[Server]]
+"""Starts a server on a port; at the end of the block it is stopped, and may be started again."""
+
+
 def find_binary(name: str, variable: str, package: str) -> Path:
     """The path of ``name``: the folder in ``variable``, ``PATH``, the usual folders. Raises ServerMissing."""
     folders: list[Path] = []
@@ -183,7 +187,7 @@ def succeeds(argv: Sequence[str | Path], environment: dict[str, str]) -> bool:
 
 
 @contextlib.contextmanager
-def on_free_port(start: Callable[[int], contextlib.AbstractContextManager[Server]]) -> Iterator[Server]:
+def on_free_port(start: Serve) -> Iterator[Server]:
     """Start on a free port and once more when another process took it first."""
     with contextlib.ExitStack() as stack:
         for attempt in range(1, _ATTEMPTS + 1):

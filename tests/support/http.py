@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,13 @@ class Api:
         return await self.post(
             "/packdownload", {"template_name": name, "parameters": [str(p) for p in parameters], **more}
         )
+
+
+async def gauges(daemon: Daemon, names: Sequence[str]) -> dict[str, float]:
+    """The metrics of these names, each with its labels as ``/metrics`` writes them."""
+    lines = (await Api(daemon).get("//metrics")).body.decode().splitlines()
+    pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    return {name: float(number) for name, _, number in pairs if name.partition("{")[0] in names}
 
 
 @contextlib.asynccontextmanager

@@ -50,11 +50,14 @@ async def test_o01_a_lost_server_is_unavailable_and_comes_back_without_a_restart
         await store.close()
 
 
-async def test_o01_a_server_that_hangs_is_unavailable_within_the_limit(redis_server: Server, redis_url: str) -> None:
+@pytest.mark.parametrize("how", ["freeze", "part"])
+async def test_o01_a_server_that_hangs_or_is_gone_without_a_word_is_unavailable_within_the_limit(
+    redis_server: Server, redis_url: str, how: str
+) -> None:
     async with tcp_proxy(redis_server.host, redis_server.port) as proxy:
         store = await RedisStore.open(f"redis://127.0.0.1:{proxy.port}/0", redis_server.password)
         await store.write("user:a", b"1")
-        proxy.freeze()
+        getattr(proxy, how)()
         await _refused(store)
         started = time.monotonic()
         calls = (store.allow("rate:a", limit=5, period_seconds=60) for _ in range(60))
@@ -63,6 +66,16 @@ async def test_o01_a_server_that_hangs_is_unavailable_within_the_limit(redis_ser
         assert all(isinstance(result, StoreUnavailable) for result in results)
         await proxy.restore()
         await _recovers(store)
+        await store.close()
+
+
+async def test_o01_a_slow_line_costs_time_only(redis_server: Server, redis_url: str) -> None:
+    async with tcp_proxy(redis_server.host, redis_server.port) as proxy:
+        store = await RedisStore.open(f"redis://127.0.0.1:{proxy.port}/0", redis_server.password)
+        proxy.delay_seconds = 0.03
+        assert await store.write("user:a", b"1", expect=0) == 1
+        assert (await store.allow("rate:a", limit=5, period_seconds=60)).allowed
+        assert await store.take("user:a") == b"1"
         await store.close()
 
 
