@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hfit.answers import json_object
+from hfit.answers import json_value
+from hfit.documents.governance import AuditEntry
+from hfit.documents.shapes import shaped
 from hfit.gateway import Gateway
 from hfit.streams import checked_lines, split_lines
 
@@ -40,8 +42,8 @@ class AuditQuestion:
         return {name: value for name, value in texts.items() if value}
 
 
-def search_audit(gateway: Gateway, question: AuditQuestion) -> Iterator[Mapping[str, object]]:
+def search_audit(gateway: Gateway, question: AuditQuestion) -> Iterator[AuditEntry]:
     """Entries that fit, in the order in which they ended; the end record is checked. NotFound without the right."""
     with gateway.open("GET", "/audit", query=dict(question.query())) as response:
         for line in checked_lines(split_lines(response.chunks()), end_required=True):
-            yield json_object(line)
+            yield shaped(json_value(line), AuditEntry)

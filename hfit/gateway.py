@@ -7,18 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
-from hfit.answers import (
-    as_object,
-    json_body,
-    json_object,
-    json_objects,
-    json_value,
-    malformed,
-    server_error,
-)
+from hfit.answers import json_body, json_object, json_value, malformed, server_error
 from hfit.credentials.token_file import StoredToken, forget_token, read_token
+from hfit.documents.catalog import FileEntry, Table
+from hfit.documents.packages import Plan
+from hfit.documents.session import OfferedKeys, Person
+from hfit.documents.shapes import shaped, shaped_list
+from hfit.documents.templates import Template, TemplateResult, ValidTemplate
 from hfit.errors import AuthenticationFailed, ConnectionLost, UsageMistake
 from hfit.patience import pause_after, pause_seconds
 from hfit.settings import Settings, load_settings
@@ -31,6 +29,7 @@ TRIES = 4
 PACKAGE_FIRST_BYTE_SECONDS = 900
 MAX_TEMPLATE_BYTES = 1 << 20
 Parameters = Mapping[str, object] | Sequence[object]
+_T = TypeVar("_T")
 
 
 class Gateway:
@@ -101,13 +100,13 @@ class Gateway:
             forget_token(self.settings.config_dir)
         return True
 
-    def whoami(self) -> Mapping[str, object]:
+    def whoami(self) -> Person:
         """``email``, ``roles``, ``key_fingerprint``, ``expires_in``."""
-        return self._object("GET", "/auth/whoami")
+        return self._object(Person, "GET", "/auth/whoami")
 
     def package_keys(self) -> object:
         """The gateway's package keys as it lists them; ``credentials.pins`` judges them."""
-        return self._object("GET", "/package-keys").get("keys")
+        return self._object(OfferedKeys, "GET", "/package-keys")["keys"]
 
     # --- databases -------------------------------------------------------------------------------------------------
 
@@ -123,9 +122,9 @@ class Gateway:
         """Tables of a database, as other calls accept them."""
         return self._names(f"/db/{_segment(provider)}/{_segment(database)}/tables")
 
-    def describe(self, provider: str, database: str, table: str) -> Mapping[str, object]:
+    def describe(self, provider: str, database: str, table: str) -> Table:
         """Columns, types, keys, foreign keys and masks of a table."""
-        return self._object("GET", f"/db/{_segment(provider)}/{_segment(database)}/{_segment(table)}")
+        return self._object(Table, "GET", f"/db/{_segment(provider)}/{_segment(database)}/{_segment(table)}")
 
     def table_exists(self, provider: str, database: str, table: str) -> bool:
         """Whether the table is there for you."""
@@ -157,11 +156,11 @@ class Gateway:
         """Names of the volumes you may see."""
         return self._names("/volumes")
 
-    def files(self, volume: str, filters: Mapping[str, list[str]] | None = None) -> Iterator[Mapping[str, object]]:
+    def files(self, volume: str, filters: Mapping[str, list[str]] | None = None) -> Iterator[FileEntry]:
         """Entries of a volume: ``name``, ``path``, ``size``, ``modtime``, ``isdir``."""
         with self.open("GET", f"/files/{_segment(volume)}", query=dict(filters or {})) as response:
             for line in checked_lines(split_lines(response.chunks()), end_required=False):
-                yield json_object(line)
+                yield shaped(json_value(line), FileEntry)
 
     def open_file(self, volume: str, query: Mapping[str, str | list[str]], headers: Mapping[str, str]) -> Response:
         """Start a download of one file: by ``path``, or the best match of filters. 416 is left to the caller."""
@@ -171,25 +170,25 @@ class Gateway:
 
     # --- templates -------------------------------------------------------------------------------------------------
 
-    def templates(self) -> list[Mapping[str, object]]:
+    def templates(self) -> list[Template]:
         """The templates you may see, with state, digest and parameters."""
-        return json_objects(self._document("GET", "/packtmpl"))
+        return shaped_list(self._document("GET", "/packtmpl"), Template)
 
     def template(self, name: str) -> str:
         """The YAML of a template."""
         return self._text("GET", _template(name))
 
-    def create_template(self, text: bytes) -> Mapping[str, object]:
+    def create_template(self, text: bytes) -> Template:
         """Store a new template. An existing name is refused."""
-        return self._object("POST", "/packtmpl", body=text, headers=_YAML)
+        return self._object(Template, "POST", "/packtmpl", body=text, headers=_YAML)
 
-    def validate_template(self, text: bytes) -> Mapping[str, object]:
+    def validate_template(self, text: bytes) -> ValidTemplate:
         """Check a template without storing it."""
-        return self._object("POST", "/packtmpl", query={"dry_run": "1"}, body=text, headers=_YAML)
+        return self._object(ValidTemplate, "POST", "/packtmpl", query={"dry_run": "1"}, body=text, headers=_YAML)
 
-    def update_template(self, name: str, text: bytes) -> Mapping[str, object]:
+    def update_template(self, name: str, text: bytes) -> Template:
         """Replace a template."""
-        return self._object("PUT", _template(name), body=text, headers=_YAML)
+        return self._object(Template, "PUT", _template(name), body=text, headers=_YAML)
 
     def diff_template(self, name: str, text: bytes) -> str:
         """The unified diff that ``update_template`` would make; empty when there is none."""
@@ -199,22 +198,23 @@ class Gateway:
         """Remove a template."""
         self.open("DELETE", _template(name)).close()
 
-    def push_templates(self, bundle: bytes, *, dry_run: bool = False) -> list[Mapping[str, object]]:
+    def push_templates(self, bundle: bytes, *, dry_run: bool = False) -> list[TemplateResult]:
         """Store a ``.tar.gz`` of templates, all or nothing; says ``new``, ``updated`` or ``untouched`` of each."""
         query = {"dry_run": "1"} if dry_run else None
         headers = {"Content-Type": "application/gzip"}
-        return json_objects(self._document("POST", "/packtmpl-bundle", query=query, body=bundle, headers=headers))
+        pushed = self._document("POST", "/packtmpl-bundle", query=query, body=bundle, headers=headers)
+        return shaped_list(pushed, TemplateResult)
 
-    def share_template(self, name: str) -> Mapping[str, object]:
+    def share_template(self, name: str) -> Template:
         """Let others run a template."""
-        return self._object("POST", _template(name) + "/share")
+        return self._object(Template, "POST", _template(name) + "/share")
 
     # --- packages --------------------------------------------------------------------------------------------------
 
-    def plan(self, template_name: str, parameters: Parameters = (), *, prepare: bool = False) -> Mapping[str, object]:
+    def plan(self, template_name: str, parameters: Parameters = (), *, prepare: bool = False) -> Plan:
         """What a download would do, without reading a data row."""
         body = json_body({"template_name": template_name, "parameters": _plain(parameters), "prepare": prepare})
-        return self._object("POST", "/packplan", body=body, headers=_JSON, repeat=True)
+        return self._object(Plan, "POST", "/packplan", body=body, headers=_JSON, repeat=True)
 
     def open_package(
         self,
@@ -349,6 +349,7 @@ class Gateway:
 
     def _object(
         self,
+        kind: type[_T],
         method: str,
         path: str,
         *,
@@ -356,8 +357,8 @@ class Gateway:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         repeat: bool = False,
-    ) -> Mapping[str, object]:
-        return as_object(self._document(method, path, query=query, body=body, headers=headers, repeat=repeat))
+    ) -> _T:
+        return shaped(self._document(method, path, query=query, body=body, headers=headers, repeat=repeat), kind)
 
     def _names(self, path: str) -> list[str]:
         names = self._document("GET", path)

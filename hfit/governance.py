@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from hfit.answers import as_object, json_body, json_objects, json_value
+from hfit.answers import json_body, json_value
+from hfit.documents.governance import Request
+from hfit.documents.shapes import shaped, shaped_list
+from hfit.documents.templates import Approval, Review, Withdrawal
 from hfit.errors import UsageMistake
 from hfit.gateway import Gateway
 from hfit.text import visible
@@ -18,33 +21,33 @@ class Governance:
 
     gateway: Gateway
 
-    def read_review(self, name: str, roles: Sequence[str] = ()) -> Mapping[str, object]:
+    def read_review(self, name: str, roles: Sequence[str] = ()) -> Review:
         """What a reviewer reads of a template: text, plan, changes since the last approval."""
-        return as_object(self._ask("GET", f"/packtmpl/{_segment(name)}/review", query={"role": list(roles)}))
+        return shaped(self._ask("GET", f"/packtmpl/{_segment(name)}/review", query={"role": list(roles)}), Review)
 
-    def approve(self, name: str, decision: Mapping[str, object]) -> Mapping[str, object]:
+    def approve(self, name: str, decision: Mapping[str, object]) -> Approval:
         """Approve a template; ``decision`` is the body of the route, fields that are None are left out."""
-        return as_object(self._ask("POST", f"/packtmpl/{_segment(name)}/approve", body=_given(decision)))
+        return shaped(self._ask("POST", f"/packtmpl/{_segment(name)}/approve", body=_given(decision)), Approval)
 
-    def unapprove(self, name: str, reason: str) -> Mapping[str, object]:
+    def unapprove(self, name: str, reason: str) -> Withdrawal:
         """Withdraw the approval of a template."""
-        return as_object(self._ask("POST", f"/packtmpl/{_segment(name)}/unapprove", body={"reason": reason}))
+        return shaped(self._ask("POST", f"/packtmpl/{_segment(name)}/unapprove", body={"reason": reason}), Withdrawal)
 
-    def request(self, wish: Mapping[str, object]) -> Mapping[str, object]:
+    def request(self, wish: Mapping[str, object]) -> Request:
         """Ask for a role or a template."""
-        return as_object(self._ask("POST", "/requests", body=_given(wish)))
+        return shaped(self._ask("POST", "/requests", body=_given(wish)), Request)
 
-    def requests(self) -> list[Mapping[str, object]]:
+    def requests(self) -> list[Request]:
         """Your requests and those you may answer."""
-        return json_objects(self._ask("GET", "/requests"))
+        return shaped_list(self._ask("GET", "/requests"), Request)
 
-    def show_request(self, request_id: str) -> Mapping[str, object]:
+    def show_request(self, request_id: str) -> Request:
         """One of those."""
-        return as_object(self._ask("GET", f"/requests/{_segment(request_id)}"))
+        return shaped(self._ask("GET", f"/requests/{_segment(request_id)}"), Request)
 
-    def answer(self, request_id: str, verb: str, body: Mapping[str, object]) -> Mapping[str, object]:
+    def answer(self, request_id: str, verb: str, body: Mapping[str, object]) -> Request:
         """``approve``, ``deny``, ``revoke`` or ``review`` a request."""
-        return as_object(self._ask("POST", f"/requests/{_segment(request_id)}/{verb}", body=_given(body)))
+        return shaped(self._ask("POST", f"/requests/{_segment(request_id)}/{verb}", body=_given(body)), Request)
 
     def _ask(
         self,

@@ -120,7 +120,7 @@ def _entries(gateway: Gateway, volume: str, folder: str, before: str) -> Iterabl
 
 def complete_templates(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Names of templates."""
-    return _ask(context, incomplete, lambda gateway: [str(item.get("name", "")) for item in gateway.templates()])
+    return _ask(context, incomplete, lambda gateway: [item["name"] for item in gateway.templates()])
 
 
 def complete_parameters(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -128,9 +128,8 @@ def complete_parameters(context: click.Context, _: click.Parameter, incomplete: 
     given = {str(item).partition("=")[0] for item in context.params.get("parameters") or ()}
 
     def ask(gateway: Gateway) -> list[str]:
-        templates = [item for item in gateway.templates() if item.get("name") == context.params.get("name")]
-        parameters = templates[0].get("parameters") if templates else []
-        names = [str(item.get("name")) for item in parameters if isinstance(item, dict)] if parameters else []  # type: ignore[attr-defined]
-        return [f"{name}=" for name in names if name not in given]
+        templates = [item for item in gateway.templates() if item["name"] == context.params.get("name")]
+        specs = templates[0].get("parameters", []) if templates else []
+        return [f"{spec['name']}=" for spec in specs if spec["name"] not in given]
 
     return _ask(context, incomplete, ask)

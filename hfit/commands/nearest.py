@@ -31,7 +31,7 @@ def nearest(*looks: Look) -> Iterator[None]:
 
 def template_look(gateway: Gateway, name: str) -> Look:
     """Look among the templates."""
-    return "template", name, lambda: [str(item.get("name", "")) for item in gateway.templates()]
+    return "template", name, lambda: [item["name"] for item in gateway.templates()]
 
 
 def volume_look(gateway: Gateway, name: str) -> Look:

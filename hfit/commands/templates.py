@@ -56,7 +56,7 @@ def show(name: str) -> None:
     gateway = session.gateway()
     with nearest(template_look(gateway, name)):
         text = gateway.template(name)
-    known = next((item for item in gateway.templates() if name in _names(item)), {})
+    known: Mapping[str, object] = next((item for item in gateway.templates() if name in _names(item)), {})
     if session.printer.json:
         state = {key: known.get(key) for key in ("owner", "state", "digest", "approval")}
         session.printer.document({"name": name, "template": text, **state})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 
 class Failure(TypedDict):
@@ -48,6 +48,12 @@ class Person(TypedDict):
     loans: list[Loan]
     key_fingerprint: str
     expires_in: Annotated[int, "seconds that the token lives"]
+
+
+class OfferedKeys(TypedDict):
+    """The package keys as the gateway lists them; whether they are what they claim to be is another question."""
+
+    keys: list[Any]
 
 
 class Project(TypedDict):

@@ -96,11 +96,9 @@ class ValidTemplate(TypedDict):
     digest: str
 
 
-class Approval(TypedDict):
-    """hfit pkg-tmpl approve."""
+class Approved(TypedDict):
+    """What stands approved, and for how long."""
 
-    name: str
-    owner: str
     digest: Annotated[str, "of the approval"]
     approver: str
     approved: str
@@ -112,9 +110,38 @@ class Approval(TypedDict):
     max_bytes: int | None
 
 
+class Approval(Approved):
+    """hfit pkg-tmpl approve."""
+
+    name: str
+    owner: str
+
+
 class Withdrawal(TypedDict):
     """hfit pkg-tmpl unapprove."""
 
     name: str
     owner: str
     withdrawn: Annotated[str, "the digest of the approval"]
+
+
+class Changes(TypedDict):
+    """What is new since a template was approved last."""
+
+    text: Annotated[str, "unified diff of the text"]
+    plan: Annotated[list[str], "lines of the plan, + and -"]
+
+
+class Review(TypedDict):
+    """What a reviewer reads of a template. `last` and `changes` are null where it was never approved."""
+
+    name: str
+    owner: str
+    digest: str
+    text: str
+    roles: Annotated[list[str], "in whose hands the plan is read"]
+    plan_digest: str
+    policy_version: str
+    plan: Annotated[list[str], "a line per column"]
+    last: Approved | None
+    changes: Changes | None

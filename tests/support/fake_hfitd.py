@@ -198,7 +198,8 @@ class Handler(BaseHTTPRequestHandler):
         fake = self.fake
         match (self.command, *parts):
             case ("GET", "auth", "whoami"):
-                self.json({"email": fake.email, "roles": ["developer"], "key_fingerprint": "SHA256:x", "expires_in": 1})
+                person = {"email": fake.email, "roles": ["developer"], "loans": []}
+                self.json({**person, "key_fingerprint": "SHA256:x", "expires_in": 1})
             case ("POST", "auth", "logout"):
                 fake.tokens.clear()
                 self.send(204, b"")
@@ -213,7 +214,7 @@ class Handler(BaseHTTPRequestHandler):
             case (_, "db", _, _, table, "rows"):
                 self.send_rows() if table == "public.customer" else self.not_found()
             case ("GET", "db", _, _, table):
-                self.json({"name": table, "columns": [{"name": "id"}]}) if "customer" in table else self.not_found()
+                self.json(describe(table)) if "customer" in table else self.not_found()
             case ("GET", "volumes"):
                 self.json(["app_logs"])
             case ("GET", "files", "app_logs"):
@@ -232,32 +233,7 @@ class Handler(BaseHTTPRequestHandler):
                     data, f'"{package_id}"', X_Hfit_Package=package_id
                 ) if data is not None else self.not_found()
             case ("POST", "packplan"):
-                self.json(
-                    {
-                        "template": {"name": json.loads(self.body)["template_name"]},
-                        "package_name": "case-42",
-                        "plan_digest": "ab",
-                        "variables": {"cid": "42"},
-                        "exports": [
-                            {
-                                "key": "a.sql",
-                                "type": "table-data",
-                                "provider": "shop",
-                                "database": "main",
-                                "tables": [
-                                    {
-                                        "table": "public.customer",
-                                        "path": ["public.customer"],
-                                        "estimated_rows": 7,
-                                        "estimated_bytes": 70,
-                                        "masks": {"email": "hash"},
-                                    }
-                                ],
-                                "refusals": ["Column x is not classified."],
-                            }
-                        ],
-                    }
-                )
+                self.json(plan(json.loads(self.body)["template_name"]))
             case (_, "packtmpl", *_) | (_, "packtmpl-bundle"):
                 self.template_routes(parts)
             case _:
@@ -269,7 +245,7 @@ class Handler(BaseHTTPRequestHandler):
         if parts[0] == "packtmpl-bundle":
             self.json([{"name": "customer-case", "result": "untouched" if "dry_run" in self.query else "updated"}])
         elif self.command == "POST" and parts[-1] == "share":
-            self.json({"name": name, "owner": fake.email, "digest": "d", "state": "shared"})
+            self.json(template(name, fake.email) | {"state": "shared"})
         elif self.command == "POST" and not name:
             self.error(422, "VALIDATION_ERROR", "TEMPLATE_INVALID", "Line 1: templateName is missing.")
         elif self.command == "POST" and name in fake.templates and "dry_run" not in self.query:
@@ -277,21 +253,10 @@ class Handler(BaseHTTPRequestHandler):
         elif self.command in ("POST", "PUT"):
             if "dry_run" not in self.query:
                 fake.templates[name] = text
-            self.json({"name": name, "owner": fake.email, "digest": "d", "state": "draft"}, 201)
+            self.json(template(name, fake.email), 201)
         elif self.command == "GET" and len(parts) == 1:
-            self.json(
-                [
-                    {
-                        "name": n,
-                        "owner": fake.email,
-                        "state": "draft",
-                        "project": "",
-                        "description": "\x1b[31mred",
-                        "parameters": [{"name": "customer_id"}],
-                    }
-                    for n in fake.templates
-                ]
-            )
+            specs = {"name": "customer_id", "type": "text", "required": False, "default": None, "description": ""}
+            self.json([template(name, fake.email) | {"parameters": [specs]} for name in fake.templates])
         elif name not in fake.templates:
             self.not_found()
         elif self.command == "PATCH":
@@ -359,3 +324,32 @@ class Handler(BaseHTTPRequestHandler):
             self.hang_up()
             return
         self.send(status, body, "application/octet-stream", ETag=etag, **headers)
+
+
+def template(name: str, owner: str) -> dict[str, object]:
+    """A template as listings have it; its description is not harmless."""
+    kept = {"description": "\x1b[31mred", "project": "", "digest": "d", "updated": "2026-01-31T12:00:00Z"}
+    return {"name": name, "owner": owner, "state": "draft", **kept}
+
+
+def describe(table: str) -> dict[str, object]:
+    """A table of one column."""
+    column = {"name": "id", "type": "integer", "nullable": False, "default": None, "generated": None, "identity": None}
+    keys: dict[str, object] = {"primary_key": ["id"], "unique_keys": [], "foreign_keys": [], "estimated_rows": 7}
+    return {"name": table, "kind": "table", "columns": [column | {"mask": None}], **keys}
+
+
+def plan(name: str) -> dict[str, object]:
+    """A plan with one table and one refusal."""
+    table = {
+        "table": "public.customer", "path": ["public.customer"], "columns": ["id", "email"], "estimated_rows": 7,
+        "estimated_bytes": 70, "masks": {"email": "hash"}, "keys": [],
+    }  # fmt: skip
+    export = {
+        "key": "a.sql", "type": "table-data", "provider": "shop", "database": "main", "volume": None,
+        "tables": [table], "left_out": [], "requires": [], "refusals": ["Column x is not classified."],
+    }  # fmt: skip
+    return {
+        "template": {"name": name, "digest": "d"}, "plan_digest": "ab", "policy_version": "p",
+        "package_name": "case-42", "variables": {"cid": "42"}, "exports": [export], "approval": None,
+    }  # fmt: skip

@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from typing import Annotated, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
 from hfit.client import Client
 from hfit.gateway import Gateway
+from hfit.governance import Governance
 
 LINE = 100
 
@@ -26,6 +28,60 @@ def methods_block() -> str:
             words = plain_markdown(re.sub(r"\n(?!\n)", " ", inspect.getdoc(method) or "").replace("\n ", "\n\n"))
             parts.append(f"### {name}\n\n```python\n{signature(name, method)}\n```\n\n{words}\n")
     return "\n".join(parts)
+
+
+def documents_block() -> str:
+    """The mappings that methods give back: every TypedDict of theirs, with its keys."""
+    parts = []
+    for kind in returned_documents():
+        module = kind.__module__
+        rows = [f"| `{key}` | `{spelt(hint)}` | {said_of(hint)} |" for key, hint in hints_of(kind).items()]
+        words = plain_markdown(" ".join((inspect.getdoc(kind) or "").split()))
+        head = f"### {kind.__name__}\n\n`from {module} import {kind.__name__}`. {words}"
+        parts.append("\n".join([head, "", "| key | type | |", "| --- | --- | --- |", *rows, ""]))
+    return "\n".join(parts)
+
+
+def returned_documents() -> list[type]:
+    """Of all methods that ask the gateway, and what these consist of."""
+    methods = [*inspect.getmembers(Gateway, inspect.isfunction), *inspect.getmembers(Governance, inspect.isfunction)]
+    waiting = [get_type_hints(method).get("return") for name, method in methods if not name.startswith("_")]
+    found: dict[type, None] = {}
+    while waiting:
+        kind = waiting.pop(0)
+        if is_typeddict(kind):
+            assert isinstance(kind, type)
+            if kind not in found:
+                found[kind] = None
+                waiting[:0] = hints_of(kind).values()
+        else:
+            waiting[:0] = [item for item in get_args(kind) if not isinstance(item, str)]
+    return sorted(found, key=lambda kind: kind.__name__)
+
+
+def hints_of(kind: type) -> dict[str, object]:
+    """The keys of a document."""
+    return get_type_hints(kind, include_extras=True)
+
+
+def spelt(hint: object) -> str:
+    """A type as one writes it; a key that may be absent says so."""
+    if get_origin(hint) is NotRequired:
+        return f"NotRequired[{spelt(get_args(hint)[0])}]"
+    if get_origin(hint) is Annotated:
+        return spelt(get_args(hint)[0])
+    if get_origin(hint) in (list, dict):
+        return f"{get_origin(hint).__name__}[{', '.join(map(spelt, get_args(hint)))}]"  # type: ignore[union-attr]
+    if get_args(hint):
+        return " \\| ".join(map(spelt, get_args(hint)))
+    return "None" if hint is type(None) else getattr(hint, "__name__", str(hint))
+
+
+def said_of(hint: object) -> str:
+    """What stands beside a key."""
+    if get_origin(hint) is NotRequired:
+        return said_of(get_args(hint)[0])
+    return str(get_args(hint)[1]) if get_origin(hint) is Annotated else ""
 
 
 def signature(name: str, function: Callable[..., object]) -> str:

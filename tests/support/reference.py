@@ -466,6 +466,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "outputs": outputs_block,
     "client": python_reference.client_block,
     "methods": python_reference.methods_block,
+    "returned": python_reference.documents_block,
     "template-keys": template_keys_block,
 }
 
