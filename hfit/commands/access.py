@@ -43,8 +43,6 @@ def logout_command() -> None:
 def whoami_command() -> None:
     """Say who you are for the server, and which roles you have."""
     session = current_session()
-    person = dict(session.gateway().whoami())
-    loans = person.get("loans")
-    if not session.printer.json and isinstance(loans, list):
-        person["loans"] = [f"{loan['role']} until {loan['ends']}" for loan in loans if isinstance(loan, dict)]
-    session.printer.fields(person)
+    person = session.gateway().whoami()
+    loans = [f"{loan['role']} until {loan['ends']}" for loan in person["loans"]]
+    session.printer.fields(person if session.printer.json else {**person, "loans": loans})

@@ -35,9 +35,9 @@ class LoggedOut(TypedDict):
 class Loan(TypedDict):
     """A role for a while."""
 
-    id: str
     role: str
     ends: str
+    request: Annotated[str, "the request that it was granted for"]
 
 
 class Person(TypedDict):

@@ -37,7 +37,8 @@ class Question:
 
     ``about`` is a glob on ``PROVIDER/SCHEMA/TABLE``, ``SCHEMA.TABLE``, ``TABLE`` or ``VOLUME/PATH``; ``action`` a glob;
     ``since`` and ``until`` are times as ``parse_moment`` makes them, of the beginning; ``package`` is an id or a
-    digest; ``raw`` wants columns that were given without their mask; ``after`` is the cursor of the entry before.
+    digest; ``raw`` wants columns that were given without their mask; ``after`` is the cursor of the entry before, and
+    ``before`` that of the entry after, with which nothing that is still open is found.
     """
 
     email: str = ""
@@ -48,6 +49,7 @@ class Question:
     package: str = ""
     raw: bool = False
     after: str = ""
+    before: str = ""
 
     def concerns(self, begin: Mapping[str, object]) -> bool:
         """Whether the beginning of an operation fits."""
@@ -104,12 +106,16 @@ def search_audit(directory: Path, question: Question) -> Iterator[Entry]:
         names = sorted({match["instance"] for match in matches if match})
         ended = heapq.merge(*(_Chain(directory, name, question).entries() for name in names), key=_place)
         waiting: list[Entry] = []
+        end = _place_of(question.before) if question.before else None
         for place, entry in ended:
+            if end is not None and place >= end:
+                return
             if not entry.cursor:
                 waiting.append(entry)
             elif not question.after or place > _place_of(question.after):
                 yield entry
-        yield from waiting
+        if end is None:
+            yield from waiting
     except OSError as error:
         raise AuditUnavailable("The audit folder cannot be read.") from error
 

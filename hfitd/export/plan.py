@@ -8,7 +8,7 @@ audit record can name exactly what was going to happen; it does not cover actor,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hfitd.errors import ExportRefused, HfitError, TemplateInvalid
@@ -166,38 +166,39 @@ def _describe_key(key: KeyPlan, step: Step) -> Json:
     }
 
 
+def describe_export(step: Step, expected: Checked, refusals: Sequence[Json] = ()) -> dict[str, Json]:
+    """One export of a plan, with what keeps it from being made; ``expected`` is what its check found."""
+    entries: list[Json] = [
+        {
+            "table": table.table,
+            "path": list(table.path),
+            "columns": list(table.columns),
+            "estimated_rows": table.estimated_rows,
+            "estimated_bytes": table.estimated_bytes,
+            "masks": dict(table.masks),
+            "keys": [_describe_key(key, step) for key in table.keys],
+            **_elsewhere(table.source, step),
+        }
+        for table in expected.tables
+    ]
+    return {
+        "key": step.export.key,
+        "type": step.export.type,
+        "provider": step.source.provider if step.source else None,
+        "database": step.source.database if step.source else None,
+        "volume": data.volume if isinstance(data := step.export.data, VolumeFile | VolumeFiles) else None,
+        "tables": entries,
+        "left_out": [dict(item.document()) for item in expected.outlook.left_out],
+        "requires": [item.document() for item in expected.outlook.requires],
+        "refusals": list(refusals),
+    }
+
+
 def describe_plan(
     plan: Plan, expected: Mapping[str, Checked], variables: Mapping[str, str | None], package_name: str
 ) -> dict[str, Json]:
     """The plan as ``POST /packplan`` shows it; ``expected`` holds by export key what its check found."""
-    exports: list[Json] = []
-    for step in plan.steps:
-        entries: list[Json] = [
-            {
-                "table": table.table,
-                "path": list(table.path),
-                "columns": list(table.columns),
-                "estimated_rows": table.estimated_rows,
-                "estimated_bytes": table.estimated_bytes,
-                "masks": dict(table.masks),
-                "keys": [_describe_key(key, step) for key in table.keys],
-                **_elsewhere(table.source, step),
-            }
-            for table in expected[step.export.key].tables
-        ]
-        exports.append(
-            {
-                "key": step.export.key,
-                "type": step.export.type,
-                "provider": step.source.provider if step.source else None,
-                "database": step.source.database if step.source else None,
-                "volume": data.volume if isinstance(data := step.export.data, VolumeFile | VolumeFiles) else None,
-                "tables": entries,
-                "left_out": [dict(item.document()) for item in expected[step.export.key].outlook.left_out],
-                "requires": [item.document() for item in expected[step.export.key].outlook.requires],
-                "refusals": [],
-            }
-        )
+    exports: list[Json] = [describe_export(step, expected[step.export.key]) for step in plan.steps]
     return {
         "template": {"name": plan.template.name, "digest": plan.template.digest},
         "plan_digest": plan.digest,

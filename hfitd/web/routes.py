@@ -40,6 +40,7 @@ AUDIT_QUERY = {
     "package": "An id or a digest of a package",
     "limit": "At most this many entries",
     "after": "The cursor of an entry: what follows it",
+    "before": "The cursor of an entry: what comes before it",
 }
 DRY_RUN = {"dry_run": "1 checks and changes nothing"}
 PUBLIC, METRICS = Guard.PUBLIC, Guard.METRICS

@@ -40,6 +40,15 @@ exports:
       exclude: [MediaType]
   logs: {type: files, volume: app_logs, filters: ["name:*_${customer_id}_*"]}
 """
+HALF = """hfitVersion: 1
+templateName: payroll-and-artists
+description: Artists, and what the staff earns
+projectName: shop
+packageName: payroll-and-artists
+exports:
+  artists.csv: {type: table-data, data: {dbms: chinook, table: Artist}}
+  pay.csv: {type: table-data, data: {dbms: chinook, table: Payroll}}
+"""
 ROLES = role(
     "data_owner", "audit.read:**", "template.approve:*", "template.run:*", "rows:chinook/main/*", "ddl:chinook/main/*",
     "files.list:app_logs/**", "files.read:app_logs/**",
@@ -223,12 +232,79 @@ async def test_axe_core_objects_to_nothing_on_a_plan_a_package_and_the_way_in(
     found["plan, dark"] = await violations(page, ("color-contrast",))
     await page.evaluate("document.getElementById('plan').scrollIntoView()")
     await shoot(page, picture, "plan-dark")
+    found |= await refused_plan(shop, page, picture)
+    await page.goto(shop.daemon.origin + PAGES["template"])
+    await page.get_by_label("customer_id").fill("17")
     await page.get_by_role("button", name="Run it").click()
     await page.get_by_role("link", name="Download").wait_for()
     found["package, dark"] = await violations(page)
     await page.get_by_role("button", name="Log out").click()
     found["enter, dark"] = await violations(page)
     assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+async def refused_plan(shop: Shop, page: Page, picture: Path | None) -> dict[str, list[str]]:
+    """What axe-core says of the picture of a plan that is refused, which has words, too."""
+    (shop.tester.folder / "half.yaml").write_text(HALF)
+    done = await asyncio.to_thread(shop.daemon.hfit, shop.tester, "pkg-tmpl", "create", "half.yaml")
+    assert done.code == 0, done.err
+    await page.goto(f"{shop.daemon.origin}/console/templates/payroll-and-artists")
+    await page.get_by_role("button", name="Show the plan").click()
+    await page.wait_for_selector("svg.plan .box.refused")
+    assert "refused: pay.csv" in str(await page.text_content("svg.plan desc"))
+    assert "pay.csv" in await page.inner_text("section[aria-labelledby=refused] ul")
+    found = {"refused, dark": await violations(page)}
+    await page.emulate_media(color_scheme="light")
+    found["refused, light"] = await violations(page)
+    await page.evaluate("document.getElementById('refused').scrollIntoView()")
+    await shoot(page, picture, "refused")
+    await page.emulate_media(color_scheme="dark")
+    return found
+
+
+async def tab_to(page: Page, name: str) -> None:
+    """Press Tab until what has this name, label or text is reached."""
+    named = """() => { const at = document.activeElement;
+        return at.ariaLabel || (at.labels && at.labels[0] && at.labels[0].textContent) || at.textContent; }"""
+    for _ in range(60):
+        await page.keyboard.press("Tab")
+        if name in str(await page.evaluate(named)):
+            return
+    raise AssertionError(f"the Tab key does not lead to {name}")
+
+
+async def test_a_template_is_run_and_its_package_fetched_by_keyboard_alone(shop: Shop, context: BrowserContext) -> None:
+    page, watch = await enter(shop, shop.tester, context)
+    await page.goto(shop.daemon.origin + PAGES["template"])
+    await tab_to(page, "customer_id")
+    await page.keyboard.type("5")
+    await tab_to(page, "Run it")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/console/packages/**")
+    await page.get_by_role("link", name="Download").wait_for()
+    await tab_to(page, "Download")
+    async with page.expect_download() as waiting:
+        await page.keyboard.press("Enter")
+    assert (await waiting.value).suggested_filename == "everything-5.tar.gz"
+    assert watch.said == []
+
+
+async def test_a_request_and_a_template_are_approved_by_keyboard_alone(shop: Shop, context: BrowserContext) -> None:
+    page, watch = await enter(shop, shop.owner, context)
+    await page.goto(shop.daemon.origin + PAGES["requests"])
+    await tab_to(page, "Approve support for quinn@example.org")
+    await page.keyboard.type("It is for T-17")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("granted").first.wait_for()
+    await page.goto(shop.daemon.origin + PAGES["review"])
+    await tab_to(page, "Reason")
+    await page.keyboard.type("Read")
+    await tab_to(page, "Approve")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/console/templates/*everything")
+    assert "by dana@example.org" in await page.inner_text("main")
+    assert watch.said == []
 
 
 async def test_axe_core_does_object_where_there_is_something(context: BrowserContext) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 from aiohttp import web
 
-from hfitd.errors import HfitError, PermissionDenied, ValidationFailed
+from hfitd.errors import HfitError, PermissionDenied, RateLimited, ValidationFailed
 from hfitd.export.requests import Given, PackageRequest, read_request
-from hfitd.export.review.problems import find_problems
+from hfitd.export.review.problems import describe_problem, look_over
 from hfitd.export.template.model import Template
 from hfitd.export.template.parse import parse_template
 from hfitd.export.template.positions import count_positions
@@ -21,6 +22,7 @@ from hfitd.web.context import actor, gateway
 from hfitd.web.picture.plan import draw_plan
 from hfitd.web.picture.svg import write_svg
 
+REFUSALS = (PermissionDenied, ValidationFailed, RateLimited)
 GIVEN = "given."  # before the name of a parameter in a form
 
 
@@ -43,9 +45,8 @@ async def plan_template(request: web.Request) -> web.Response:
     wanted = await _wanted(request, form)
     try:
         document = await door.downloads.plan(wanted, prepare=False)
-    except (PermissionDenied, ValidationFailed) as error:
-        problems = await _problems(request, wanted.stored)
-        request[TRIED] = ("template.html", {**values, "problems": problems})
+    except REFUSALS as error:
+        request[TRIED] = ("template.html", values | await _refused(request, wanted.stored, error))
         raise error
     assert isinstance(document, Mapping)
     drawing = draw_plan(document)
@@ -56,8 +57,14 @@ async def plan_template(request: web.Request) -> web.Response:
 async def run_template(request: web.Request) -> web.Response:
     """Start the package, or find the one there is, and go to its page."""
     form, door = request[FORM], gateway(request)
-    request[TRIED] = ("template.html", await _values(request, form))
-    delivery = await door.downloads.start(await _wanted(request, form))
+    values = await _values(request, form)
+    request[TRIED] = ("template.html", values)
+    wanted = await _wanted(request, form)
+    try:
+        delivery = await door.downloads.start(wanted)
+    except REFUSALS as error:
+        request[TRIED] = ("template.html", values | await _refused(request, wanted.stored, error))
+        raise error
     await door.downloads.delivered(delivery, "done", 0)
     return redirect(f"/console/packages/{segment(delivery.package_id)}")
 
@@ -78,6 +85,7 @@ async def _values(request: web.Request, form: Mapping[str, str]) -> dict[str, ob
         "may_review": _may_review(request, stored),
         "plan": None,
         "problems": (),
+        "refused": None,
     }
 
 
@@ -112,8 +120,17 @@ def _given(template: Template, form: Mapping[str, str]) -> Given:
     return {**given, **lists}  # type: ignore[dict-item]
 
 
-async def _problems(request: web.Request, stored: StoredTemplate) -> object:
+async def _refused(request: web.Request, stored: StoredTemplate, error: HfitError) -> dict[str, object]:
+    """Everything that keeps a template from running for the visitor, in words and drawn where it is in the way."""
     try:
-        return await find_problems(stored.text, actor(request), gateway(request).sources())
+        look = await look_over(stored.text, actor(request), gateway(request).sources())
     except HfitError:
-        return ()
+        return {}
+    problems = [one for one in look.problems if isinstance(one, dict)]
+    said = describe_problem(error)
+    if all(one["message"] != said["message"] for one in problems):  # these parameters are in the way, or their cost
+        look = replace(look, problems=[*problems, said])
+    keys = {export.key for export in look.template.exports} if look.template else set()
+    whole = [one["message"] for one in look.problems if isinstance(one, dict) and one["where"] not in keys]
+    drawing = draw_plan({"template": {"name": stored.name}, "exports": look.exports(), "refusals": whole})
+    return {"problems": problems, "refused": drawing, "picture": write_svg(drawing)}

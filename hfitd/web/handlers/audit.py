@@ -27,7 +27,8 @@ from hfitd.web.context import actor, gateway
 from hfitd.web.streams import bytes_left, on_record, send_chunks
 
 NDJSON = {"Content-Type": "application/x-ndjson; charset=utf-8", "Cache-Control": "no-store"}
-TEXTS = {"object": "about", "email": "email", "action": "action", "package": "package", "after": "after"}
+TEXTS = {"object": "about", "email": "email", "action": "action", "package": "package", "after": "after",
+         "before": "before"}  # fmt: skip
 BATCH = 200
 EVERYTHING = "audit"
 
@@ -67,7 +68,7 @@ def read_question(request: web.Request) -> tuple[Question, int | None]:
     unknown = set(query) - {*TEXTS, "since", "until", "raw", "limit"}
     if unknown or len(query) != len(set(query)):
         raise BadRequest(
-            "The query takes object, email, action, since, until, raw, package, limit and after, each once.",
+            "The query takes object, email, action, since, until, raw, package, limit, after and before, each once.",
             resource=sorted(unknown or set(query))[0],
         )
     limit, raw, now = query.get("limit", ""), query.get("raw", "0"), datetime.now(UTC)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Entry = Mapping[str, Any]  # an object of the plan's document
+DEFINITIONS = frozenset(("dbcreate", "table-create", "create-table"))  # exports that read no rows
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
     """A table. ``depth`` is how many keys it is from a root, ``masks`` are names by column. ``absent``: the template
-    excludes it, so nothing of it is read."""
+    excludes it, so nothing of it is read. ``refused``: why not even that, of the table that its export begins with, of
+    an export of which no table is known, or of the whole package."""
 
     name: str
     place: str  # provider, and database where it is not the only one; '' where all tables lie in one
@@ -21,6 +23,7 @@ class Box:
     masks: tuple[tuple[str, str], ...] = ()
     root: bool = False
     absent: bool = False
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Drawing:
 
 
 def draw_plan(plan: Entry) -> Drawing:
-    """The drawing of a plan as ``POST /packplan`` answers it."""
+    """The drawing of a plan as ``POST /packplan`` answers it, or of one that was refused, with its ``refusals``."""
     boxes: dict[str, Box] = {}
     arrows: dict[tuple[str, str, str], Arrow] = {}
     several = len({_source(export, table) for export in plan["exports"] for table in export["tables"]}) > 1
@@ -64,7 +67,23 @@ def draw_plan(plan: Entry) -> Drawing:
             columns = f"{', '.join(key['columns'])} \N{RIGHTWARDS ARROW} {', '.join(key['to_columns'])}"
             arrow = Arrow(child, parent, str(key["name"]), columns, str(key["followed"]))
             arrows.setdefault((child, parent, arrow.name), arrow)
-    return Drawing(str(plan["template"]["name"]), boxes, tuple(arrows.values()))
+    if plan.get("refusals"):
+        boxes["the package"] = Box("the package", "", 0, refused=tuple(map(str, plan["refusals"])))
+    return Drawing(str(plan["template"]["name"]), _refuse(boxes, plan), tuple(arrows.values()))
+
+
+def _refuse(boxes: dict[str, Box], plan: Entry) -> dict[str, Box]:
+    """Put the refusals of every export where it begins."""
+    for export in plan["exports"]:
+        said = tuple(str(one["message"]) for one in export["refusals"] if isinstance(one, Mapping))
+        if not said:
+            continue
+        tables = [] if export["type"] in DEFINITIONS else export["tables"]
+        first = min(tables, key=lambda table: len(table["path"]), default=None)
+        name = str(export["key"]) if first is None else _name(_source(export, first), str(first["table"]))
+        box = boxes.get(name) or Box(str(export["key"]), "", 0)
+        boxes[name] = replace(box, refused=(*box.refused, *said))
+    return boxes
 
 
 def tell(drawing: Drawing) -> str:
@@ -79,6 +98,7 @@ def tell(drawing: Drawing) -> str:
     absent = [box.name for box in drawing.boxes.values() if box.absent]
     if absent:
         words.append(f"left out: {', '.join(absent)}")
+    words += [f"refused: {box.name}, {' '.join(box.refused).rstrip('.')}" for box in read if box.refused]
     return "; ".join(words) + "."
 
 
@@ -88,7 +108,7 @@ def _many(count: int, word: str) -> str:
 
 def _tables(plan: Entry) -> Iterator[tuple[Entry, Entry]]:
     for export in plan["exports"]:
-        if export["type"] not in {"dbcreate", "table-create", "create-table"}:  # they read no rows
+        if export["type"] not in DEFINITIONS:
             for table in export["tables"]:
                 yield export, table
 

@@ -69,6 +69,8 @@ def _lines(box: Box) -> list[tuple[str, str]]:
     """What stands below the name: class and words."""
     if box.absent:
         return [("absent", "left out")]
+    if box.refused:
+        return [("refused", "\N{MULTIPLICATION SIGN} refused")]
     rows = "? rows" if box.rows is None else f"\N{ALMOST EQUAL TO} {box.rows:,} rows".replace(",", "\u202f")
     found = [("rows", rows.replace(" rows", " row") if box.rows == 1 else rows)]
     if box.masks:
@@ -90,8 +92,9 @@ def _height(box: Box) -> float:
 def _box(box: Box, left: float, middle: float, width: float) -> str:
     height = _height(box)
     top = middle - height / 2
-    kind = "absent" if box.absent else "root" if box.root else "table"
-    said = [box.name, *(words for _, words in _lines(box)), *(f"{column}: {mask}" for column, mask in box.masks)]
+    kind = "refused" if box.refused else "absent" if box.absent else "root" if box.root else "table"
+    masks = (f"{column}: {mask}" for column, mask in box.masks)
+    said = [box.name, *(words for _, words in _lines(box)), *box.refused, *masks]
     parts = [
         f'<g class="box {kind}"><title>{_safe("; ".join(said))}</title>',
         f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" rx="9"/>',

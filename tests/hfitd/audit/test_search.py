@@ -111,6 +111,14 @@ async def test_pages_follow_one_another_without_a_gap(written: Written) -> None:
     assert [entry.fields for entry in pages] == [entry.fields for entry in whole]
 
 
+async def test_what_comes_before_an_entry_is_all_that_ended_before_it(written: Written) -> None:
+    whole = found(written)
+    ended = [entry for entry in whole if entry.cursor]
+    assert len(ended) > 2
+    for number, entry in enumerate(ended):
+        assert [one.fields for one in found(written, before=entry.cursor)] == [one.fields for one in ended[:number]]
+
+
 async def test_entries_of_several_instances_are_merged_by_time(written: Written) -> None:
     other = await AuditLog.open(written.folder, instance="two", keys_dir=written.folder.parent / "keys")
     await other.note(AuditRecord("login", email="ann@x"), "done")

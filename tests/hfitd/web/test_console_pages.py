@@ -38,6 +38,7 @@ exports:
 TABLES = f"""
 CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT);
 CREATE TABLE secret (id INTEGER PRIMARY KEY);
+CREATE TABLE letter (id INTEGER PRIMARY KEY, email TEXT);
 CREATE TABLE "{NAME.replace('"', '""')}" (id INTEGER PRIMARY KEY, "{NAME.replace('"', '""')}" TEXT,
   person_id INTEGER REFERENCES person (id), secret_id INTEGER REFERENCES secret (id));
 INSERT INTO person VALUES (1, 'ann');
@@ -165,6 +166,36 @@ async def test_a_refused_plan_says_what_is_wrong_on_the_form_that_was_filled(
     assert re.search(rb"<option selected>small</option>", missing.body)
 
 
+REFUSED = """hfitVersion: 1
+templateName: half
+packageName: half
+exports:
+  person.csv: {type: table-data, data: {dbms: odd, table: person}}
+  letter.csv: {type: table-data, data: {dbms: odd, table: letter}}
+  secret.csv: {type: table-data, data: {dbms: odd, table: secret}}
+"""
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+async def test_what_is_refused_is_drawn_and_said_in_words_beside_what_is_not(
+    odd: tuple[Daemon, Person, Person], verb: str
+) -> None:
+    daemon, dev, _ = odd
+    if (await Api(daemon, dev).get("/packtmpl/half")).status == 404:
+        assert (await Api(daemon, dev).put_template(REFUSED)).status == 201
+    answer = await (await opened(daemon, dev)).send(f"/console/templates/half/{verb}", {})
+    assert answer.status == 403
+    page = check_page(answer.body)
+    drawing = ET.fromstring(page[page.index("<svg") : page.index("</svg>")] + "</svg>")
+    space = "{http://www.w3.org/2000/svg}"
+    boxes = {group[0].text or "": group.get("class") for group in drawing.iter(f"{space}g")}
+    kinds = {words.partition(";")[0]: kind for words, kind in boxes.items()}
+    assert kinds == {"main.person": "box table", "letter.csv": "box refused", "secret.csv": "box refused"}
+    assert any("the column email of main.letter is not classified" in words for words in boxes)
+    assert "refused: letter.csv, " in (drawing.findtext(f"{space}desc") or "")
+    assert "secret" not in page.replace("secret.csv", "").replace("table: secret", "")  # as if it were not there
+
+
 async def test_a_package_is_run_followed_listed_and_fetched(
     odd: tuple[Daemon, Person, Person], template: str
 ) -> None:
@@ -244,6 +275,19 @@ async def test_the_audit_log_is_searched_by_who_may_and_is_not_there_for_others(
     found = (await theirs.get("/console/audit?since=1d&email=dev@example.org")).body.decode()
     assert "list_templates" in found
     assert "own@example.org</td>" not in found
+    for _ in range(101):
+        await mine.get("/console")
+    asked = "/console/audit?since=1d&email=dev@example.org&action=list_templates"
+    first = (await theirs.get(asked)).body.decode()
+    assert first.count('<th scope="row" class="when">') == 100
+    assert "Newest</a>" not in first
+    (older,) = re.findall(r'<a href="([^"]+)" rel="next">Older</a>', first)
+    second = (await theirs.get(older.replace("&amp;", "&"))).body.decode()
+    times = [re.findall(r'class="when">([^<]+)<', page) for page in (first, second)]
+    assert times[0] == sorted(times[0], reverse=True)
+    assert 1 <= len(times[1]) < 100
+    assert times[1][0] <= times[0][-1]
+    assert "Newest</a>" in second
     wrong = await theirs.get("/console/audit?since=yesterday")
     assert (wrong.status, b"A time is" in wrong.body) == (400, True)
     begun = [record for record in daemon.audit_records() if record.get("action") == "audit.read"]
