@@ -27,7 +27,7 @@ ROOMS = {
     "compression": ("hfitd.export.package", "hfit.package"),
     # The audit log signs its own checkpoints: it stands below access. The demo makes a developer's key pair.
     "cryptography": ("hfitd.access", "hfitd.audit", "hfitd.demo", "hfit.credentials"),
-    "isal": ("hfitd.export.package",),
+    "isal": ("hfitd.export.package", "hfit.package"),
     "jinja2": ("hfitd.web.console",),
     "jwt": ("hfitd.access",),
     "marshmallow": ("hfitd.config", "hfitd.export.template", "hfitd.web", "hfitd.admin", "hfitd.editor_schemas"),

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from hfit.package.ahead import made_ahead
 from hfit.package.containers import altered, read_container
 from hfit.package.names import check_name
 from hfit.package.tar_reader import read_members
@@ -52,10 +53,11 @@ def _write_members(file: BinaryIO, report: Report, part: Path) -> None:
         def consume(full_path: str, _: int) -> Callable[[bytes], object]:
             return writer.begin(full_path.partition("/")[2])
 
-        for entry in read_members(read_container(file), consume):
-            writer.end()
-            if remaining.pop(entry.path.partition("/")[2], None) != entry:  # 1
-                raise altered("It changed while it was being extracted.")
+        with made_ahead(read_container(file)) as pieces:
+            for entry in read_members(pieces, consume):
+                writer.end()
+                if remaining.pop(entry.path.partition("/")[2], None) != entry:  # 1
+                    raise altered("It changed while it was being extracted.")
         if remaining:
             raise altered("It changed while it was being extracted.")
     part.chmod(0o755)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from hfit.package.ahead import made_ahead
 from hfit.package.containers import GZIP_HEADER, PIECE_BYTES, ZSTD_MAGIC, altered, cut_short, read_container
 from hfit.package.extract import FolderWriter, part_prefix
 from hfit.package.names import check_name
@@ -51,9 +52,10 @@ def check_tree(file: BinaryIO, begin: Callable[[str], Callable[[bytes], object]]
         name, before = folder, inner
         return begin(inner) if begin else None
 
-    for entry in read_members(_pieces(file), consume):
-        count += 1
-        size += entry.size
+    with made_ahead(_pieces(file)) as pieces:
+        for entry in read_members(pieces, consume):
+            count += 1
+            size += entry.size
     if not count:
         raise altered("It holds no file.")
     return TreeReport(name, count, size)

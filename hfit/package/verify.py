@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 from hfit.credentials.pins import Trust
 from hfit.errors import NotFound, PackageIncomplete, PackageInvalid
+from hfit.package.ahead import made_ahead
 from hfit.package.containers import PIECE_BYTES, altered, read_container
 from hfit.package.manifest import MAX_MANIFEST_BYTES, MAX_SIGNATURE_BYTES, Manifest, check_expiry, read_manifest
 from hfit.package.names import MANIFEST, SIGNATURE, check_name, order_key
@@ -91,14 +92,15 @@ def verify_archive(file: BinaryIO, path: Path, trust: Trust, *, allow_hidden: bo
         captured[inner] = bytearray()
         return captured[inner].extend
 
-    for entry in read_members(read_container(file), capture):  # 1
-        folder, _, inner = entry.path.partition("/")
-        root = root or folder
-        key = order_key(inner)
-        if folder != root or not inner or (entries and key <= previous):  # 2
-            raise altered("Its members are not in order, below one folder, each once.")
-        previous = key
-        entries[inner] = entry
+    with made_ahead(read_container(file)) as pieces:
+        for entry in read_members(pieces, capture):  # 1
+            folder, _, inner = entry.path.partition("/")
+            root = root or folder
+            key = order_key(inner)
+            if folder != root or not inner or (entries and key <= previous):  # 2
+                raise altered("Its members are not in order, below one folder, each once.")
+            previous = key
+            entries[inner] = entry
     if MANIFEST not in captured or SIGNATURE not in captured:
         raise PackageIncomplete("The package has no manifest, so it is not complete.")
     manifest = read_manifest(bytes(captured[MANIFEST]), bytes(captured[SIGNATURE]), trust, allow_hidden=allow_hidden)

@@ -11,7 +11,9 @@ import os
 import random
 import struct
 import subprocess
+import sys
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,8 @@ import pytest
 from hfit.credentials.pins import Pin, Trust
 from hfit.credentials.ssh_wire import parse_public_key_line
 from hfit.errors import IntegrityFailed, KeyUntrusted, NotFound, PackageExpired, PackageIncomplete, PackageInvalid
+from hfit.package.ahead import made_ahead
+from hfit.package.containers import read_container
 from hfit.package.extract import extracted
 from hfit.package.names import check_distinct, check_name
 from hfit.package.verify import verify_archive, verify_package
@@ -64,6 +68,34 @@ def test_a_package_verifies_in_every_compression(
     report = verify_package(write(tmp_path / "p", package.archive(compression)), trust)
     assert report.manifest.package_name == "case-42"
     assert report.document()["size"] == sum(len(data) for path, data in package.members()[:-2])
+
+
+def test_without_isal_the_same_packages_pass_and_the_same_are_refused(package: Package, tmp_path: Path) -> None:
+    whole = package.archive("gzip")
+    good = write(tmp_path / "good", whole)
+    bad = write(tmp_path / "bad", whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+    script = (
+        "import sys; sys.modules['isal'] = None\n"
+        "from hfit.package.containers import inflating, read_container\n"
+        "print(inflating.__name__, sum(map(len, read_container(open(sys.argv[1], 'rb')))))\n"
+        "read_container(open(sys.argv[2], 'rb'))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, good, bad], capture_output=True, text=True, check=False)
+    assert ran.stdout.split() == ["zlib", str(len(gzip.decompress(whole)))]
+    assert "PackageInvalid" in ran.stderr
+
+
+def test_no_thread_outlives_the_block_that_began_it(package: Package, tmp_path: Path) -> None:
+    package.files = {"large.bin": random.Random(1).randbytes(8 << 20)}
+    whole = package.archive("gzip")
+    before = threading.active_count()
+    with write(tmp_path / "p", whole).open("rb") as file, made_ahead(read_container(file)) as pieces:
+        assert next(pieces)
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
+    with pytest.raises(ZeroDivisionError), made_ahead(1 / (2 - n) for n in range(5)) as numbers:  # type: ignore[arg-type,misc]
+        list(numbers)
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
