@@ -8,8 +8,9 @@ invents none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from hfitd.access.checksums import is_card, is_iban
 from hfitd.access.personal_values import BANK, CARD, EMAIL, PHONE, SECRET, classes_within
 
 _SEPARATORS = bytes(range(32)) + b",;\"'`\\|<>(){}[]="
@@ -20,6 +21,7 @@ _LONGEST_BEFORE_AT = 64
 _FROM_AT = re.compile(rb"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w.-])")
 _NUMBERS = re.compile(rb"[0-9](?:[ -]?[0-9]){12,}")
 _FEWEST_DIGITS = 13
+_LONGEST_NUMBER = 34  # of ISO 13616, the longer of the two
 _OF_NUMBERS = bytes(48 if chr(byte) in "0123456789 -" else 0 for byte in range(256))
 _IBANS = re.compile(rb"[A-Z]{2}[0-9]{2} ?(?:[A-Z0-9]{4} ?){2,7}[A-Z0-9]{0,3}\b")
 # What a byte is to an IBAN: a capital, a digit, another part of a word, or nothing
@@ -48,10 +50,8 @@ def find_forms(unit: bytes) -> Iterator[tuple[str, bytes]]:
         yield from ((EMAIL, found) for found in _emails(unit) if not found.lower().endswith(_RESERVED))
     if b"+" in unit:
         yield from ((PHONE, found[0]) for found in _PHONES.finditer(unit) if _digits(found[0]) >= 8)
-    for kind, numbers in ((CARD, _cards(unit)), (BANK, _accounts(unit))):
-        for number in numbers:
-            if len(number) <= _LONGEST and kind in classes_within(number.decode("ascii").strip()):
-                yield kind, number
+    yield from ((CARD, number) for number in _cards(unit) if _passes(is_card, number))
+    yield from ((BANK, number) for number in _accounts(unit) if _passes(is_iban, number))
     if any(start in unit for start in _SECRET_STARTS):
         text = unit.decode("utf-8", "replace")
         yield from ((SECRET, b"") for kind in classes_within(text) if kind == SECRET)
@@ -93,6 +93,11 @@ def _accounts(unit: bytes) -> Iterator[bytes]:
         if found is not None:
             yield found[0]
         position = found.end() if found is not None else position + 1
+
+
+def _passes(check: Callable[[str], bool], number: bytes) -> bool:
+    bare = number.translate(None, b" -")
+    return len(bare) <= _LONGEST_NUMBER and check(bare.decode("ascii"))
 
 
 def _digits(text: bytes) -> int:
