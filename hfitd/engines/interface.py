@@ -64,6 +64,14 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Further:
+    """How one more condition on the rows of ``table`` is appended to a statement: after ``word``."""
+
+    table: TableName
+    word: str  # " WHERE " or " AND "
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
     """A checked SELECT. ``into`` is the quoted table a SQL rendering writes to, as it should stand in the file.
 
@@ -71,6 +79,7 @@ class Select:
     something else over the same rows; a free query has neither.
     With ``reads`` the server's plan may hold nothing else; ``estimate`` compares them (SqlRefused). ``untold``: what
     the planner expects may be judged, but not told to who asks, as it is made from values they may not see.
+    ``further`` is there when the rows are those of one plain table, as they come: an engine may read them in parts.
     """
 
     sql: Sql
@@ -81,6 +90,7 @@ class Select:
     untold: bool = False
     columns: tuple[Sql, ...] = ()
     tail: Sql = field(default_factory=Sql)
+    further: Further | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@
 2. Who finds too many waiting, or waits too long, gets Busy.
 3. A free place goes to who holds the fewest, among those to who came first: one caller's many jobs do not keep the
    others waiting.
+4. A spare place is one that a job could do without: it is free at once or not at all, nobody waits, and half of the
+   places, of this instance's share of them, stay free.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ QUEUE_SECONDS = 30.0
 QUEUE_LENGTH = 20
 POLL_SECONDS = 0.1  # between two looks for a lease that another instance gave back
 LOST_POLL_SECONDS = 1.0
+SPARE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,25 @@ class Places:
     @asynccontextmanager
     async def take(self, user: str = "") -> AsyncIterator[None]:
         """A place for as long as the block runs; Busy."""
+        async with self._taken(user, self.queue_seconds):
+            yield
+
+    @property
+    def has_spare(self) -> bool:
+        """4, as far as it can be told here."""
+        instances = max(self.shared.instances(), 1) if self.shared is not None else 1
+        return not self._waiting and 2 * (len(self._inside) + 1) <= self.count // instances
+
+    @asynccontextmanager
+    async def take_spare(self, user: str = "") -> AsyncIterator[None]:
+        """A place for as long as the block runs, if it is one to spare (4); Busy."""
+        if not self.has_spare:
+            raise self._busy()
+        async with self._taken(user, SPARE_SECONDS):
+            yield
+
+    @asynccontextmanager
+    async def _taken(self, user: str, seconds: float) -> AsyncIterator[None]:
         if len(self._waiting) >= self.queue_length and len(self._inside) >= self.count:
             raise self._busy()  # 2
         came = time.monotonic()
@@ -89,7 +111,7 @@ class Places:
         try:
             self._admit()
             try:
-                async with asyncio.timeout(self.queue_seconds):
+                async with asyncio.timeout(seconds):
                     await visit.turn
                     await self._claim(visit)
             except TimeoutError:

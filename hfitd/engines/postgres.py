@@ -15,9 +15,8 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 from hfitd.config.model import ProviderConfig
@@ -36,33 +35,28 @@ from hfitd.engines.interface import (
 from hfitd.engines.lag import refuse_old
 from hfitd.engines.places import Places
 from hfitd.engines.plan_reads import refuse_unexpected
-from hfitd.engines.postgres_binds import Prepared, Statements
+from hfitd.engines.postgres_binds import Prepared
 from hfitd.engines.postgres_catalog import read_catalog
 from hfitd.engines.postgres_check import report_server
 from hfitd.engines.postgres_columns import Pages, Turner, pulled
-from hfitd.engines.postgres_copy import END, PROLOGUE, Lines, mask_lines, parse_lines
+from hfitd.engines.postgres_company import Company
 from hfitd.engines.postgres_ddl import foresee, write_ddl
 from hfitd.engines.postgres_dialect import PostgresDialect
 from hfitd.engines.postgres_errors import Stage, translated
-from hfitd.engines.postgres_json import CSV_OPTIONS, json_lines
+from hfitd.engines.postgres_lane import Lane
 from hfitd.engines.postgres_moment import is_replica, known_lag, read_lag, read_position
 from hfitd.engines.postgres_plan import Entry, Plan, plan_entries, relation_entry
 from hfitd.engines.postgres_pool import Lease, Pool
-from hfitd.engines.postgres_twins import may_serve
-from hfitd.engines.rendering import Collector, Renderer, text_encoder, text_rows
-from hfitd.engines.shape import THREAD_BYTES, RawRow, Shape
+from hfitd.engines.postgres_render import render
+from hfitd.engines.rendering import text_rows
+from hfitd.engines.shape import RawRow, Shape
 from hfitd.errors import DbUnavailable, NotFound, QueryTimeout
 from hfitd.model import Catalog, Kind, Receipt, Relation, Sink
-from hfitd.sql import Sql
 
 _DATABASES = """
 SELECT datname::pg_catalog.text FROM pg_catalog.pg_database
 WHERE datallowconn AND NOT datistemplate AND pg_catalog.has_database_privilege(oid, 'CONNECT')
 """
-# A small read is followed by a pause in which the kernel collects a bigger one: a third of the CPU (performance B1).
-_SMALL_BYTES = 64 * 1024
-_NAP_AFTER_BYTES = 512 * 1024
-_NAP_SECONDS = 0.001
 PRINTED_BY_CAST = frozenset((
     "smallint", "integer", "bigint", "numeric", "uuid", "text", "character varying", "date",
     "timestamp without time zone", "timestamp with time zone",
@@ -120,26 +114,27 @@ class PostgresEngine:
         async with self._pool.lend(database, user) as lease:
             lag = await self._read_lag(lease)
             position = await read_position(lease.connection)
-            yield PostgresSnapshot(lease, self._provider.statement_timeout_seconds, position, lag)
+            async with Company(Lane(lease), self._pool, user) as company:
+                yield PostgresSnapshot(company, self._provider.statement_timeout_seconds, position, lag)
 
 
 class PostgresSnapshot:
-    """A repeatable-read transaction. Its one connection does one thing at a time; callers may be many."""
+    """A repeatable-read transaction. Each of its connections does one thing at a time; callers may be many."""
 
-    def __init__(self, lease: Lease, timeout_seconds: float, position: str, lag_seconds: float | None = None) -> None:
+    def __init__(
+        self, company: Company, timeout_seconds: float, position: str, lag_seconds: float | None = None
+    ) -> None:
         self.position, self.lag_seconds = position, lag_seconds
-        self._replica = lag_seconds is not None or is_replica(lease.connection) is True
-        self._lease = lease
-        self._connection: Any = lease.connection
+        self._company, self._lane = company, company.first
+        self._connection, self._statements = self._lane.connection, self._lane.statements
+        self._turn = self._lane.turn
+        self._replica = lag_seconds is not None or is_replica(self._connection) is True
         self._timeout_seconds = timeout_seconds
-        self._statements = Statements(lease.connection)
-        self._turn = asyncio.Lock()
-        self._dialect = PostgresDialect()
 
     async def catalog(self) -> Catalog:
         """What the role may SELECT, in few queries."""
         async with self._turn:
-            return await read_catalog(self._connection, self._lease.database)
+            return await read_catalog(self._connection, self._lane.lease.database)
 
     async def describe(self, select: Select) -> tuple[OutputType, ...]:
         """Types of the outputs; every value is tried on the server."""
@@ -200,72 +195,21 @@ class PostgresSnapshot:
                 prepared = await self._prepare(select, Stage.RUN)
                 turner = Turner(Shape.of(select.outputs, prepared.types), pages)
                 await self._statements.set_binds(prepared)
-                await self._copy(prepared.copy_text, turner.take)
+                await self._lane.copy(prepared.copy_text, turner.take)
                 await turner.finish()
                 await self._statements.clear_binds(prepared)
 
         return pulled(copy)
 
     async def render(self, select: Select, form: Format, sink: Sink) -> Receipt:
-        """COPY text as it comes for SQL without masks; taken apart only where a mask or another form needs it."""
-        async with self._turn, self._deadline():
-            select = await self._served(select)
-            prepared = await self._prepare(select, Stage.RUN)  # 2
-            shape = Shape.of(select.outputs, prepared.types)
-            await self._statements.set_binds(prepared)  # 3
-            if form is Format.SQL:
-                receipt = await self._render_sql(prepared, shape, select.into, sink)
-            else:
-                receipt = await self._render_text(prepared, shape, form, sink)
-            await self._statements.clear_binds(prepared)
-            return receipt
-
-    async def _served(self, select: Select) -> Select:
-        """The statement in which the server computes masks, if there is one and it may be told their keys."""
-        served = select.served
-        if served is None or not await may_serve(self._connection, secret=served.secret):
-            return select
-        return replace(select, sql=served.sql, outputs=served.outputs, served=None, columns=(), tail=Sql())
+        """By one connection or by several that see the same; callers may be many (``postgres_render``)."""
+        async with self._company.one() as lane, self._deadline():
+            return await render(self._company, lane, select, form, sink)
 
     async def ddl(self, relations: Sequence[Relation], options: DdlOptions, sink: Sink) -> Receipt:
         """Statements that create the relations, from the catalogue."""
         async with self._turn:
             return await write_ddl(self._connection, relations, options, sink)
-
-    async def _render_text(self, prepared: Prepared, shape: Shape, form: Format, sink: Sink) -> Receipt:
-        lines_of_json = json_lines(prepared, shape) if form is Format.NDJSON else None
-        if lines_of_json is not None:
-            out = Collector(sink)
-            rows = await self._copy(lines_of_json, out.write, **CSV_OPTIONS)
-            await out.flush()
-            return Receipt(rows, out.size)
-        renderer = Renderer(shape, text_encoder(form, shape), sink)
-        lines = Lines()
-
-        async def take(chunk: bytes) -> None:
-            await renderer.add(parse_lines(lines.cut(chunk), shape))
-
-        await self._copy(prepared.copy_text, take)
-        return await renderer.finish()
-
-    async def _render_sql(self, prepared: Prepared, shape: Shape, into: str, sink: Sink) -> Receipt:
-        out = Collector(sink)
-        columns = ", ".join(self._dialect.identifier(name) for name in shape.names)
-        target = f"{into} ({columns})" if columns else into
-        await out.write(PROLOGUE + f"COPY {target} FROM stdin;\n".encode())
-        lines = Lines()
-
-        async def take(chunk: bytes) -> None:
-            if not shape.is_raw:
-                whole = lines.cut(chunk)
-                heavy = len(chunk) >= THREAD_BYTES  # the loop has other work meanwhile
-                chunk = await asyncio.to_thread(mask_lines, whole, shape) if heavy else mask_lines(whole, shape)
-            await out.write(chunk)
-
-        rows = await self._copy(prepared.copy_text, take)
-        await out.write(END)
-        await out.flush()
-        return Receipt(rows=rows, size=out.size)
 
     async def outlook(self, relations: Sequence[Relation], options: DdlOptions | None) -> Outlook:
         """What a package of these will not hold."""
@@ -273,21 +217,7 @@ class PostgresSnapshot:
             return await foresee(self._connection, relations, options)
 
     async def _prepare(self, select: Select, stage: Stage) -> Prepared:
-        self._lease.spoilt = True  # 6
-        return await self._statements.prepare(select, stage)
-
-    async def _copy(self, text: str, take: Callable[[bytes], Awaitable[None]], **options: str) -> int:
-        """COPY the rows of ``text``, made of what has been prepared, into ``take``; their number."""
-        feed = _Feed(take)
-        try:
-            with translated(Stage.RUN):
-                status: str = await self._connection.copy_from_query(text, output=feed.accept, **options)
-        except Exception:
-            # What the sink raised is the sink's, and not an error of the database.
-            if feed.error is not None:
-                raise feed.error from None
-            raise
-        return int(status.removeprefix("COPY "))
+        return await self._lane.prepare(select, stage)  # 2 6
 
     async def _pages(self, cursor: Any, shape: Shape, size: int) -> AsyncGenerator[list[Row], None]:
         left = self._timeout_seconds
@@ -317,26 +247,6 @@ class PostgresSnapshot:
             # On a replica replay may cost the connection, and the driver has no words for why it is gone.
             error.conflict = error.conflict or (self._replica and self._connection.is_closed())
             raise
-
-
-class _Feed:
-    """Takes the chunks of a COPY, lets the kernel collect bigger ones, and keeps the sink's error apart."""
-
-    def __init__(self, take: Callable[[bytes], Awaitable[None]]) -> None:
-        self._take = take
-        self._taken = 0
-        self.error: Exception | None = None
-
-    async def accept(self, chunk: bytes | bytearray) -> None:
-        """Pass a chunk on; the driver gives what it has, often a bytearray."""
-        try:
-            await self._take(bytes(chunk))
-        except Exception as error:
-            self.error = error
-            raise
-        self._taken += len(chunk)
-        if len(chunk) < _SMALL_BYTES and self._taken > _NAP_AFTER_BYTES:
-            await asyncio.sleep(_NAP_SECONDS)
 
 
 def _as_text(prepared: Prepared) -> str:

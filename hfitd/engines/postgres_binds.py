@@ -115,7 +115,7 @@ class Statements:
                 await self._connection.execute("SAVEPOINT hfit_value")
             accepted = await self._accepts(bound)
             with translated(Stage.OWN):
-                await self._connection.execute("ROLLBACK TO SAVEPOINT hfit_value")
+                await self._connection.execute("ROLLBACK TO SAVEPOINT hfit_value; RELEASE SAVEPOINT hfit_value")
             if not accepted:
                 raise invalid_value(bound.label, bound.info)
 

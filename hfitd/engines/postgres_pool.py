@@ -35,7 +35,7 @@ IDLE_SECONDS = 30.0  # an unused connection is closed after this
 
 # idle_in_transaction is far above any pause of a job and only ends what a hung daemon would leave.
 _OPEN_SNAPSHOT = """
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;{share}
 SET LOCAL search_path = '';
 SET LOCAL TimeZone = 'UTC';
 SET LOCAL DateStyle = 'ISO, YMD';
@@ -74,15 +74,30 @@ class Pool:
     @asynccontextmanager
     async def lend(self, database: str, user: str = "") -> AsyncIterator[Lease]:
         """A connection with an open snapshot. Leaving the block with an error closes it and ends its query."""
-        async with self._places.take(user):  # 5
-            lease = Lease(await self._open(database), database)
-            try:
-                yield lease
-                await self._give_back(lease)
-            finally:
-                self._lent.discard(lease.connection)
-                if lease.connection not in self._idle:
-                    await self._discard(lease.connection)
+        async with self._places.take(user), self._leased(database) as lease:  # 5
+            yield lease
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether ``lend_spare`` may be worth asking."""
+        return self._places.has_spare
+
+    @asynccontextmanager
+    async def lend_spare(self, database: str, user: str, snapshot_id: str) -> AsyncIterator[Lease]:
+        """The same inside a snapshot that another connection has exported; Busy at once when others need the place."""
+        async with self._places.take_spare(user), self._leased(database, snapshot_id) as lease:
+            yield lease
+
+    @asynccontextmanager
+    async def _leased(self, database: str, snapshot_id: str = "") -> AsyncIterator[Lease]:
+        lease = Lease(await self._open(database, snapshot_id), database)
+        try:
+            yield lease
+            await self._give_back(lease)
+        finally:
+            self._lent.discard(lease.connection)
+            if lease.connection not in self._idle:
+                await self._discard(lease.connection)
 
     async def close(self) -> None:
         """Close every connection, also those in use."""
@@ -110,16 +125,16 @@ class Pool:
                 server_settings={"application_name": "hfitd", "default_transaction_read_only": "on"},
             )
 
-    async def _open(self, database: str) -> Connection:
+    async def _open(self, database: str, snapshot_id: str = "") -> Connection:
         kept = self._kept(database)
         if kept is not None:
             try:
-                return await self._open_snapshot(kept)
+                return await self._open_snapshot(kept, snapshot_id)
             except DbUnavailable:
                 pass  # The server was restarted since; a new connection tells whether it is back.
         await self._make_room()
         connection = await self.connect(database)
-        return await self._open_snapshot(connection)
+        return await self._open_snapshot(connection, snapshot_id)
 
     def _kept(self, database: str) -> Connection | None:
         for connection, (name, timer) in list(self._idle.items()):
@@ -136,13 +151,14 @@ class Pool:
             self._idle.pop(oldest)[1].cancel()
             await self._discard(oldest)
 
-    async def _open_snapshot(self, connection: Connection) -> Connection:
+    async def _open_snapshot(self, connection: Connection, snapshot_id: str) -> Connection:
+        share = f"\nSET TRANSACTION SNAPSHOT '{snapshot_id}';" if snapshot_id else ""
         milliseconds = max(1, int(self._provider.statement_timeout_seconds * 1000))
         self._lent.add(connection)
         try:
             with translated(Stage.CONNECT):
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    await connection.execute(_OPEN_SNAPSHOT.format(milliseconds=milliseconds))  # 2 3
+                    await connection.execute(_OPEN_SNAPSHOT.format(share=share, milliseconds=milliseconds))  # 2 3
                     if connection.get_server_version().major >= 11:
                         # Compiling costs small queries a second and gains big exports nothing.
                         await connection.execute("SET LOCAL jit = off")

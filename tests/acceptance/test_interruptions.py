@@ -189,7 +189,7 @@ async def test_h08_a_client_that_leaves_takes_its_query_with_it(slow: tuple[Daem
     async with aiohttp.ClientSession() as session:
         response = await session.post(Api(daemon).url("/packdownload"), json=body, headers=person.bearer)
         assert await response.content.read(100)
-        assert await asyncio.to_thread(sessions, shop) == 1
+        assert await asyncio.to_thread(sessions, shop) >= 1
         response.close()
     left = time.monotonic()
     while await asyncio.to_thread(sessions, shop):

@@ -95,7 +95,8 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file of the package to be. Members of one source are built one after another."""
+    """One file of the package to be. Those of one source are built in their order, one after another but for those that
+    stand ``apart``: building one needs nothing of what building another finds."""
 
     path: str
     kind: str  # "ddl" | "data" | "constraints" | "rows" | "file"
@@ -105,6 +106,7 @@ class Member:
     masks: Mapping[str, str] = field(default_factory=dict)
     after: frozenset[str] = frozenset()  # tables that have to be loaded before this member
     details: Mapping[str, Json] = field(default_factory=dict)  # more for the manifest
+    apart: bool = False
     may_refuse: bool = False  # only building it tells whether it can be had, so the head of the package waits
 
 

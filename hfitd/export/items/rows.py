@@ -121,7 +121,7 @@ class RowsStep:
             return Built(receipt.rows, (TableEntry(name, receipt.rows, masks, receipt.size),), details=details)
 
         kind = "data" if self.form is Format.SQL else "rows"
-        return Member(self.export.key, kind, build, self.source, name, masks, self.parents, details)
+        return Member(self.export.key, kind, build, self.source, name, masks, self.parents, details, apart=True)
 
 
 class RowsItem:

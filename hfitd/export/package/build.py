@@ -1,6 +1,7 @@
 """Building one package: parts side by side, archive in order, manifest last.
 
-Members of one source share its snapshot and are rendered one after another; sources and files run beside each other.
+Members of one source share its snapshot and are rendered one after another, but for those that stand apart, which share
+its connections; sources and files run beside each other.
 The archive takes members in their final order as they become ready, so its first bytes can leave while later ones
 are still being rendered. Whatever goes wrong, every part is removed and the caller sees the error.
 """
@@ -31,6 +32,8 @@ from hfitd.export.subset.order import load_groups
 from hfitd.model import Json, TableName
 
 T = TypeVar("T")
+
+SIDE_BY_SIDE = 4  # members of one source; more than a snapshot has connections gain nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +94,28 @@ class PackageBuild:
                 await writer.discard()
 
     async def _build_group(self, group: Sequence[Member], futures: Mapping[str, asyncio.Future[_Part]]) -> None:
-        for member in group:
-            path = self._directory / hashlib.sha256(member.path.encode()).hexdigest()
-            writer = PartWriter(path, self._codec, self._executor, self._budget)
-            self._writers.append(writer)
-            sink = self._residue.tap(member.path, member.table or "", writer)
-            built = await member.build(sink)
-            finish_tap(sink)
-            self._budget.take_rows(built.rows or 0)
-            await writer.close()
-            futures[member.path].set_result(_Part(writer, built))
+        places = asyncio.Semaphore(SIDE_BY_SIDE)
+        for batch in _batches(group):
+            async with asyncio.TaskGroup() as tasks:
+                for member in batch:
+                    tasks.create_task(self._build_in_turn(member, places, futures))
+
+    async def _build_in_turn(
+        self, member: Member, places: asyncio.Semaphore, futures: Mapping[str, asyncio.Future[_Part]]
+    ) -> None:
+        async with places:
+            await self._build_member(member, futures)
+
+    async def _build_member(self, member: Member, futures: Mapping[str, asyncio.Future[_Part]]) -> None:
+        path = self._directory / hashlib.sha256(member.path.encode()).hexdigest()
+        writer = PartWriter(path, self._codec, self._executor, self._budget)
+        self._writers.append(writer)
+        sink = self._residue.tap(member.path, member.table or "", writer)
+        built = await member.build(sink)
+        finish_tap(sink)
+        self._budget.take_rows(built.rows or 0)
+        await writer.close()
+        futures[member.path].set_result(_Part(writer, built))
 
     async def _assemble(
         self,
@@ -226,6 +241,17 @@ def _groups(members: Sequence[Member]) -> list[list[Member]]:
     for member in sorted(members, key=lambda m: _archive_order(m.path)):
         groups.setdefault(member.source, []).append(member)
     return list(groups.values())
+
+
+def _batches(group: Sequence[Member]) -> list[list[Member]]:
+    """Neighbours that stand apart together, every other member alone."""
+    batches: list[list[Member]] = []
+    for member in group:
+        if batches and member.apart and batches[-1][-1].apart:
+            batches[-1].append(member)
+        else:
+            batches.append([member])
+    return batches
 
 
 def load_orders(members: Sequence[Member]) -> dict[str, int]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import struct
 import sys
-import zlib
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -61,7 +60,7 @@ class _GzipFrame:
         self._head = GZIP_HEADER
 
     def compress(self, data: bytes) -> bytes:
-        self._crc = zlib.crc32(data, self._crc)
+        self._crc = isal_zlib.crc32(data, self._crc)
         self._size += len(data)
         head, self._head = self._head, b""
         return head + bytes(self._deflate.compress(data))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from hfitd.engines.interface import Dialect, Row, Select, Served, Wanted
+from hfitd.engines.interface import Dialect, Further, Row, Select, Served, Wanted
 from hfitd.export.query.columns import list_columns
 from hfitd.masks.interface import BoundMask
 from hfitd.model import Relation
@@ -55,6 +55,8 @@ def select_relation(
             sql += text(" ORDER BY ") + join(", ", terms)
     if limit is not None:
         sql += text(f" LIMIT {int(limit)}")
+    plain = relation.table.kind == "table" and relation.row_filter is None
+    further = Further(relation.table.name, " AND " if conditions else " WHERE ")
     listed = columns.served
     served = Served(text("SELECT ") + listed.sql + sql, listed.outputs, listed.secret) if listed is not None else None
     shown_as = columns.streamed  # 1
@@ -66,6 +68,7 @@ def select_relation(
         untold=relation.row_filter is not None,  # 3
         columns=shown_as.columns,
         tail=sql,
+        further=further if plain and not ordered and limit is None else None,
     )
 
 

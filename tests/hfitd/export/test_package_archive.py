@@ -160,7 +160,7 @@ async def test_a_failing_member_leaves_no_part_behind_and_its_error_is_the_one_r
         await sink.write(b"half")
         raise SourceChanged
 
-    broken = Member("broken.sql", "data", build, SourceKey("other", "main"))
+    broken = Member("broken.sql", "data", build, SOURCE)
     with pytest.raises(SourceChanged):
         await build_archive(tmp_path / "a", [*MEMBERS, broken])
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["archive"]
