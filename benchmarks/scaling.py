@@ -31,6 +31,8 @@ DAY_SECONDS = 8 * 3600.0
 PEAK = 4.0  # the busiest hour against the mean of the day
 SIZES = ((50, 1), (500, 2), (5_000, 10), (20_000, 50), (100_000, 200), (100_000, 1_000))  # developers, instances
 BEAT_SECONDS = 5.0
+MEND_SECONDS = 600.0
+GROUPS = 7  # of keys that are listed; each is a look of its own
 REDIS_SHARE = 0.6  # of one processor of a Redis node
 TTL_SECONDS = 3600.0
 SAMPLE = 10  # providers
@@ -48,7 +50,6 @@ class Profile:
     streams: float = 2
     package_mib: float = 2.0
     templates: int = 3  # kept by each
-    bare_names: float = 0.3  # share of packages by a shared template's name without its owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Bill:
     commands: float  # of Redis, a second
     redis: float  # processors, without looks through all keys
     beats: float  # processors, for instances that count each other
-    names: float  # processors, for templates by bare names
+    mending: float  # processors, for the look at all keys every ten minutes that keeps the index whole
     records: float
     redis_mib: float
     artifacts_gib: float
@@ -184,7 +185,6 @@ def bill(developers: int, instances: int, costs: dict[str, Any], profile: Profil
 
     kept = developers * does.packages * new * PEAK / DAY_SECONDS * TTL_SECONDS
     records = developers * (1 + 2 * does.templates) + 2 * kept + rate * does.packages * TTL_SECONDS + instances
-    scan = costs["store"]["scan_cpu_per_key"] * records
     return Bill(
         developers,
         instances,
@@ -194,8 +194,8 @@ def bill(developers: int, instances: int, costs: dict[str, Any], profile: Profil
         outcome,
         total("redis_commands"),
         total("redis_cpu"),
-        scan * instances / BEAT_SECONDS,
-        scan * rate * does.packages * does.bare_names,
+        costs["store"]["listed_cpu_per_key"] * instances * instances / BEAT_SECONDS,
+        costs["store"]["scan_cpu_per_key"] * records * GROUPS / MEND_SECONDS,
         records,
         records * costs["store"]["bytes_per_record"] / MIB,
         kept * does.package_mib / 1024,
@@ -213,7 +213,7 @@ def bills() -> list[Bill]:
 HEADS = ("developers", "instances", "requests/s", "processors", "instances needed")
 LOAD_HEADS = (*HEADS, "network Mbit/s", "audit GiB/day", "packages GiB")
 CROWD_HEADS = ("developers", "connections", "packages/s", "kept", "joined", "built", "told BUSY", "wait p99")
-STORE_HEADS = ("developers", "instances", "records", "MiB", "commands/s", "processors", "counting", "bare names")
+STORE_HEADS = ("developers", "instances", "records", "MiB", "commands/s", "processors", "counting", "mending")
 
 
 def load_rows(found: Sequence[Bill]) -> list[tuple[str, ...]]:
@@ -243,7 +243,7 @@ def store_rows(found: Sequence[Bill]) -> list[tuple[str, ...]]:
     return [
         (
             f"{b.developers:,}", f"{b.instances:,}", f"{b.records:,.0f}", f"{b.redis_mib:,.0f}", f"{b.commands:,.0f}",
-            f"{b.redis:.2f}", f"{b.beats:.2f}", f"{b.names:.2f}",
+            f"{b.redis:.2f}", f"{b.beats:.2f}", f"{b.mending:.3f}",
         )
         for b in found
     ]  # fmt: skip

@@ -6,6 +6,8 @@ What a reload exchanges is in ``offer``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import os
 import secrets
@@ -60,12 +62,16 @@ from hfitd.observe.tracing import open_tracer
 from hfitd.offer import Current, close_sources, keys_folder, open_sources_of, reload_sources
 from hfitd.store.access import AccessRequests
 from hfitd.store.approvals import Approvals
+from hfitd.store.formats import Upkeep
 from hfitd.store.interface import Store
 from hfitd.store.open import open_store
 from hfitd.store.secret import load_secret
 from hfitd.store.templates import Templates
 from hfitd.store.users import Users
 from hfitd.web.server import WebServer
+
+ARENAS = 2
+_M_ARENA_MAX = -8  # malloc.h
 
 
 def installed_version() -> str:
@@ -231,6 +237,7 @@ async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tupl
         )
         beating = asyncio.create_task(ground.guards.fleet.keep_beating(), name="fleet")
         tidying = asyncio.create_task(keep_tidy(workshop.artifacts, requests), name="housekeeping")
+        mending = asyncio.create_task(Upkeep(store, ground.guards.fleet).run(), name="upkeep of the store")
         checking = asyncio.create_task(
             door.template_checks.keep_checking(config.server.template_check_seconds), name="template checks"
         )
@@ -238,6 +245,7 @@ async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tupl
             yield door, ground.current
         finally:
             tidying.cancel()
+            mending.cancel()
             checking.cancel()
             await masked_files.close()
             await downloads.close()
@@ -253,6 +261,7 @@ def _audit_event(notice: AuditNotice) -> AuditState | SinkDropped:
 
 async def serve(path: Path, environ: Mapping[str, str], *, ready: asyncio.Event | None = None) -> None:
     """Run the daemon until SIGTERM or SIGINT."""
+    _use_few_arenas()
     config = load_config(path, environ)
     configure_logging(config.log.level, config.log.format)
     asyncio.get_running_loop().set_default_executor(FairThreads(min(32, (os.cpu_count() or 1) + 4)))
@@ -276,6 +285,13 @@ async def observing(config: Config) -> AsyncIterator[Observer]:
         yield observer
     finally:
         await asyncio.to_thread(observer.tracer.close)
+
+
+def _use_few_arenas() -> None:
+    """glibc gives threads heaps of their own, up to eight for each processor, and what is freed in one is of no use to
+    the others: over days the process would grow by what they hold. Elsewhere there is nothing of the kind to set."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENAS)
 
 
 def _keep_start_out_of_collections() -> None:

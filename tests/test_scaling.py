@@ -32,10 +32,11 @@ def test_a_provider_builds_no_faster_than_its_connections() -> None:
     assert simulate(scene).built <= 1.1 * most  # builds take random times
 
 
-def test_what_grows_with_the_square_is_seen_and_what_does_not_is_not() -> None:
+def test_what_grows_with_developers_grows_no_faster_than_they_do_and_counting_alone_with_the_square() -> None:
     costs = json.loads(scaling.CAPACITY.read_text("utf-8"))
     small, large = bill(2_000, 10, costs), bill(8_000, 10, costs)
     assert 3 < large.processors / small.processors < 5
-    assert 12 < large.names / small.names < 20
-    assert bill(2_000, 10, costs, Profile(bare_names=0.0)).names == 0
-    assert bill(2_000, 100, costs).beats > 9 * small.beats
+    assert 2 < large.mending / small.mending < 5
+    assert bill(8_000, 10, costs, Profile(templates=30)).mending > large.mending
+    assert large.beats == small.beats
+    assert bill(2_000, 100, costs).beats == pytest.approx(100 * small.beats)

@@ -20,6 +20,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import shutil
 import time
 from collections import OrderedDict
@@ -42,6 +43,7 @@ SETTLED_SECONDS = 300.0  # an archive is on record long before
 SMALL_BYTES = 256 * 1024
 MEMORY_BYTES = 16 << 20  # of small packages
 _REMEMBERED = 10_000
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ARCHIVES = tuple(codec.suffix for codec in CODECS.values())
 PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -108,7 +110,7 @@ class Artifacts:
         self._secret = secret
         self.ttl_seconds = ttl_seconds
         self._max_bytes = max_bytes
-        self._checked: dict[str, tuple[int, int]] = {}
+        self._checked: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._open_to: OrderedDict[tuple[str, str], tuple[float, Artifact]] = OrderedDict()
         self._small: OrderedDict[str, bytes] = OrderedDict()
         self._small_bytes = 0
@@ -161,6 +163,7 @@ class Artifacts:
         key = _grant_key(package_id, actor)
         with contextlib.suppress(Conflict):  # it is remembered already
             await self._store.write(key, actor.email.encode(), expect=0, ttl_seconds=self.ttl_seconds)
+            await self._store.write(_held_key(package_id, actor), b"", ttl_seconds=self.ttl_seconds)
 
     async def granted(self, package_id: str, actor: Actor) -> bool:
         """(2) Whether it was this principal's own request."""
@@ -185,7 +188,7 @@ class Artifacts:
             raise no_package(package_id)
         self._open_to[place] = (now, artifact)
         self._open_to.move_to_end(place)
-        if len(self._open_to) > _REMEMBERED:
+        while now - next(iter(self._open_to.values()))[0] >= TRUST_SECONDS:  # what nobody trusts any more
             self._open_to.popitem(last=False)
         return artifact
 
@@ -221,20 +224,20 @@ class Artifacts:
 
     async def held_by(self, actor: Actor, version: str) -> list[Artifact]:
         """What this actor can fetch again, the newest first (2)."""
-        end, effective = _grant_key("", actor).rpartition(":")[2], effective_policy(version, actor)
-        ids = [key.split(":")[1] for key in await self._store.keys("grant:") if key.endswith(end)]
+        effective = effective_policy(version, actor)
+        listed = [key.rpartition(":")[2] for key in await self._store.keys(_held_key("", actor))]
+        ids = [package_id for package_id in listed if await self.granted(package_id, actor)]
         found = [await self._load(f"package:{package_id}") for package_id in ids]
         still = [one for one in found if one and one.effective == effective and one.expires > time.time()]
         return sorted(still, key=lambda one: one.created, reverse=True)
 
     async def revoke(self, package_id: str) -> Artifact:
         """Take a package back: nobody may fetch it again, here or at any instance. NotFound."""
-        known = [key for key in await self._store.keys("package:") if key == f"package:{package_id}"]
-        artifact = await self._load(known[0]) if known else None
+        artifact = await self._load(f"package:{package_id}") if _ID.fullmatch(package_id) else None
         if artifact is None:
             raise no_package(package_id)
-        for key in await self._store.keys(f"grant:{artifact.id}:"):
-            await self._store.delete(key)
+        for grant in await self._store.keys(f"grant:{artifact.id}:"):
+            await self._store.delete(grant)
         await self._store.delete(f"package:{artifact.id}")
         current = await self._load(f"artifact:{artifact.cache_key}")
         if current is not None and current.id == artifact.id:
@@ -300,6 +303,8 @@ class Artifacts:
             if await asyncio.to_thread(_file_digest, self.path(artifact)) != artifact.sha256:
                 return False
             self._checked[artifact.id] = identity
+            if len(self._checked) > _REMEMBERED:
+                self._checked.popitem(last=False)
         return True
 
     async def _fetch(self, artifact: Artifact) -> bool:
@@ -341,6 +346,11 @@ def no_package(package_id: str) -> NotFound:
 
 def _grant_key(package_id: str, actor: Actor) -> str:
     return f"grant:{package_id}:{hashlib.sha256(actor.email.encode()).hexdigest()}"
+
+
+def _held_key(package_id: str, actor: Actor) -> str:
+    """Where a person's packages are listed; whether they are theirs, the grant says."""
+    return f"grant-of:{hashlib.sha256(actor.email.encode()).hexdigest()}:{package_id}"
 
 
 def _file_digest(path: Path) -> str:

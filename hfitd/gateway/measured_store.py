@@ -45,6 +45,11 @@ class MeasuredStore:
         with self._watch("keys"):
             return await self._store.keys(prefix)
 
+    async def mend(self) -> None:
+        """See Store."""
+        with self._watch("mend"):
+            await self._store.mend()
+
     async def take(self, key: str) -> bytes | None:
         """See Store."""
         with self._watch("take"):

@@ -95,6 +95,9 @@ class EmbeddedStore:
 
         return await self._run(select)
 
+    async def mend(self) -> None:
+        """See Store; here keys are listed out of the records themselves."""
+
     async def take(self, key: str) -> bytes | None:
         """See Store."""
 

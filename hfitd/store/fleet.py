@@ -14,6 +14,7 @@ from hfitd.store.keys import key_of, parts_of
 
 BEAT_SECONDS = 5.0
 ALIVE_SECONDS = 15.0
+MARK = b"2"  # the format of records that this program writes; one of format 1 wrote another word
 
 
 class Fleet:
@@ -26,12 +27,17 @@ class Fleet:
 
     async def beat(self) -> None:
         """Say that this instance lives, and count those that do; StoreUnavailable."""
-        await self._store.write(self._key, b"alive", ttl_seconds=ALIVE_SECONDS)
+        await self._store.write(self._key, MARK, ttl_seconds=ALIVE_SECONDS)
         self.size = max(len(await self._store.keys("instance:")), 1)
 
     async def names(self) -> list[str]:
         """The instances that live, sorted; StoreUnavailable."""
         return sorted(parts_of(key)[0] for key in await self._store.keys("instance:"))
+
+    async def is_mixed(self) -> bool:
+        """Whether an instance of another format lives; StoreUnavailable."""
+        records = [await self._store.read(key) for key in await self._store.keys("instance:")]
+        return any(record is not None and record.value != MARK for record in records)
 
     async def keep_beating(self) -> None:
         """Beat until cancelled."""

@@ -49,7 +49,10 @@ class Store(Protocol):
         """Remove; says whether it was there."""
 
     async def keys(self, prefix: str) -> list[str]:
-        """Live keys that start with the prefix, sorted."""
+        """Live keys that start with the prefix, sorted; of ``keys.LISTED_KINDS`` at the cost of these alone."""
+
+    async def mend(self) -> None:
+        """Bring what ``keys`` lists in line with the records, whoever wrote them; it looks at all of them, in steps."""
 
     async def take(self, key: str) -> bytes | None:
         """Remove and return in one step: of many callers, at any instances, exactly one gets the value."""

@@ -12,6 +12,12 @@ from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,31}")
+LISTED_KINDS = frozenset({
+    "instance", "user", "template", "template-shared", "package", "grant", "grant-of", "approval",
+    "access-request",
+})  # fmt: skip
+"""Kinds that are listed at the cost of what is listed; listing another is a look at everything that is kept."""
+
 _REST = re.compile(r"[\x21-\x7e]{0,1024}")
 
 

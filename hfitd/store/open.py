@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hfitd.errors import StoreUnavailable
 from hfitd.store.embedded import EmbeddedStore
+from hfitd.store.formats import STEPS
 from hfitd.store.interface import Store
 from hfitd.store.redis import RedisStore
 from hfitd.store.schema import prepare_schema
@@ -38,7 +39,7 @@ async def open_store(
             raise StoreUnavailable(str(error), resource="store.url") from error
     store = SealedStore(inner, secret, on_tampered)
     try:
-        await prepare_schema(store)
+        await prepare_schema(store, STEPS)
     except BaseException:
         await store.close()
         raise

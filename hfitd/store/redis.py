@@ -1,8 +1,9 @@
 """The store that several instances share: Redis 6 or newer, Valkey, with Sentinel or as a cluster.
 
 A key ``kind:rest`` is ``hfit:<letter>:{group}<...>``: the letter says what it holds (r record, c counter, g rate,
-l lease), the braces keep everything that moves together on one node of a cluster. Steps that have to see and change
-are MULTI, with WATCH where they look first; there are no scripts, so the ACL of the gateway can forbid them.
+l lease; i and x are the index, see ``redis_index``), the braces keep everything that moves together on one node of a
+cluster. Steps that have to see and change are MULTI, with WATCH where they look first; there are no scripts, so the ACL
+of the gateway can forbid them.
 No machine's clock takes part: times to live count on the server, and a rate limit is the time to live of its key.
 """
 
@@ -20,13 +21,13 @@ from redis.exceptions import WatchError
 
 from hfitd.errors import Conflict
 from hfitd.store.interface import RateDecision, Record
-from hfitd.store.keys import check_key, check_one_group, group_of
+from hfitd.store.keys import LISTED_KINDS, check_key, check_one_group, kind_of
 from hfitd.store.rate import next_arrival
 from hfitd.store.redis_address import parse_redis_url
+from hfitd.store.redis_index import RedisIndex, key_of_name, name_of
 from hfitd.store.redis_link import RedisLink
 
 _T = TypeVar("_T")
-_PREFIX = "hfit"
 _VALUE, _VERSION = "v", "n"
 _STRIPES = 64
 
@@ -36,6 +37,7 @@ class RedisStore:
 
     def __init__(self, link: RedisLink) -> None:
         self._link = link
+        self._index = RedisIndex(link)
         # Requests of one process for one key take turns, so that WATCH only ever meets other processes.
         self._turns = tuple(asyncio.Lock() for _ in range(_STRIPES))
 
@@ -80,7 +82,8 @@ class RedisStore:
             async with client.pipeline(transaction=True) as pipe:
                 for name in names:
                     pipe.delete(name)
-                record, counter, _rate = await pipe.execute()
+                self._index.forget(pipe, key)
+                record, counter, *_rest = await pipe.execute()
             return bool(record or counter)
 
         return await self._link.run(names[0], delete)
@@ -88,12 +91,18 @@ class RedisStore:
     async def keys(self, prefix: str) -> list[str]:
         """See Store."""
         start = _name("r", prefix)
+        if kind_of(prefix) in LISTED_KINDS:
+            return await self._index.keys(prefix)
         pattern = re.sub(r"([*?\[\]\\^])", r"\\\1", start) + "*"
 
         async def scan(client: Redis) -> list[str]:
-            return sorted({_key(name) async for name in client.scan_iter(match=pattern, count=1000)})
+            return sorted({key_of_name(name) async for name in client.scan_iter(match=pattern, count=1000)})
 
         return await self._link.run(start, scan)
+
+    async def mend(self) -> None:
+        """See Store."""
+        await self._index.mend()
 
     async def take(self, key: str) -> bytes | None:
         """See Store."""
@@ -103,7 +112,8 @@ class RedisStore:
             async with client.pipeline(transaction=True) as pipe:
                 pipe.hget(name, _VALUE)
                 pipe.delete(name)
-                value, _deleted = await pipe.execute()
+                self._index.forget(pipe, key)
+                value, *_deleted = await pipe.execute()
             return cast(bytes | None, value)
 
         return await self._link.run(name, take)
@@ -222,10 +232,14 @@ class RedisStore:
                     pipe.persist(names[key])
                 else:
                     pipe.pexpire(names[key], _milliseconds(ttl_seconds))
+                self._index.note(pipe, key, ttl_seconds)
             await pipe.execute()
             return versions
 
-        return await self._watch(list(names.values()), write)
+        versions = await self._watch(list(names.values()), write)
+        if ttl_seconds is not None:
+            await self._index.sweep(next(iter(values)))
+        return versions
 
     async def _watch(self, names: list[str], steps: Callable[[Pipeline], Awaitable[_T]]) -> _T:
         """Look, then change only if nobody else changed the keys meanwhile; otherwise look again.
@@ -250,13 +264,7 @@ def _begin(pipe: Pipeline) -> None:
 
 
 def _name(letter: str, key: str) -> str:
-    group = group_of(check_key(key))
-    return f"{_PREFIX}:{letter}:{{{group}}}{key[len(group) :]}"
-
-
-def _key(name: bytes) -> str:
-    group, _, rest = name.decode("ascii", "replace").partition("{")[2].partition("}")
-    return group + rest
+    return name_of(letter, check_key(key))
 
 
 def _number(text: bytes | None) -> int:

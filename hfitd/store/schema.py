@@ -30,8 +30,6 @@ LEASE_SECONDS = 15.0
 POLL_SECONDS = 0.2
 
 Step = Callable[[Store], Awaitable[None]]
-STEPS: tuple[Step, ...] = ()
-"""``STEPS[n]`` brings the records of format ``n + 1`` to format ``n + 2``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,11 @@ async def read_schema(store: Store) -> Schema | None:
     return Schema(int(str(fields["format"])), int(str(fields["readable_by"])))
 
 
-async def prepare_schema(store: Store, steps: Sequence[Step] = STEPS) -> Schema:
-    """Bring the store to the format of a program with these steps; StoreUnavailable when that must not use it."""
+async def prepare_schema(store: Store, steps: Sequence[Step]) -> Schema:
+    """Bring the store to the format of a program with these steps; StoreUnavailable when that must not use it.
+
+    ``steps[n]`` brings the records of format ``n + 1`` to format ``n + 2``; the product's are in ``formats``.
+    """
     ours = len(steps) + 1
     owner = secrets.token_hex(8)
     while True:

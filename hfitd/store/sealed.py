@@ -94,6 +94,10 @@ class SealedStore:
         """See Store; the list may name a forged record, reading it says None."""
         return await self._inner.keys(prefix)
 
+    async def mend(self) -> None:
+        """See Store."""
+        await self._inner.mend()
+
     async def take(self, key: str) -> bytes | None:
         """See Store."""
         value = await self._inner.take(key)

@@ -1,7 +1,8 @@
 """The templates that people keep: names per owner, versions that never change.
 
 ``template:<owner>:<name>`` says which version is current and whose business it is; ``template-version:<digest>`` is
-the text, addressed by its SHA-256. Both are sealed, both move together.
+the text, addressed by its SHA-256. Both are sealed, both move together. ``template-shared:<name>:<owner>`` is there for
+each that is shared, so that one is found by its bare name without a look at everybody's; it only says where to look.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hfitd.store.keys import check_key, key_of, parts_of
 
 _KIND = "template"
 _VERSION_KIND = "template-version"
+_SHARED_KIND = "template-shared"
 _STATES = ("draft", "shared")
 _SHAPE = dict.fromkeys(("name", "owner", "digest", "state", "project", "description", "created", "updated"), str)
 
@@ -100,7 +102,10 @@ class Templates:
     async def visible(self, email: str) -> list[StoredTemplate]:
         """One's own and everybody's shared ones, by name and owner."""
         asker = normalise_email(email)
-        heads = await asyncio.gather(*(self._read(key) for key in await self._store.keys(f"{_KIND}:")))
+        own, shared = await asyncio.gather(
+            self._store.keys(key_of(_KIND, asker, "")), self._store.keys(f"{_SHARED_KIND}:")
+        )
+        heads = await asyncio.gather(*(self._read(key) for key in {*own, *map(_head_key, shared)}))
         seen = [head.template for head in heads if head and (head.template.owner == asker or _is_open(head))]  # 1
         texts = await asyncio.gather(*(self._with_text(template) for template in seen))
         return sorted(texts, key=lambda template: (template.name, template.owner))
@@ -132,8 +137,8 @@ class Templates:
 
     async def delete(self, owner: str, name: str) -> None:
         """Remove one's own template; its versions stay, as packages and the audit name them. NotFound."""
-        head = await self._own(owner, name)
-        await self._store.delete(_key(head.template.owner, name))
+        template = (await self._own(owner, name)).template
+        await self._remove(template.owner, template.name)
 
     async def share(self, owner: str, name: str) -> StoredTemplate:
         """Let everybody see and run it, each with his own rights. NotFound."""
@@ -155,8 +160,16 @@ class Templates:
         for name in names:
             template = await self._with_text((await self._own(address, name)).template)
             await self._store.write_all(_records(replace(template, owner=label), 0))
-            await self._store.delete(_key(address, name))
+            await self._remove(address, name)
         return len(names)
+
+    async def point_to_shared(self) -> None:
+        """Make up for pointers that are missing: of templates that a program shared which knew none."""
+        known = {_head_key(key) for key in await self._store.keys(f"{_SHARED_KIND}:")}
+        for key in set(await self._store.keys(f"{_KIND}:")) - known:
+            head = await self._read(key)
+            if head is not None and _is_open(head):
+                await self._store.write(_shared_key(head.template), b"")
 
     async def put_bundle(
         self, owner: str, news: Sequence[NewTemplate], *, dry_run: bool = False
@@ -184,6 +197,11 @@ class Templates:
             await self._store.write_all(records)
         return results
 
+    async def _remove(self, owner: str, name: str) -> None:
+        """The head first: a pointer to nothing finds nothing."""
+        await self._store.delete(_key(owner, name))
+        await self._store.delete(key_of(_SHARED_KIND, name, owner))
+
     async def _own(self, owner: str, name: str) -> _Head:
         head = await self._head(normalise_email(owner), name)
         if head is None:
@@ -196,7 +214,10 @@ class Templates:
             head = await self._read(_key(owner.lower(), rest))
             if head is not None and _is_open(head):
                 return head
-        places = [key for key in await self._store.keys(f"{_KIND}:") if parts_of(key)[1:] == [name]]
+        try:
+            places = [_head_key(key) for key in await self._store.keys(key_of(_SHARED_KIND, name, ""))]
+        except ValueError:
+            places = []  # no name that anybody could have given (2)
         heads = [head for head in [await self._read(key) for key in places] if head is not None and _is_open(head)]
         if not heads:
             raise NotFound("There is no template of this name.", resource=name)  # 1
@@ -245,6 +266,15 @@ def _key(owner: str, name: str) -> str:
         raise NotFound("There is no template of this name.") from error
 
 
+def _shared_key(template: StoredTemplate) -> str:
+    return key_of(_SHARED_KIND, template.name, template.owner)
+
+
+def _head_key(shared_key: str) -> str:
+    name, owner = parts_of(shared_key)
+    return key_of(_KIND, owner, name)
+
+
 def _first(owner: str, new: NewTemplate) -> StoredTemplate:
     now = timestamp_now()
     digest = text_digest(new.text)
@@ -266,7 +296,8 @@ def _next(old: StoredTemplate, new: NewTemplate) -> StoredTemplate:
 def _records(template: StoredTemplate, expect: int) -> dict[str, tuple[bytes, int | None]]:
     fields = asdict(template)
     text = fields.pop("text")
-    return {
+    shared: dict[str, tuple[bytes, int | None]] = {_shared_key(template): (b"", None)}
+    return (shared if template.state == "shared" else {}) | {
         # The same text is the same record whoever writes it, so its version is nobody's concern.
         key_of(_VERSION_KIND, template.digest): (text.encode(), None),
         _key(template.owner, template.name): (dump_fields(fields), expect),

@@ -79,7 +79,7 @@ async def test_o05_a_grant_that_was_written_by_hand_opens_nothing(forged: tuple[
     package = (await Api(daemon, owner).package("genres")).headers["X-Hfit-Package"]
     assert (await Api(daemon, thief).get(f"/packages/{package}")).status == 404
     with Redis(server.host, server.port, password=server.password) as client:
-        (mine,) = cast(list[bytes], client.keys("hfit:r:{grant}*"))
+        (mine,) = cast(list[bytes], client.keys("hfit:r:{grant}:*"))
         digest = mine.rpartition(b":")[2]
         theirs = mine.replace(digest, hashlib.sha256(thief.email.encode()).hexdigest().encode())
         client.copy(mine, theirs)

@@ -139,8 +139,10 @@ async def test_kinds_of_one_group_move_together_and_others_are_a_mistake(store: 
 
 async def test_a_record_is_gone_after_its_time_and_a_write_without_one_keeps_it(store: Store) -> None:
     await store.write("user:a", b"1", ttl_seconds=0.05)
-    await store.write("user:b", b"1", ttl_seconds=0.05)
+    await store.write("user:b", b"1", ttl_seconds=1.0)
     assert await store.write("user:b", b"2") == 2
+    await store.write("user:c", b"1", ttl_seconds=1.0)
+    await _gone(store, "user:c")
     await _gone(store, "user:a")
     assert await store.read("user:b") == Record(b"2", 2)
     assert await store.keys("user:") == ["user:b"]
@@ -166,6 +168,21 @@ async def test_keys_lists_exactly_those_of_the_prefix(store: Store) -> None:
     assert await store.keys("user:a") == ["user:a", "user:a:b"]
     assert await store.keys("user:[x]*") == ["user:[x]*?^\\"]
     assert await store.keys("none:") == []
+
+
+async def test_what_has_expired_or_was_taken_is_listed_no_more_and_what_is_written_anew_is(store: Store) -> None:
+    for name in ("package:a", "package:b", "package:c"):
+        await store.write(name, b"1", ttl_seconds=0.05 if name == "package:a" else 60)
+    await _gone(store, "package:a")
+    assert await store.take("package:b") == b"1"
+    assert await store.keys("package:") == ["package:c"]
+    await store.write("package:a", b"again", expect=0)
+    await store.write_all({"package:b": (b"again", 0)})
+    await store.delete("package:c")
+    assert await store.keys("package:") == ["package:a", "package:b"]
+    await asyncio.gather(*(store.keys("package:") for _ in range(5)), store.write("package:d", b"1", ttl_seconds=0.02))
+    await store.mend()
+    assert (await store.keys("package:"))[:2] == ["package:a", "package:b"]
 
 
 async def test_a12_fifty_takers_at_once_one_gets_the_nonce(store: Store) -> None:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import cast
 
 import pytest
+from redis import Redis
 
 from hfitd.errors import StoreUnavailable
 from hfitd.store.interface import Record
@@ -15,6 +17,7 @@ from tests.live.proxy import tcp_proxy
 from tests.live.redis_fleet import redis_node, redis_tls
 from tests.live.servers import Server
 
+QUIET = {"cmdstat_info", "cmdstat_auth", "cmdstat_hello", "cmdstat_client|setinfo", "cmdstat_select"}
 _GENEROUS_SECONDS = 4.0  # the promise is 2 s; the rest is for a busy machine
 
 
@@ -165,6 +168,60 @@ async def test_an_account_without_scripts_and_other_keys_is_enough(redis_server:
     await store.delete("user:b")
     await store.close()
     assert redis.command(redis_server, "ACL", "DELUSER", "narrow") == ":1"
+
+
+async def test_a_listing_costs_what_it_lists_however_much_else_is_kept(redis_server: Server, redis_url: str) -> None:
+    """Redis counts the commands: none looks through its keys, and no more are used beside a thousand records."""
+    store = await RedisStore.open(redis_url)
+    await store.write("instance:a", b"1", ttl_seconds=60)
+
+    async def commands() -> int:
+        before = await _calls(redis_server)
+        assert await store.keys("instance:") == ["instance:a"]
+        after = await _calls(redis_server)
+        assert after.get("scan", 0) == before.get("scan", 0)
+        return sum(after.values()) - sum(before.values())
+
+    alone = await commands()
+    await store.write_all({f"user:{number}": (b"1", 0) for number in range(1000)})
+    assert await commands() == alone
+    await store.close()
+
+
+async def test_records_that_ended_leave_the_index_by_themselves(redis_server: Server, redis_url: str) -> None:
+    store = await RedisStore.open(redis_url)
+    for number in range(20):
+        await store.write(f"grant:{number}", b"1", ttl_seconds=0.01)
+    await asyncio.sleep(0.05)
+    store._index._sweep_at.clear()  # five seconds later
+    await store.write("grant:new", b"1", ttl_seconds=60)
+    for letter in "ix":
+        assert redis.command(redis_server, "ZCARD", f"hfit:{letter}:{{grant}}") == ":1"
+    await store.close()
+
+
+async def test_what_a_program_without_an_index_wrote_is_listed_after_mending(
+    redis_server: Server, redis_url: str
+) -> None:
+    store = await RedisStore.open(redis_url)
+    for hundred in range(25):
+        await store.write_all({f"user:{hundred:02}{number:02}": (b"1", 0) for number in range(100)})
+    await store.write("package:a", b"1", ttl_seconds=60)
+    for name in ("hfit:i:{user}", "hfit:i:{package}", "hfit:x:{package}"):
+        assert redis.command(redis_server, "DEL", name) == ":1"
+    assert await store.keys("user:") == []
+    await store.mend()
+    assert await store.keys("user:") == [f"user:{number:04}" for number in range(2500)]
+    assert await store.keys("package:") == ["package:a"]
+    assert redis.command(redis_server, "ZCARD", "hfit:x:{package}") == ":1"
+    await store.close()
+
+
+async def _calls(server: Server) -> dict[str, int]:
+    """How often Redis ran which command so far."""
+    with Redis(server.host, server.port, password=server.password) as client:
+        stats = cast(dict[str, dict[str, int]], client.info("commandstats"))
+    return {name.removeprefix("cmdstat_"): one["calls"] for name, one in stats.items() if name not in QUIET}
 
 
 async def test_over_tls_the_certificate_and_its_name_are_checked(certificates: Certificates) -> None:

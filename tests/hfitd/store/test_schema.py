@@ -11,10 +11,11 @@ import pytest_asyncio
 
 from hfitd.errors import StoreUnavailable
 from hfitd.store.embedded import EmbeddedStore
+from hfitd.store.formats import STEPS
 from hfitd.store.interface import Store
 from hfitd.store.open import open_store
 from hfitd.store.redis import RedisStore
-from hfitd.store.schema import STEPS, Schema, Step, prepare_schema, read_schema
+from hfitd.store.schema import Schema, Step, prepare_schema, read_schema
 
 
 @pytest_asyncio.fixture(params=["embedded", "redis"])
