@@ -3,7 +3,8 @@
 1. The socket is bound inside a fresh private folder and moved into place, so it is never open to others, not for one
    system call; what lies at the path is replaced only if it is a socket that nobody answers on.
 2. SO_PEERCRED names the caller: root and the daemon's own user may speak, nobody else.
-3. Lines, time and connections are limited; every command is on the audit record before it runs.
+3. Lines, time and connections are limited; every command is on the audit record before it runs. Beyond a few
+   connections each is told so, and beyond ``CROWD`` it is closed unheard, so that they take no descriptors from HTTP.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from hfitd.admin.wire import MAX_LINE, error_document, parse_request
 from hfitd.errors import Conflict, Forbidden, HfitError, Internal, Unavailable
 
 MAX_CONNECTIONS = 8
+CROWD = 64
 LINE_TIMEOUT_SECONDS = 10.0
 CREDENTIALS = struct.Struct("3i")
 
@@ -51,8 +53,9 @@ class AdminServer:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open += 1
         try:
-            with contextlib.suppress(ConnectionError, TimeoutError, asyncio.LimitOverrunError, ValueError):
-                await self._answer(reader, writer)
+            if self._open <= CROWD:  # (3)
+                with contextlib.suppress(ConnectionError, TimeoutError, asyncio.LimitOverrunError, ValueError):
+                    await self._answer(reader, writer)
         finally:
             self._open -= 1
             writer.close()

@@ -83,6 +83,33 @@ async def test_a_finished_package_comes_from_every_instance_in_ranges(fleet: Fle
     assert (await Api(fleet.instances[0], person).get(f"/packages/{name}")).status == 404
 
 
+async def test_a12_a13_a_nonce_logs_in_once_at_all_instances_together(fleet: Fleet) -> None:
+    apis = [Api(daemon) for daemon in fleet.instances]
+    person = await asyncio.to_thread(fleet.add_person, "nonce@example.org", "developer")
+    nonce = (await apis[0].post("/auth/challenge", {"email": person.email})).json["nonce"]
+    body = fleet.instances[0].signed_login(person, nonce)
+    answers = await asyncio.gather(*(apis[number % 2].post("/auth/login", body) for number in range(50)))
+    assert sorted(answer.status for answer in answers) == [200] + [401] * 49
+    refused = [answer for answer in answers if answer.status == 401]
+    assert {(answer.code, len(answer.body)) for answer in refused} == {("AUTH_FAILED", len(refused[0].body))}
+
+
+async def test_a09_a_change_at_one_instance_ends_the_token_at_every_other(fleet: Fleet) -> None:
+    waiting = []
+    for change in ("user.disable", "session.revoke", "user.set-roles", "user.remove"):
+        email = f"{change.replace('.', '-')}@example.org"
+        person = await asyncio.to_thread(fleet.add_person, email, "developer")
+        apis = [Api(daemon, person) for daemon in fleet.instances]
+        assert [(await api.get("/auth/whoami")).status for api in apis] == [200, 200]
+        roles = {"roles": []} if change == "user.set-roles" else {}
+        await asyncio.to_thread(fleet.instances[0].admin, change, email=email, **roles)
+        waiting += apis
+    async with asyncio.timeout(8):  # five seconds, and a slow machine
+        for api in waiting:
+            while (await api.get("/auth/whoami")).status != 401:
+                await asyncio.sleep(0.1)
+
+
 async def test_r12_what_another_instance_writes_is_nobody_elses(fleet: Fleet, person: Person) -> None:
     one, two = fleet.instances
     stranger = await asyncio.to_thread(fleet.add_person, "else@example.org", "developer")

@@ -1,4 +1,5 @@
-"""A gateway over one SQLite file in which every hidden value begins with CANARY."""
+"""A gateway over one SQLite file in which every hidden value begins with CANARY, and one with little patience over
+three engines."""
 
 from __future__ import annotations
 
@@ -8,7 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.live.daemon import Daemon, Person, role, running, sqlite_provider, volume
+from tests.live.daemon import Daemon, Person, provider, role, running, sqlite_provider, volume
+from tests.live.databases import fresh_database, run_sql
+from tests.live.servers import Server
+from tests.live.world import EVERYTHING, LIMITS
+from tests.live.world import POLICY as OPEN_POLICY
+from tests.support.http import Api
 
 TABLES = """
 CREATE TABLE customer (id integer PRIMARY KEY, email text, ssn text, town text, tenant integer);
@@ -68,3 +74,79 @@ def till(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Till]:
     with running(Daemon(folder, body)) as daemon:
         people = [daemon.add_person(f"{name}@example.org", "dev") for name in ("alice", "bob")]
         yield Till(daemon, body, *people)
+
+
+PROVIDERS = ("pg", "my", "lite")
+TIME_LIMIT = "700ms"  # of a statement
+HOT = {
+    1: "'''; drop table hot;--'",
+    2: "'../../etc/passwd'",
+    3: "'*'",
+    4: "NULL",
+    5: "{many}",
+}
+BROAD = 1000  # columns of a table; engines give at most 4096 of a query
+SPELT = {  # the type of a long text, and ten million letters
+    "pg": ("text", "repeat('x', 10000000)"),
+    "my": ("longtext", "repeat('x', 10000000)"),
+    "lite": ("text", "printf('%.*c', 10000000, 'x')"),
+}
+MANY_TABLES = "".join(
+    ["CREATE TABLE t (id integer PRIMARY KEY, v varchar(200));"]
+    + [f"INSERT INTO t VALUES ({number}, '{'a' * 61}{number}');" for number in range(100)]
+    + [f"CREATE TABLE broad ({', '.join(f'c{number} integer' for number in range(BROAD))});"]
+    + [f"INSERT INTO broad VALUES ({', '.join(map(str, range(BROAD)))});"]
+    + ["CREATE TABLE hot (id integer PRIMARY KEY, v {long});"]
+    + [f"INSERT INTO hot VALUES ({number}, {value});" for number, value in HOT.items()]
+)
+
+
+def many_tables(name: str) -> str:
+    """The statements for an engine."""
+    long, many = SPELT[name]
+    return MANY_TABLES.replace("{long}", long).replace("{many}", many)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A gateway before three databases, with little patience, and with more as ``calm_pg`` and so on."""
+
+    daemon: Daemon
+    api: Api
+    servers: dict[str, Server]
+    databases: dict[str, str]
+
+    def running(self, name: str) -> int:
+        """Statements of the gateway that the server works on now."""
+        if name == "pg":
+            where = f"datname = '{self.databases[name]}' AND application_name = 'hfitd' AND state = 'active'"
+            return int(run_sql(self.servers[name], f"SELECT count(*) FROM pg_stat_activity WHERE {where}"))
+        where = f"db = '{self.databases[name]}' AND command <> 'Sleep'"
+        return int(run_sql(self.servers[name], f"SELECT count(*) FROM information_schema.processlist WHERE {where}"))
+
+
+@pytest.fixture(scope="session")
+def gate(
+    postgres_server: Server, mariadb_server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gate]:
+    folder = tmp_path_factory.mktemp("gate")
+    with sqlite3.connect(folder / "t.db") as connection:
+        connection.executescript(many_tables("lite"))
+    connection.close()
+    with fresh_database(postgres_server) as one, fresh_database(mariadb_server) as two:
+        run_sql(postgres_server, many_tables("pg"), one)
+        run_sql(mariadb_server, many_tables("my"), two)
+        parts = []
+        for calm in ("", "calm_"):
+            parts += [provider(f"{calm}pg", postgres_server, one), provider(f"{calm}my", mariadb_server, two)]
+            parts.append(sqlite_provider(f"{calm}lite", folder / "t.db"))
+        (folder / "files").mkdir()
+        for name in ("*", "other", "x"):
+            (folder / "files" / name).write_text(f"file {name}")
+        parts[:3] = [f'{part.rstrip()}\nstatement_timeout = "{TIME_LIMIT}"\n' for part in parts[:3]]
+        parts += [volume("files", folder / "files"), OPEN_POLICY, LIMITS, role("developer", *EVERYTHING)]
+        body = "\n".join(parts)
+        with running(Daemon(folder, body)) as daemon:
+            person: Person = daemon.add_person("dev@example.org", "developer")
+            servers = {"pg": postgres_server, "my": mariadb_server}
+            yield Gate(daemon, Api(daemon, person), servers, {"pg": one, "my": two, "lite": "main"})

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.live.daemon import Daemon, Person, provider, role, running, sqlite_provider
-from tests.live.databases import fresh_database, run_sql
-from tests.live.servers import Server
-from tests.live.world import EVERYTHING, LIMITS, POLICY
-from tests.support.http import Api
+from tests.attack.conftest import BROAD, PROVIDERS, Gate
+from tests.live.daemon import Daemon
 
-PROVIDERS = ("pg", "my", "lite")
-LIMIT = "700ms"
-BROAD = 1000  # columns of a table; engines give at most 4096 of a query
-TABLES = "".join(
-    ["CREATE TABLE t (id integer PRIMARY KEY, v varchar(200));"]
-    + [f"INSERT INTO t VALUES ({number}, '{'a' * 61}{number}');" for number in range(100)]
-    + [f"CREATE TABLE broad ({', '.join(f'c{number} integer' for number in range(BROAD))});"]
-    + [f"INSERT INTO broad VALUES ({', '.join(map(str, range(BROAD)))});"]
-)
 TEMPLATE = """hfitVersion: 1
 templateName: {name}
 packageName: {name}
@@ -51,45 +36,6 @@ HARMLESS = {
     ("lite", "a pattern"): "SQL_REFUSED",  # SQLite has no such operator of its own
     ("lite", "a pattern with back references"): "SQL_REFUSED",
 }
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A gateway with little patience, before three databases."""
-
-    daemon: Daemon
-    api: Api
-    servers: dict[str, Server]
-    databases: dict[str, str]
-
-    def running(self, name: str) -> int:
-        """Statements of the gateway that the server works on now."""
-        if name == "pg":
-            where = f"datname = '{self.databases[name]}' AND application_name = 'hfitd' AND state = 'active'"
-            return int(run_sql(self.servers[name], f"SELECT count(*) FROM pg_stat_activity WHERE {where}"))
-        where = f"db = '{self.databases[name]}' AND command <> 'Sleep'"
-        return int(run_sql(self.servers[name], f"SELECT count(*) FROM information_schema.processlist WHERE {where}"))
-
-
-@pytest.fixture(scope="module")
-def gate(
-    postgres_server: Server, mariadb_server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gate]:
-    folder = tmp_path_factory.mktemp("gate")
-    with sqlite3.connect(folder / "t.db") as connection:
-        connection.executescript(TABLES)
-    connection.close()
-    with fresh_database(postgres_server) as one, fresh_database(mariadb_server) as two:
-        run_sql(postgres_server, TABLES, one)
-        run_sql(mariadb_server, TABLES, two)
-        parts = [provider("pg", postgres_server, one), provider("my", mariadb_server, two)]
-        parts.append(sqlite_provider("lite", folder / "t.db"))
-        timed = [f'{part.rstrip()}\nstatement_timeout = "{LIMIT}"\n' for part in parts]
-        body = "\n".join([*timed, POLICY, LIMITS, role("developer", *EVERYTHING)])
-        with running(Daemon(folder, body)) as daemon:
-            person: Person = daemon.add_person("dev@example.org", "developer")
-            servers = {"pg": postgres_server, "my": mariadb_server}
-            yield Gate(daemon, Api(daemon, person), servers, {"pg": one, "my": two, "lite": "main"})
 
 
 def ended(daemon: Daemon, key: str) -> list[dict[str, Any]]:

@@ -2,8 +2,9 @@
 
 The n-th operation of a kind fails, once or from then on, as the system or a database would fail it. What is counted and
 harmed is only what concerns files below the installation's folder, its store (transactions of the embedded one,
-commands to Redis) and its providers on SQLite and PostgreSQL (statements, batches of rows, chunks of COPY). A test arms
-it over the Unix socket in ``HFIT_TEST_FAULTS_SOCKET``; nothing in the product knows of this.
+commands to Redis) and its providers on SQLite and PostgreSQL (statements, batches of rows, chunks of COPY). Every error
+holds what must not go on (H10). A test arms it over the Unix socket in ``HFIT_TEST_FAULTS_SOCKET``; nothing in the
+product knows of this.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from hfitd.engines.postgres import _Feed
 from hfitd.store.embedded import EmbeddedStore
 
 KINDS = ("write", "fsync", "rename", "read", "fetch", "store")
+CANARY = "c4nary"
+SECRET = f"/srv/{CANARY}/x: postgresql://{CANARY}:{CANARY}-pass@db.{CANARY}/x SELECT '{CANARY}' token eyJ{CANARY}"
 
 
 class Faults:
@@ -64,6 +67,10 @@ class Faults:
             self._fired += hit
             return hit
 
+    def of_a_database(self) -> Exception:
+        """What a database's driver raises, by turns with what nobody expects."""
+        return RuntimeError(SECRET) if self._number % 2 == 0 else sqlite3.OperationalError(SECRET)
+
     def _is_ours(self, where: object) -> bool:
         try:
             name = os.readlink(f"/proc/self/fd/{where}") if isinstance(where, int) else os.fspath(where)  # type: ignore[call-overload]
@@ -79,17 +86,17 @@ class HarmedFile(io.FileIO):
 
     def write(self, data: Any) -> int:
         if self.faults.strikes("write", self.fileno()):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise OSError(errno.ENOSPC, SECRET, SECRET)
         return super().write(data) or 0
 
     def readinto(self, buffer: Any) -> int:
         if self.faults.strikes("read", self.fileno()):
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            raise OSError(errno.EIO, SECRET, SECRET)
         return super().readinto(buffer) or 0
 
     def readall(self) -> bytes:
         if self.faults.strikes("read", self.fileno()):
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            raise OSError(errno.EIO, SECRET, SECRET)
         return super().readall()
 
 
@@ -122,22 +129,22 @@ def _harm_databases(faults: Faults) -> None:
 
     def transact_harmed(self: EmbeddedStore, work: Callable[[], Any]) -> Any:
         if faults.strikes("store"):
-            raise sqlite3.OperationalError("disk I/O error")
+            raise faults.of_a_database()
         return transact(self, work)
 
     def batch_harmed(cursor: sqlite3.Cursor) -> Any:
         if faults.strikes("fetch"):
-            raise sqlite3.OperationalError("disk I/O error")
+            raise faults.of_a_database()
         return batch(cursor)
 
     EmbeddedStore._transact = transact_harmed  # type: ignore[method-assign]
     sqlite_snapshot._batch = batch_harmed
     for kind, owner, name, error in (
-        ("store", RedisConnection, "send_packed_command", RedisLost("the connection was lost")),
-        ("fetch", asyncpg.Connection, "execute", asyncpg.ConnectionDoesNotExistError("the connection was lost")),
-        ("fetch", asyncpg.Connection, "_get_statement", asyncpg.ConnectionDoesNotExistError("the connection was lost")),
-        ("fetch", Cursor, "fetch", asyncpg.DeadlockDetectedError("deadlock detected")),
-        ("fetch", _Feed, "accept", asyncpg.AdminShutdownError("terminating connection")),
+        ("store", RedisConnection, "send_packed_command", RedisLost(SECRET)),
+        ("fetch", asyncpg.Connection, "execute", asyncpg.ConnectionDoesNotExistError(SECRET)),
+        ("fetch", asyncpg.Connection, "_get_statement", asyncpg.ConnectionDoesNotExistError(SECRET)),
+        ("fetch", Cursor, "fetch", asyncpg.DeadlockDetectedError(SECRET)),
+        ("fetch", _Feed, "accept", asyncpg.AdminShutdownError(SECRET)),
     ):
         setattr(owner, name, _harmed_call(getattr(owner, name), faults, kind, error))
 
@@ -156,7 +163,7 @@ def _harmed_call(
 def _harmed(real: Callable[..., Any], faults: Faults, kind: str, number: int, position: int) -> Callable[..., Any]:
     def call(*arguments: Any, **more: Any) -> Any:
         if faults.strikes(kind, arguments[position]):
-            raise OSError(number, os.strerror(number))
+            raise OSError(number, SECRET, SECRET)
         return real(*arguments, **more)
 
     return call

@@ -16,7 +16,7 @@ import pytest
 
 from hfit.credentials.pins import Trust, read_pins
 from hfit.package.verify import verify_archive
-from tests.faults.launch import KINDS, Trigger
+from tests.faults.launch import CANARY, KINDS, Trigger
 from tests.live.daemon import Daemon, Person, provider, redis_store, role, running, volume
 from tests.live.databases import fresh_database, run_sql
 from tests.live.redis import redis
@@ -51,8 +51,10 @@ class Harmed:
             answer = await Api(self.daemon, self.person).package("some", refresh=True)
         except aiohttp.ClientError:
             return "broken"
+        assert CANARY not in str(answer.headers)
         if answer.status != 200:
             assert answer.status in {500, 503}, answer.body
+            assert CANARY.encode() not in answer.body
             return "refused"
         pins = Trust(read_pins(self.person.folder / "hfit"))
         verify_archive(io.BytesIO(answer.body), Path("some.tar.gz"), pins)
@@ -101,6 +103,9 @@ def harmed_daemon(folder: Path, body: str) -> Iterator[Harmed]:
         yield Harmed(daemon, person, trigger)
         trigger.close()
         daemon.stop()
+        said = daemon.log.read_text()
+        assert "Error" in said  # the operator is told of what failed, without what it says (H10)
+        assert CANARY not in said + str(daemon.audit_records())
         verified = daemon.hfitd("audit", "verify")
         assert verified.code == 0, verified.err
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from hfitd.admin.server import bind_privately
+from hfitd.admin.server import CROWD, bind_privately
 from hfitd.errors import Conflict
 from tests.live.daemon import Daemon
 
 ASK = """
 import os, socket, sys
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
+os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(65534)
 with socket.socket(socket.AF_UNIX) as s:
     try:
         s.connect(sys.argv[1])
@@ -54,11 +56,12 @@ def test_d05_the_socket_is_private(small: Daemon) -> None:
     assert not [path for path in small.data.iterdir() if path.name.startswith(".admin-")]
 
 
-def test_d05_another_user_is_refused_by_the_kernels_word(small: Daemon) -> None:
+@pytest.mark.parametrize("member", [False, True], ids=["a stranger", "a member of the daemon's group"])
+def test_d05_another_user_is_refused_by_the_kernels_word(small: Daemon, member: bool) -> None:
     if os.geteuid() != 0:  # nobody but root can become somebody else; what keeps others out is the mode
         assert stat.S_IMODE(small.socket.stat().st_mode) == 0o600
         return
-    argv = [sys.executable, "-c", ASK, str(small.socket)]
+    argv = [sys.executable, "-c", ASK, str(small.socket), str(os.getegid() if member else 65534)]
     assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip() == "PermissionError"
     folder = small.socket.parent
     while folder != folder.parent:  # even if every permission were wrong
@@ -100,6 +103,50 @@ def test_d05_many_connections_do_not_shut_the_operator_out_for_long(small: Daemo
     for connection in crowd:
         connection.close()
     assert small.admin("status")["audit"] == "ok"
+
+
+def test_d05_a_thousand_connections_take_nothing_from_others(small: Daemon) -> None:
+    def descriptors() -> int:
+        return len(os.listdir(f"/proc/{small.pid}/fd"))
+
+    before, crowd = descriptors(), []
+    try:
+        for _ in range(1000):
+            connection = socket.socket(socket.AF_UNIX)
+            crowd.append(connection)
+            connection.setblocking(False)
+            with contextlib.suppress(BlockingIOError):  # nobody waits here for the daemon to accept
+                connection.connect(str(small.socket))
+            if len(crowd) % 100 == 0:
+                assert small.status_of("/health") == 200
+                assert descriptors() <= before + CROWD + 40
+    finally:
+        for connection in crowd:
+            connection.close()
+    assert small.admin("status")["audit"] == "ok"
+
+
+def test_d05_the_socket_is_never_open_to_others_not_even_while_it_is_made(tmp_path: Path) -> None:
+    path, seen, over = tmp_path / "admin.sock", set(), threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            for place in (path, *tmp_path.glob(".admin-*"), *tmp_path.glob(".admin-*/s")):
+                with contextlib.suppress(FileNotFoundError):
+                    seen.add((place.name[:2], stat.S_IMODE(place.lstat().st_mode)))
+
+    watcher, mask = threading.Thread(target=watch), os.umask(0)  # whatever the operator's shell says
+    watcher.start()
+    try:
+        for _ in range(200):
+            bind_privately(path).close()
+            path.unlink()
+    finally:
+        os.umask(mask)
+        over.set()
+        watcher.join()
+    assert {mode for name, mode in seen if name == "ad"} <= {0o600}
+    assert {mode for name, mode in seen if name == ".a"} <= {0o700}
 
 
 def test_d05_what_lies_at_the_path_is_respected(tmp_path: Path) -> None:

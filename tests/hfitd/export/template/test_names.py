@@ -45,6 +45,18 @@ def test_t11_ordinary_names_are_allowed(key: str) -> None:
     assert key_problem(key) == ""
 
 
+def test_t11_of_two_spellings_of_one_name_only_the_composed_one_is_a_name() -> None:
+    composed, decomposed = "caf\u00e9.csv", "cafe\u0301.csv"
+    export = "{type: file, volume: v, path: x}"
+    text = "hfitVersion: 1\ntemplateName: t\nexports: {%s}"
+    assert parse_template(text % f'"{composed}": {export}').exports[0].key == composed
+    for keys in ((decomposed,), (composed, decomposed), (decomposed, composed), (f"a/{composed}", f"A/{decomposed}")):
+        with pytest.raises(TemplateInvalid, match="name"):
+            parse_template(text % ", ".join(f'"{key}": {export}' for key in keys))
+    with pytest.raises(ParamInvalid):
+        expand_package_name("${x}", {"x": decomposed})
+
+
 @pytest.mark.parametrize(
     "keys", [("A", "a"), ("straße", "STRASSE"), ("a", "a/b"), ("x/Y", "X/y"), ("K", "\u212a".lower()), ("a/b/c", "A/B")]
 )
