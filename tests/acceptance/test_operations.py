@@ -116,7 +116,7 @@ async def test_o07_mariadb_ended_in_the_middle_fails_the_package_and_nothing_els
     assert not list((daemon.data / "artifacts").iterdir())
 
 
-async def test_o09_a_column_that_appears_is_not_given_until_it_has_a_class_and_one_that_went_is_refused(
+async def test_o09_a_column_that_appears_or_is_renamed_needs_a_class_and_one_that_went_is_refused(
     shop_my: tuple[Daemon, str], mariadb_server: Server
 ) -> None:
     daemon, name = shop_my
@@ -135,7 +135,11 @@ async def test_o09_a_column_that_appears_is_not_given_until_it_has_a_class_and_o
     refused = await api.package("few", refresh=True)
     assert (refused.status, refused.code) == (403, "COLUMN_UNCLASSIFIED")
     assert b"+49" not in refused.body
-    run_sql(mariadb_server, "ALTER TABLE few DROP COLUMN phone, DROP COLUMN note;", name)
+    run_sql(mariadb_server, "ALTER TABLE few DROP COLUMN phone, CHANGE email mail varchar(50);", name)
+    renamed = await api.package("few", refresh=True)  # its mask went with its name, so nothing is given
+    assert (renamed.status, renamed.code) == (403, "COLUMN_UNCLASSIFIED")
+    assert b"@x.org" not in renamed.body
+    run_sql(mariadb_server, "ALTER TABLE few CHANGE mail email varchar(50), DROP COLUMN note;", name)
     gone = await api.package("few", refresh=True)
     assert 400 <= gone.status < 500  # the filter names a column that is not there any more
     assert gone.json["resource"] in {"note", "few.csv"}

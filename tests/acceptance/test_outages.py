@@ -67,6 +67,7 @@ async def test_r08_o01_o02_a_lost_store_refuses_logins_and_lets_downloads_finish
                 while (await ask_challenge(daemon, person)).status != 200:
                     assert time.monotonic() < deadline
                     await asyncio.sleep(0.1)
+                await refused_while_the_store_takes_nothing(api, person, server)
                 redis.empty(server)
                 nonce = (await ask_challenge(daemon, person)).json["nonce"]
                 login = await Api(daemon).post("/auth/login", daemon.signed_login(person, nonce))
@@ -74,6 +75,27 @@ async def test_r08_o01_o02_a_lost_store_refuses_logins_and_lets_downloads_finish
                 assert await asyncio.to_thread(daemon.admin, "user.list") == []
             finally:
                 await asyncio.to_thread(daemon.stop)
+
+
+async def refused_while_the_store_takes_nothing(api: Api, person: Person, server: Server) -> None:
+    """O03: a full Redis, then one that became a replica, then the end of both; the audit log needs neither."""
+    template = package_template("third", "quick")
+    before = len(api.daemon.audit_records())
+    for harm, cure in (
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    ):
+        redis.command(server, *harm)
+        refused = await api.put_template(template)
+        assert (refused.status, refused.code) == (503, "STORE_UNAVAILABLE")
+        assert (await ask_challenge(api.daemon, person)).code == "STORE_UNAVAILABLE"
+        redis.command(server, *cure)
+        async with asyncio.timeout(5):
+            while (await ask_challenge(api.daemon, person)).status != 200:
+                await asyncio.sleep(0.1)
+    codes = {record.get("code") for record in api.daemon.audit_records()[before:]}
+    assert "STORE_UNAVAILABLE" in codes
+    assert (await api.put_template(template)).status == 201
 
 
 def give_another_role(server: Server, email: str, had: bytes, wanted: bytes) -> int:

@@ -29,7 +29,7 @@ from redis.exceptions import ConnectionError as RedisLost
 
 from hfitd.cli import main
 from hfitd.engines import sqlite_snapshot
-from hfitd.engines.postgres import _Feed
+from hfitd.engines.postgres_lane import _Feed
 from hfitd.store.embedded import EmbeddedStore
 
 KINDS = ("write", "fsync", "rename", "read", "fetch", "store")

@@ -21,6 +21,7 @@ from hfit.package.place import locked
 from hfit.running_digest import RunningDigest
 from hfit.transfer import PAUSES_SECONDS, PartFile, Record, check_digest, receive
 from tests.hfit.conftest import Hfit
+from tests.live.daemon import bound_by_permissions
 from tests.support.fake_hfitd import FakeHfitd, Handler
 from tests.support.package_writer import FILES, Package, PackageKey, pack, tar_of
 
@@ -151,6 +152,25 @@ def test_c05_a_full_disk_leaves_nothing(
         assert ended.code == 1
         assert "No space left" in ended.err
         assert [name for name in os.listdir(work) if "hfit" not in name or "lock" in name] == []
+
+
+def test_c05_a_folder_that_cannot_be_written_is_said_and_left_as_it_is(logged_in: FakeHfitd, work: Path) -> None:
+    work.chmod(0o555)
+    argv = [*bound_by_permissions(), sys.executable, "-m", "hfit", "pkg-download", NAME, "42"]
+    done = subprocess.run(argv, cwd=work, capture_output=True, check=False)
+    work.chmod(0o755)
+    assert done.returncode not in {0, -9}
+    assert b"Traceback" not in done.stderr
+    assert str(work).encode() in done.stderr or b"Permission" in done.stderr
+    assert os.listdir(work) == []
+
+
+def test_c09_a_download_without_checked_certificates_says_so_in_its_document(
+    logged_in: FakeHfitd, hfit: Hfit
+) -> None:
+    for arguments, insecure in ((), False), (("--insecure",), True):
+        ended = hfit("pkg-download", NAME, "42", "--refresh", "--json", *arguments)
+        assert json.loads(ended.out)["insecure"] is insecure
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99, 1.0])

@@ -250,6 +250,8 @@ def test_a14_c08_a_server_with_another_origin_gets_no_signature(fake: FakeHfitd,
 
 C08_NONCES = [
     "", "a" * 42, "a" * 44, "a" * 43, "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904", "x" * (1 << 20), "A" * 42 + "\n",
+    base64.b64encode(b"\0\0\0\x20" + b"s" * 32 + b"\x32\0\0\0\4root\0\0\0\x0essh-connection").decode(),
+    "hfit-login-v1\norigin=https://evil.test",
     "A" * 42 + "=", None, 7, ["A" * 43], base64.b64encode(b"\xff" * 32).decode()[:43], "\u00e9" * 43,
 ]  # fmt: skip
 
@@ -320,6 +322,28 @@ def test_c10_the_token_file_is_private_and_a_link_is_replaced(fake: FakeHfitd, h
     token.unlink()
     token.symlink_to(elsewhere)
     assert read_private(token, 100) is None
+
+
+def test_c10_a_token_that_belongs_to_somebody_else_is_not_used(logged_in: FakeHfitd, hfit: Hfit, home: Path) -> None:
+    assert hfit("dbmss").code == 0
+    if os.geteuid() == 0:  # nobody but root can give files away
+        for place in (token_path(home / ".hfit"), home / ".hfit"):
+            os.chown(place, 65534, -1)
+            before = len(logged_in.requests)
+            assert hfit("dbmss").code != 0
+            assert not any("Authorization" in headers for _, _, headers in logged_in.requests[before:])
+
+
+def test_c10_no_token_comes_by_flag_or_environment(
+    fake: FakeHfitd, hfit: Hfit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others can read both with ``ps``."""
+    monkeypatch.setenv("HFIT_TOKEN", "c4nary.token.text")
+    assert hfit("dbmss").code == 1
+    for arguments in (("--token", "c4nary.token.text", "dbmss"), ("dbmss", "--token=c4nary.token.text")):
+        ended = hfit(*arguments)
+        assert (ended.code, "c4nary" in ended.err) == (2, False)
+    assert not any("Authorization" in headers for _, _, headers in fake.requests)
 
 
 def test_c10_a_folder_open_to_others_is_refused(fake: FakeHfitd, hfit: Hfit, home: Path) -> None:

@@ -21,6 +21,7 @@ import pytest
 from hfit.credentials.pins import Pin, Trust
 from hfit.credentials.ssh_wire import parse_public_key_line
 from hfit.errors import IntegrityFailed, KeyUntrusted, NotFound, PackageExpired, PackageIncomplete, PackageInvalid
+from hfit.package import tar_reader
 from hfit.package.ahead import made_ahead
 from hfit.package.containers import read_container
 from hfit.package.extract import extracted
@@ -328,6 +329,15 @@ def test_c04_a_huge_claimed_size_and_a_pax_flood_are_refused(package: Package, t
     block = bytearray(header("case-42/a", 1 << 20))
     block[156:157] = b"x"
     refused(write(tmp_path / "p", pack(bytes(block) + bytes(1 << 20), "gzip")), trust)
+
+
+def test_c04_a_million_entries_are_refused(
+    package: Package, trust: Trust, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = header("case-42/a", 0) * 100_000  # compressed to nothing, and refused at the second
+    refused(write(tmp_path / "p", pack(many, "gzip", pieces=1)), trust)
+    monkeypatch.setattr(tar_reader, "MAX_MEMBERS", 3)
+    assert "more than 3 files" in refused(write(tmp_path / "p", package.archive()), trust).message
 
 
 def test_c04_extracted_files_have_our_modes_and_nothing_else(package: Package, trust: Trust, tmp_path: Path) -> None:
