@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks import client, crowds, export, files
 from benchmarks.measure import CommandFailed
@@ -59,10 +60,16 @@ def _curves(stage: Stage) -> Curves:
 
 def _sizes(options: argparse.Namespace) -> Sizes:
     sizes = QUICK if options.quick else FULL
-    wanted = {"rounds": options.rounds, "rows": options.rows, "files": options.files, "seed": options.seed}
+    wanted: dict[str, object] = {name: getattr(options, name) for name in ("rounds", "rows", "files", "seed")}
+    wanted |= {
+        name: tuple(size for size in getattr(sizes, name) if size <= largest)
+        for name, largest in (("curve", options.curve), ("clients", options.clients), ("packages", options.packages))
+        if largest is not None
+    }
     if options.file_mib:
         wanted["file_bytes"] = options.file_mib << 20
-    return replace(sizes, **{name: value for name, value in wanted.items() if value is not None})
+    chosen: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+    return replace(sizes, **chosen)
 
 
 def _options(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -73,6 +80,9 @@ def _options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, help="rows of the large table")
     parser.add_argument("--files", type=int, help="files of the tree")
     parser.add_argument("--file-mib", type=int, help="size of the large file")
+    parser.add_argument("--curve", type=int, help="rows of the largest table of the scaling section")
+    parser.add_argument("--clients", type=int, help="clients of its largest crowd")
+    parser.add_argument("--packages", type=int, help="tables of its largest package")
     parser.add_argument("--seed", type=int, help="of the generated data")
     parser.add_argument("--remark", default="", help="a sentence about the run for the report")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the report")

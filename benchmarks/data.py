@@ -17,6 +17,7 @@ from tests.live.servers import Server
 
 DATABASE = "shop"
 BLOCK = 1 << 20
+PACKAGED_ROWS = 100
 
 _PG_ORDERS = """
 CREATE TABLE {name} (
@@ -72,6 +73,11 @@ def small_tables(count: int) -> list[str]:
     return [f"t{number:03}" for number in range(1, count + 1)]
 
 
+def packaged_tables(count: int) -> list[str]:
+    """Names of the tables, each of ``PACKAGED_ROWS`` rows, that the scaling section packs by the thousand."""
+    return [f"p{number}" for number in range(1, count + 1)]
+
+
 def fill_postgres(server: Server, sizes: Sizes) -> None:
     """Make the database of the PostgreSQL rows."""
     create_database(server, DATABASE)
@@ -79,6 +85,8 @@ def fill_postgres(server: Server, sizes: Sizes) -> None:
     parts = [_PG_ORDERS.format(name="orders", rows=sizes.rows, seed=seed)]
     parts += [_PG_ORDERS.format(name=f"orders_{rows}", rows=rows, seed=seed) for rows in sizes.curve]
     parts += [_SMALL.format(name=name, rows=sizes.table_rows, seed=seed) for name in small_tables(sizes.tables)]
+    packaged = packaged_tables(max(sizes.packages))
+    parts += ["".join(_SMALL.format(name=name, rows=PACKAGED_ROWS, seed=seed) for name in packaged)]
     parts += [tpch.statements(sizes.scale, seed), "VACUUM ANALYZE;"]
     for part in parts:
         run_sql(server, part, DATABASE)

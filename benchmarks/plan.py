@@ -25,19 +25,21 @@ class Sizes:
     files: int
     slow_readers: int
     seconds: float  # of the rows that last as long as one lets them
-    curve: tuple[int, ...]
+    curve: tuple[int, ...]  # rows of the tables of the scaling section
     clients: tuple[int, ...]
+    packages: tuple[int, ...]  # tables of its packages
     scale: float  # of the tables of TPC-H
     seed: int = 7
 
 
 QUICK = Sizes(
     rounds=2, rows=100_000, tables=20, table_rows=2_000, file_bytes=256 << 20, files=50_000, slow_readers=200,
-    seconds=2.0, curve=(1_000, 10_000, 100_000), clients=(1, 10, 100), scale=0.1,
+    seconds=2.0, curve=(1_000, 10_000, 100_000), clients=(1, 10, 100), packages=(1, 10, 100), scale=0.1,
 )  # fmt: skip
 FULL = Sizes(
     rounds=5, rows=1_200_000, tables=20, table_rows=20_000, file_bytes=2 << 30, files=1_000_000, slow_readers=1_000,
-    seconds=10.0, curve=(1_000, 10_000, 100_000, 1_000_000), clients=(1, 10, 100, 1_000), scale=0.1,
+    seconds=10.0, curve=(1_000, 10_000, 100_000, 1_000_000, 10_000_000), clients=(1, 10, 100, 1_000, 5_000),
+    packages=(1, 10, 100, 1_000), scale=0.1,
 )  # fmt: skip
 
 

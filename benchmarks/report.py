@@ -147,8 +147,28 @@ def _shortfalls(rows: Sequence[Row]) -> list[str]:
     lines = ["Not reached ([docs/performance.md](../docs/performance.md) says why):", ""]
     for row in missed:
         reason = row.reason or f"{_figure(row, row.figure)} instead of {_goal(row, row.benchmark.bar)}"
-        lines.append(f"- `{row.benchmark.name}`: {reason}")
+        lines.append(f"- `{row.benchmark.name}`: {reason}{_processor_time(row)}")
     return lines
+
+
+def _processor_time(row: Row) -> str:
+    """Where a row that compares times could be at best with the processor time that it took, here."""
+    if row.result is None or row.benchmark.goal is not Goal.SPEED:
+        return ""
+    cores = os.cpu_count() or 1
+    ours, peer = row.result.series["ours"], row.result.series["peer"]
+    parts = {"hfit": "client_cpu", "hfitd": "gateway_cpu", "the database": "peer_cpu"}
+    used = {name: ours.median(field) for name, field in parts.items()}
+    total = sum(used.values())
+    if not total:
+        return ""
+    spelt = ", ".join(f"{name} {seconds:.2f}" for name, seconds in used.items() if seconds)
+    best = peer.median() / (total / cores)
+    return (
+        f"; {total:.2f} s of processor time ({spelt}) in {ours.median():.2f} s, the peer's "
+        f"{peer.median('client_cpu') + peer.median('peer_cpu'):.2f} in {peer.median():.2f} s: {cores} cores that never "
+        f"wait would make it {best:.2f}x"
+    )
 
 
 def summary(rows: Sequence[Row]) -> str:

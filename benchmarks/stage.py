@@ -143,7 +143,8 @@ class Stage:
         """Store a template of ``table-data`` exports: file name -> table."""
         lines = [f"hfitVersion: 1\ntemplateName: {name}\npackageName: {name}\nexports:"]
         for file, table in files.items():
-            lines.append(f"  {file}: {{type: table-data, data: {{dbms: {provider_name}, table: {table}{extra}}}}}")
+            # as short as it can be: a thousand of them have to fit into a template
+            lines.append(f" {file}: {{type: table-data,data: {{dbms: {provider_name},table: {table}{extra}}}}}")
         self._keep(name, lines)
 
     def keep_files_template(self, name: str, volume_name: str, path: str) -> None:
