@@ -124,7 +124,7 @@ class SqlRefused(ValidationFailed):
 
 
 class SqlTooComplex(ValidationFailed):
-    """This SQL is too long or too deeply nested."""
+    """This SQL is too long, too deeply nested, or has too many columns."""
 
 
 class FilterOnMasked(ValidationFailed):
