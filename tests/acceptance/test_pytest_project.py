@@ -1,4 +1,4 @@
-"""The worked example of the pytest plugin, as its page tells to use it, against a real gateway."""
+"""The worked examples of the pytest plugin, as their pages tell to use them, against a real gateway."""
 
 from __future__ import annotations
 
@@ -18,8 +18,13 @@ from tests.support.source import ROOT
 @pytest.fixture(scope="module")
 def project(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the example with its templates pushed and its packages fetched."""
-    folder = tmp_path_factory.mktemp("example") / "pytest_project"
-    shutil.copytree(ROOT / "examples/pytest_project", folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    return copied(world, "pytest_project", tmp_path_factory.mktemp("example"))
+
+
+def copied(world: World, name: str, place: Path) -> Path:
+    """A copy of an example with its templates pushed and its packages fetched."""
+    folder = place / name
+    shutil.copytree(ROOT / "examples" / name, folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     for arguments in (("login",), ("pkg-tmpl", "push", "templates"), ("refresh",)):
         done = hfit(world, folder, *arguments)
         assert done.code == 0, done.err + done.out
@@ -52,6 +57,14 @@ def test_the_example_passes(project: Path, world: World, processes: str) -> None
     assert done.code == 0, done.out + done.err
     assert "10 passed" in done.out
     assert run_sql(world.shop.postgres, "SELECT datname FROM pg_database ORDER BY 1") == before
+
+
+@pytest.mark.parametrize("name", ["sqlalchemy_project", "django_project"])
+def test_the_example_with_a_framework_passes(name: str, project: Path, world: World) -> None:
+    folder = copied(world, name, project.parent)  # beside the other, with whose cache it shares the package
+    done = run_tests(world, folder)
+    assert done.code == 0, done.out + done.err
+    assert "4 passed" in done.out
 
 
 def test_a_second_refresh_transfers_nothing_and_the_locked_one_asks_nobody(project: Path, world: World) -> None:
