@@ -37,10 +37,15 @@ class Client(Gateway):
         refresh: bool = False,
         force: bool = False,
         progress: Progress = silent,
+        building: Progress = silent,
     ) -> Downloaded:
-        """Download, verify and place a package: a folder, or with ``archive`` the archive itself."""
+        """Download, verify and place a package: a folder, or with ``archive`` the archive itself.
+
+        ``progress`` is told of bytes that arrive, ``building`` of rows that the gateway has written while it still
+        makes the package, each with the whole where that is known.
+        """
         request = PackageRequest(template_name, parameters, output, archive, compression, refresh, force)
-        return download_package(self, request, progress)
+        return download_package(self, request, progress, building)
 
     def stream_sql(
         self, template_name: str, out: BinaryIO, parameters: Parameters = (), *, provider: str | None = None

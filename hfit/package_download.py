@@ -12,10 +12,11 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from hfit.building import Follow, following
 from hfit.credentials.pins import Trust, learn_keys, parse_offered_keys, read_pins
 from hfit.errors import HfitClientError, IntegrityFailed, KeyUntrusted, PackageInvalid, UsageMistake
 from hfit.gateway import Gateway, Parameters
@@ -24,7 +25,7 @@ from hfit.package.manifest import MAX_MANIFEST_BYTES, Member, check_expiry
 from hfit.package.names import MANIFEST
 from hfit.package.place import check_target, clear_leftovers, locked, place, place_file
 from hfit.package.verify import Report, verify_archive, verify_package
-from hfit.transfer import PartFile, Progress, Record, receive
+from hfit.transfer import PartFile, Progress, Record, receive, silent
 from hfit.transport import Response
 
 EXTENSIONS: Mapping[str, str] = {"gzip": ".tar.gz", "zstd": ".tar.zst", "none": ".tar"}
@@ -66,24 +67,32 @@ class _PackageSource:
     gateway: Gateway
     request: PackageRequest
     known_digest: str = ""
-    first: list[Record] = field(default_factory=list)
+    follow: Follow = lambda _: None
 
     def start(self) -> Response:
         request = self.request
-        return self.gateway.open_package(
+        response = self.gateway.open_package(
             request.template_name,
             request.parameters,
             compression=request.compression,
             refresh=request.refresh,
             known_digest=self.known_digest,
         )
+        if response.status == 200 and response.content_length is None:
+            self.follow(response.headers.get("x-hfit-package", ""))
+        return response
 
     def resume(self, record: Record, headers: Mapping[str, str]) -> Response:
         return self.gateway.reopen_package(record.package_id, headers)
 
 
-def download_package(gateway: Gateway, request: PackageRequest, progress: Progress) -> Downloaded:
-    """Download, verify and place a package. Raises what its parts raise; nothing half-done gets the target's name."""
+def download_package(
+    gateway: Gateway, request: PackageRequest, progress: Progress, building: Progress = silent
+) -> Downloaded:
+    """Download, verify and place a package. Raises what its parts raise; nothing half-done gets the target's name.
+
+    ``building`` is told of rows while the gateway still makes the package.
+    """
     folder = request.output.parent if request.output else Path.cwd()
     folder.mkdir(parents=True, exist_ok=True)
     trust = Trust(read_pins(gateway.settings.config_dir))
@@ -95,7 +104,8 @@ def download_package(gateway: Gateway, request: PackageRequest, progress: Progre
         if request.refresh:
             part.discard()
         digest = known.manifest.package_digest if known else ""
-        record, status = receive(_PackageSource(gateway, request, digest), part, progress)
+        with following(gateway, building) as follow:
+            record, status = receive(_PackageSource(gateway, request, digest, follow), part, progress)
         if status == 304:
             if known is None:
                 raise PackageInvalid("The server says that nothing changed, but there is no earlier package here.")
@@ -141,13 +151,19 @@ def fetched_archive(
             part.discard()
 
 
-def stream_sql(
-    gateway: Gateway, request: PackageRequest, provider: str | None, out: BinaryIO, progress: Progress
+def stream_sql(  # noqa: PLR0917 - what is wanted, where it goes, and who is told
+    gateway: Gateway,
+    request: PackageRequest,
+    provider: str | None,
+    out: BinaryIO,
+    progress: Progress,
+    building: Progress = silent,
 ) -> Report:
     """Write the SQL of a package to ``out`` in load order; everything is verified before the first byte."""
     with tempfile.TemporaryDirectory(prefix="hfit-") as temporary:
         part = _part(gateway, request, Path(temporary))
-        receive(_PackageSource(gateway, request), part, progress)
+        with following(gateway, building) as follow:
+            receive(_PackageSource(gateway, request, follow=follow), part, progress)
         with part.path.open("rb") as file:
             report, _ = _verify(gateway, request, file, part.path)
             members = sql_members(report, provider)

@@ -16,7 +16,7 @@ from hfit.gateway import Gateway
 from hfit.output.console import colors_wanted
 from hfit.output.printer import Printer
 from hfit.settings import Settings, load_settings
-from hfit.transfer import Progress
+from hfit.transfer import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,23 @@ class Session:
     def progress(self, title: str, *, unit: str = "bytes") -> Iterator[Progress]:
         """A progress bar on a terminal, otherwise nothing; ``unit`` is bytes or rows."""
         if not self.printer.progress_wanted:
-            yield lambda _, __: None
+            yield silent
             return
         from hfit.output.progress import progress_bar  # noqa: PLC0415 - lazy: rich costs 60 ms
 
         with progress_bar(title, color=self.printer.color, unit=unit) as update:
             yield update
+
+    @contextlib.contextmanager
+    def package_progress(self, name: str) -> Iterator[tuple[Progress, Progress]]:
+        """Two bars on a terminal, otherwise nothing: what arrives, and the rows of a package that is being made."""
+        if not self.printer.progress_wanted:
+            yield silent, silent
+            return
+        from hfit.output.progress import package_bars  # noqa: PLC0415 - lazy: rich costs 60 ms
+
+        with package_bars(name, color=self.printer.color) as bars:
+            yield bars
 
     @contextlib.contextmanager
     def waiting(self, title: str) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import (
@@ -22,6 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 REFRESHES_PER_SECOND = 10
+Told = Callable[[int, int | None], None]
 
 
 class RowSpeedColumn(ProgressColumn):
@@ -56,6 +58,54 @@ def progress_bar(title: str, *, color: bool, unit: str = "bytes") -> Iterator[Ca
     with _progress(*columns, color=color) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class AmountColumn(ProgressColumn):
+    """How much and how fast, in the unit of the task: bytes, or rows of which the whole is about known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = (DownloadColumn(), TransferSpeedColumn())
+
+    def render(self, task: Task) -> Text:
+        """As ``1.2/3.4 MB 1.0 MB/s`` or ``12,345 of about 100,000 rows 8,123 rows/s``."""
+        if task.fields["unit"] == "bytes":
+            return Text(" ").join(column.render(task) for column in self._bytes)
+        whole = "" if task.total is None else f" of about {task.total:,.0f}"
+        return Text(f"{task.completed:,.0f}{whole} rows {row_rate(task):,.0f} rows/s")
+
+
+class PackageLeftColumn(LeftColumn):
+    """How long it will take; of rows, which come in bursts, by their rate since the beginning."""
+
+    def render(self, task: Task) -> Text:
+        """``0:00:12 left`` or ``0:00:12``."""
+        rate = row_rate(task)
+        if task.fields["unit"] == "bytes" or task.total is None or not rate:
+            return super().render(task)
+        return Text(f"{timedelta(seconds=round((task.total - task.completed) / rate))} left")
+
+
+def row_rate(task: Task) -> float:
+    """Rows a second since the command began; 0 at its beginning."""
+    return task.completed / task.elapsed if task.elapsed else 0.0
+
+
+@contextlib.contextmanager
+def package_bars(name: str, *, color: bool) -> Iterator[tuple[Told, Told]]:
+    """Show what arrives of a package, and above it how far the server is with making it, once that is known.
+
+    Gives two functions of (done, total): bytes that arrived, and rows that are written.
+    """
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), AmountColumn(), PackageLeftColumn())
+    with _progress(*columns, color=color) as bar:
+        building = bar.add_task(f"{name}: build", total=None, visible=False, unit="rows")
+        arriving = bar.add_task(f"{name}: download", total=None, unit="bytes")
+
+        def built(done: int, total: int | None) -> None:
+            bar.update(building, completed=done, total=total, visible=True)
+
+        yield lambda done, total: bar.update(arriving, completed=done, total=total), built
 
 
 @contextlib.contextmanager

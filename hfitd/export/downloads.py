@@ -280,7 +280,7 @@ class Downloads:
                 request, plan = await plan_run(request, sources, held)
             job.plan, job.approval = plan, request.approval
             job.residue = Residue(sources.policy.residual_scan, masks=any(table.masks for _, table in plan.tables))
-            opened = watch_sources(held, job.residue)
+            opened = watch_sources(held, job.residue, job.pace)
             await self._shop.quotas.count_tables(request.actor, planned_contents(plan).objects)
             audit = await self._shop.audit.begin(self._record(request, "package.build", plan))
             outcome, scratch = "failed", Scratch(folder)
@@ -292,7 +292,7 @@ class Downloads:
                     outcome = "cached"
                     return
                 run = replace(self._run_scope(request.actor, sources, opened, variables), scratch=scratch)
-                members = await check_members(plan, run, self._shop.observer)
+                members = await check_members(plan, run, self._shop.observer, job.pace)
                 entries = {key: SourceEntry.of(key, source) for key, source in opened.items()}
                 context = package_context(request, plan, variables, entries, self._shop)
                 try:

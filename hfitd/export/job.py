@@ -8,11 +8,11 @@ database work with it. Readers never slow it down: the archive is a file.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from hfitd.audit.log import AuditToken
@@ -21,12 +21,14 @@ from hfitd.export.artifacts import Artifact
 from hfitd.export.contents import Contents
 from hfitd.export.package.codec import Codec
 from hfitd.export.package.manifest import MemberEntry
+from hfitd.export.package.pace import Pace
 from hfitd.export.package.residue import Residue
 from hfitd.export.plan import Plan
 from hfitd.model import Json
 from hfitd.store.approvals import Approval
 
 READ_SIZE = 256 * 1024
+PACE_SECONDS = 1.0
 
 
 class Job:
@@ -42,6 +44,7 @@ class Job:
         self.effective = ""
         self.artifact: Artifact | None = None
         self.residue = Residue("off")
+        self.pace = Pace()
         self.cached = False  # the check found a finished package
         self.error: BaseException | None = None
         self.path: Path | None = None
@@ -78,7 +81,7 @@ class Job:
         """Forget what was made so far, which then has to be made anew; False when somebody has some of it already."""
         if self._given or self.done:
             return False
-        self.size, self.rows = 0, None
+        self.size, self.rows, self.pace = 0, None, Pace()
         self.events.clear()
         return True
 
@@ -124,7 +127,7 @@ class Job:
         assert self.artifact is not None
         return self.artifact
 
-    @contextmanager
+    @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """Count a reader; when the last one leaves, the grace period starts."""
         self._readers += 1
@@ -169,17 +172,20 @@ class Job:
             os.close(descriptor)
 
     async def follow(self) -> AsyncIterator[tuple[str, Json]]:
-        """Events from the first to the last."""
-        position = 0
+        """Events from the first to the last; between them, each second at most, how far the rows are."""
+        position, told = 0, None
         while True:
             while position < len(self.events):
                 yield self.events[position]
                 position += 1
             if self.done:
                 return
+            if told != (told := self.pace.document()):
+                yield "progress", told
             changed = self._changed
             if position == len(self.events) and not self.done:
-                await changed.wait()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), PACE_SECONDS)
 
     async def _wait_change(self, position: int) -> None:
         changed = self._changed

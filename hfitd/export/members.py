@@ -10,15 +10,18 @@ from hfitd.export.dangling import find_dangling
 from hfitd.export.items.interface import Built, Member, RunScope
 from hfitd.export.package.build import refuse_collisions
 from hfitd.export.package.graph import graph_members
+from hfitd.export.package.pace import Pace
 from hfitd.export.plan import Plan
 from hfitd.model import Sink
 from hfitd.observe.observer import Observer
 
 
-async def check_members(plan: Plan, run: RunScope, observer: Observer) -> list[Member]:
-    """Every step's members, with what dangles between them; the step 6 of a request. Building one is a span."""
+async def check_members(plan: Plan, run: RunScope, observer: Observer, pace: Pace) -> list[Member]:
+    """Every step's members, with what dangles between them; the step 6 of a request. Building one is a span, and
+    ``pace`` learns how many rows there will be."""
     run = replace(run, postponed=find_postponed(plan.steps, run.opened))
     checked = [await step.check(run) for step in plan.steps]
+    pace.expect(checked)
     members = [member for one in checked for member in one.members]
     members += graph_members([one.ways for one in checked if one.ways is not None])
     refuse_collisions(members)

@@ -50,12 +50,18 @@ class Api:
 
     async def request(self, method: str, path: str, **options: Any) -> Answer:
         """One request on a connection of its own. Raises aiohttp.ClientError."""
+        async with self.opened(method, path, **options) as response:
+            return Answer(response.status, response.headers.copy(), await response.read())
+
+    @contextlib.asynccontextmanager
+    async def opened(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A request whose answer is still to be read."""
         headers = {**self.headers, **options.pop("headers", {})}
         async with (
             aiohttp.ClientSession(auto_decompress=False) as session,
             session.request(method, self.url(path), headers=headers, allow_redirects=False, **options) as response,
         ):
-            return Answer(response.status, response.headers.copy(), await response.read())
+            yield response
 
     async def get(self, path: str, **headers: str) -> Answer:
         """GET."""

@@ -126,7 +126,10 @@ class SubsetStep:
             positions |= await _positions(writer)
         ways = Ways(self.members, self.graph, walk.tables, self.masks, positions)
         members = [self._member(writer, files) for writer in writers]
-        return Checked((*members, *files.members), tables, ways)
+        counts = {node: found.rows for node, found in walk.tables.items()}
+        nodes = [Node(table.source or self.source, table.name) for table in tables]
+        exact = [replace(table, estimated_rows=counts[node]) for table, node in zip(tables, nodes, strict=True)]
+        return Checked((*members, *files.members), tuple(exact), ways)
 
     def _writer(self, source: SourceKey, walk: Walk, scope: RunScope, place: Place) -> Writer:
         catalog = scope.opened[source].catalog

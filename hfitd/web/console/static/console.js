@@ -30,6 +30,11 @@ function followPackage() {
     list.append(line);
     words.textContent = `${list.children.length} files are ready.`;
   });
+  source.addEventListener("progress", (event) => {
+    const said = JSON.parse(event.data);
+    const of = said.expected_rows ? ` of about ${said.expected_rows.toLocaleString()}` : "";
+    place.querySelector("[data-rows]").textContent = `About ${said.rows.toLocaleString()}${of} rows are written.`;
+  });
   for (const end of ["done", "failed"]) {
     source.addEventListener(end, () => { source.close(); location.reload(); });
   }
