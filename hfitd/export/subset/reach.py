@@ -154,8 +154,8 @@ class _Search:
 
 
 def _is_plain(edge: Edge) -> bool:
-    """Whether columns are compared as they are; more columns of a virtual key are conditions with given values."""
-    return edge.key is not None or (edge.plain and len(edge.child.columns) == 1)
+    """Whether columns are compared with one another alone; a virtual key's ``when`` holds them against given values."""
+    return edge.key is not None or (edge.plain and edge.child.only is None)
 
 
 def reach(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hfitd.config.model import MaskPolicy, PolicyConfig, RowFilterPolicy
-from hfitd.errors import ColumnUnclassified, ExportRefused, FilterOnMasked
+from hfitd.errors import ColumnUnclassified, ExportRefused, FilterOnMasked, TemplateInvalid
 from tests.live.databases import fresh_database, run_sql
 from tests.live.servers import Server
 from tests.support.subset_worlds import server_provider, subset_world
@@ -141,6 +141,18 @@ async def test_a_root_cannot_ask_about_a_masked_column(postgres_server: Server, 
     async with subset_world(server_provider(postgres_server, postgres_database), policy=EMAILS) as world:
         with pytest.raises(FilterOnMasked):
             await world.check(("person", "email = 'ada@example.com'"))
+
+
+@pytest.mark.parametrize("to", ["person.email", "loose.who", "visit.who"])
+async def test_a_virtual_key_cannot_hold_its_own_masked_column_against_a_guess(
+    postgres_server: Server, postgres_database: str, to: str
+) -> None:
+    run_sql(postgres_server, SHOP, postgres_database)
+    key = {"from": "visit.who", "to": to, "when": {"who": "ada@example.com"}}
+    async with subset_world(server_provider(postgres_server, postgres_database), policy=EMAILS) as world:
+        for exclude in ((), ("person", "loose")):
+            with pytest.raises(TemplateInvalid, match=r"masks hide public\.visit\.who"):
+                world.plan(("visit", "id = 1"), virtual_keys=(key,), exclude=exclude)
 
 
 async def test_a_row_without_a_key_is_named_by_its_place_in_the_data(
