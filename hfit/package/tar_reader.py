@@ -102,6 +102,8 @@ def _read_header(stream: _Bytes, header: bytes) -> tuple[str, int]:
         prefix = _text(header[345:500])
         path = records.get("path") or (f"{prefix}/{name}" if prefix else name)
         size = int(records["size"]) if "size" in records else _octal(header[124:136])
+        if size < 0:  # tarfile would spell even that
+            raise ValueError
         expected = member_header(path, size)
     except (ValueError, UnicodeError) as error:
         raise altered("A header of the archive is damaged.") from error

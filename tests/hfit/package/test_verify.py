@@ -340,6 +340,12 @@ def test_c04_a_million_entries_are_refused(
     assert "more than 3 files" in refused(write(tmp_path / "p", package.archive()), trust).message
 
 
+def test_c11_a_size_below_nothing_is_refused_and_not_read_for_ever(
+    package: Package, trust: Trust, tmp_path: Path
+) -> None:
+    refused(write(tmp_path / "p", pack(header("case-42/a", -5) + b"abc", "gzip")), trust)
+
+
 def test_c04_extracted_files_have_our_modes_and_nothing_else(package: Package, trust: Trust, tmp_path: Path) -> None:
     folder = extract(package, trust, tmp_path / "case-42")
     files = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
