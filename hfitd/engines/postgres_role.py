@@ -4,6 +4,7 @@
 2. Then each table gives exactly the columns that are needed, never the table: a column added later is not readable
    until somebody decides. Tables without a key give their row address as well, which names rows in a snapshot.
 3. What everybody may do (PUBLIC) is only named in remarks: to take it away changes other users of the database.
+4. A remark ends with its line, and whoever may make a schema chooses its name: line breaks in it are spelt out.
 """
 
 from __future__ import annotations
@@ -47,9 +48,17 @@ def postgres_role_script(
     return [
         *lines,
         "-- What PUBLIC may do, this role may do too. Look at these before you run them; others may rely on them:",  # 3
-        f"-- REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC;",
-        *(f"-- REVOKE CREATE ON SCHEMA {dialect.identifier(schema)} FROM PUBLIC;" for schema in schemas),
+        f"-- REVOKE TEMPORARY ON DATABASE {_in_remark(catalog.database)} FROM PUBLIC;",
+        *(f"-- REVOKE CREATE ON SCHEMA {_in_remark(schema)} FROM PUBLIC;" for schema in schemas),
     ]
+
+
+def _in_remark(name: str) -> str:
+    """The name in double quotes on one line (4); PostgreSQL manual, "Identifiers and Key Words", Unicode escapes."""
+    if "\n" not in name and "\r" not in name:
+        return PostgresDialect().identifier(name)
+    spelt = name.replace("\\", "\\\\").replace("\n", "\\000A").replace("\r", "\\000D")
+    return "U&" + PostgresDialect().identifier(spelt)
 
 
 def _tables(dialect: PostgresDialect, role: str, needs: Sequence[TableNeed]) -> Iterable[str]:
