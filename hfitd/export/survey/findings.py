@@ -4,6 +4,7 @@
 2. Proposals that are ``high`` or ``medium`` stand ready to be pasted; ``low`` ones are remarks, for somebody should
    look first. Nothing is ever applied.
 3. The fragment holds names of columns, masks and counts. No sampled value is in it.
+4. Whoever may make a table chooses its name: what cannot be printed on one line is spelt out.
 """
 
 from __future__ import annotations
@@ -107,9 +108,9 @@ def write_fragment(provider: str, findings: Sequence[Finding], unread: Sequence[
         f"# hfitd policy scan {provider}: {len(findings)} columns of {len(tables)} tables, up to {ROWS} rows of each.",
         "# Review every entry before you paste it into the configuration. Nothing of this is in force.",
     ]
-    lines += [f"# not sampled, judged by names alone: {name}" for name in unread]
+    lines += [f"# not sampled, judged by names alone: {_in_remark(name)}" for name in unread]
     writable = [item for item in findings if item.object.isprintable()]
-    lines += [f"# cannot be written as a glob: {item.object!a}" for item in findings if item not in writable]
+    lines += [f"# cannot be written as a glob: {_in_remark(item.object)}" for item in findings if item not in writable]
     for item in writable:
         if item.status == PROPOSED:
             lines += ["", f"# {_words(item)}", *_entry(item)]
@@ -121,6 +122,11 @@ def write_fragment(provider: str, findings: Sequence[Finding], unread: Sequence[
         lines += ["", "# Nothing personal was seen in these. With unclassified_all = true they need this entry:"]
         lines += ["# [[policy.clear]]", "# columns = [", *(f"#   {_toml(name)}," for name in harmless), "# ]"]
     return "\n".join(lines) + "\n"
+
+
+def _in_remark(name: str) -> str:
+    """A name whose line breaks do not end the remark (4)."""
+    return name if name.isprintable() else ascii(name)
 
 
 def _listed(findings: Iterable[Finding], status: str, title: str) -> list[str]:

@@ -13,7 +13,7 @@ from hfitd.access.policy import Policy
 from hfitd.config.model import PolicyConfig, ProviderConfig
 from hfitd.engines.table import open_engine
 from hfitd.export.survey import samples
-from hfitd.export.survey.findings import PROPOSED, Survey, survey_provider
+from hfitd.export.survey.findings import PROPOSED, Finding, Survey, survey_provider, write_fragment
 from tests.live.databases import run_sql
 from tests.live.servers import Server
 from tests.support.engine_worlds import postgres_provider
@@ -90,6 +90,15 @@ async def test_a_table_that_does_not_answer_is_named_and_the_next_are_read(
     assert found["a.mail"] == ("email", "medium")
     assert "a.x" not in found
     assert found["b.x"] == ("email", "high")
+
+
+@pytest.mark.parametrize("status", ["masked", "cleared", "proposed", "look", "harmless"])
+def test_the_name_of_a_table_cannot_leave_its_remark_and_become_policy(status: str) -> None:
+    """Neither as an entry of its own nor as a sequence that a terminal obeys."""
+    hostile = 'shop/public/t\n[[policy.clear]]\ncolumns = ["**"]\r[x]\x1b[2J\x9b2J\u202e'
+    fragment = write_fragment("shop", [Finding(f"{hostile}.mail", "text", status, "null")], (hostile,))
+    assert tomllib.loads(fragment) == {}
+    assert all(line.isprintable() for line in fragment.split("\n"))
 
 
 async def test_long_cells_and_strange_names_are_sampled(mariadb_server: Server, mariadb_database: str) -> None:
