@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import click
 
-from hfitd.cli_admin import add_admin_verbs
+from hfitd.cli_admin import add_admin_verbs, say
 from hfitd.cli_audit import add_audit_verbs
 from hfitd.cli_policy import policy
 from hfitd.cli_review import package, request, template
@@ -99,9 +99,9 @@ def check(config_path: Path, database: str | None, *, with_store: bool, with_vol
     )
     click.echo(f"ok    configuration {config_path.name}")
     for result in results:
-        click.echo(f"{'ok' if result.ok else 'FAIL':<5} {result.name}: {result.detail}", err=not result.ok)
+        say(f"{'ok' if result.ok else 'FAIL':<5} {result.name}: {result.detail}", err=not result.ok)
         for warning in result.warnings:
-            click.echo(f"warn  {result.name}: {warning}", err=True)
+            say(f"warn  {result.name}: {warning}", err=True)
     if not all(result.ok for result in results):
         sys.exit(3)
 
@@ -133,9 +133,9 @@ def doctor(config_path: Path, *, local: bool) -> None:
             click.echo(f"      {finding.advice}", err=True)
         worst = 1 if finding.state == FAIL else worst
     for result in [] if local else asyncio.run(check_all(config, database="*", store=True, volumes=True)):
-        click.echo(f"{'ok' if result.ok else 'FAIL':<5} {result.name}: {result.detail}", err=not result.ok)
+        say(f"{'ok' if result.ok else 'FAIL':<5} {result.name}: {result.detail}", err=not result.ok)
         for warning in result.warnings:
-            click.echo(f"warn  {result.name}: {warning}", err=True)
+            say(f"warn  {result.name}: {warning}", err=True)
         worst = worst if result.ok or worst else 3
     sys.exit(worst)
 

@@ -44,9 +44,9 @@ def ask(config_path: Path | None, socket_path: Path | None, command: str, **argu
     try:
         return ask_daemon(path, command, given, seconds)
     except HfitError as error:
-        click.echo(error.message, err=True)
+        say(error.message, err=True)
         for suggestion in error.suggestions:
-            click.echo(f"  {suggestion}", err=True)
+            say(f"  {suggestion}", err=True)
         sys.exit(4 if getattr(error, "wire_code", "") == "NOT_FOUND" else 1)
 
 
@@ -73,7 +73,14 @@ def load_configuration(config_path: Path | None) -> Config | None:
 
 def show(document: Any) -> None:
     """Print a result for people and scripts alike."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    for line in json.dumps(document, indent=2, ensure_ascii=False).split("\n"):
+        say(line)
+
+
+def say(line: str, *, err: bool = False) -> None:
+    r"""Print a line in which others chose words: control and direction characters as JSON spells them (``\u009b``)."""
+    shown = line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+    click.echo(shown, err=err)
 
 
 def read_key(key: str) -> str:

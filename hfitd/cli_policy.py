@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hfitd.cli_admin import ask, place_options, show
+from hfitd.cli_admin import ask, place_options, say, show
 
 SCAN_SECONDS = 1800.0
 
@@ -74,13 +74,15 @@ def policy_explain(
     if as_json:
         show(found)
         return
-    click.echo(f"{found['user']} (roles: {', '.join(found['roles']) or 'none'}) on {found['object']}")
+    say(f"{found['user']} (roles: {', '.join(found['roles']) or 'none'}) on {found['object']}")
     for decision in found["decisions"]:
-        click.echo(f"  {decision['action']:<16} {'yes' if decision['allowed'] else 'no':<4} {decision['reason']}")
+        say(f"  {decision['action']:<16} {'yes' if decision['allowed'] else 'no':<4} {decision['reason']}")
     for column in found.get("columns", ()):
-        click.echo(f"column {column['column']}: {column['shown']}")
-        click.echo(f"  granted  {column['granted']}\n  class    {column['class']}\n  raw      {column['raw']}")
+        say(f"column {column['column']}: {column['shown']}")
+        say(f"  granted  {column['granted']}")
+        say(f"  class    {column['class']}")
+        say(f"  raw      {column['raw']}")
     for line in found.get("row_filters", ()):
-        click.echo(f"rows of {line}")
+        say(f"rows of {line}")
     if "note" in found:
-        click.echo(found["note"])
+        say(found["note"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hfitd.cli_admin import ask, place_options, show
+from hfitd.cli_admin import ask, place_options, say, show
 
 CHECK_ALL_SECONDS = 3600.0
 as_option = click.option("--as", "as_email", required=True, metavar="EMAIL", help="Whose decision it is.")
@@ -48,9 +48,9 @@ def template_check(name: str | None, as_email: str | None, roles: tuple[str, ...
     stored = None if text else name
     found = _ask(place, "template.check", name=stored, text=text, roles=list(roles) or None, as_email=as_email)
     for problem in found["problems"]:
-        click.echo(f"{problem['where']}: {problem['message']} ({problem['code']})")
+        say(f"{problem['where']}: {problem['message']} ({problem['code']})")
         for suggestion in problem["suggestions"]:
-            click.echo(f"  {suggestion}")
+            say(f"  {suggestion}")
     if found["problems"]:
         sys.exit(1)
     click.echo(f"{name}: no problem.", err=True)
@@ -62,7 +62,7 @@ def _check_all(place: Mapping[str, Path | None]) -> None:
     for verdict in verdicts:
         if verdict["status"] != "ok":
             where = f" at {verdict['where']}" if verdict["where"] else ""
-            click.echo(f"{verdict['owner']}:{verdict['name']}: {verdict['status']} ({verdict['code']}{where})")
+            say(f"{verdict['owner']}:{verdict['name']}: {verdict['status']} ({verdict['code']}{where})")
     bad = sum(verdict["status"] in {"broken", "unclassified"} for verdict in verdicts)
     click.echo(f"{len(verdicts)} templates, {bad} with problems.", err=True)
     if bad:
@@ -238,7 +238,8 @@ def _print_review(review: Mapping[str, Any]) -> None:
     else:
         lines += [f"Last approved by {last['approver']} at {last['approved']}. Since then:"]
         lines += [changes["text"] or "  The text is the same.", *(changes["plan"] or ["  What it does is the same."])]
-    click.echo("\n".join(lines), err=True)
+    for line in "\n".join(lines).split("\n"):
+        say(line, err=True)
 
 
 def _read_template(file: Path) -> str:
