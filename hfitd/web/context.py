@@ -15,6 +15,7 @@ BEGAN = web.RequestKey("began", bool)  # the head of a streamed response has lef
 SENT = web.RequestKey("sent", tuple[int, int])  # status and size of a response that is complete
 RATE = web.RequestKey("rate", dict[str, str])  # the X-RateLimit headers of every answer to this request
 LEFT = web.RequestKey("left", int)  # bytes of a body that have been handed to the connection so far
+BROKE = web.RequestKey("broke", tuple[int, str])  # status and code of what failed after the head had left
 ERROR_CODE = web.RequestKey("error_code", str)
 REQUEST_ID = web.RequestKey("request_id", str)
 

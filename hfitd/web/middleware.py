@@ -46,7 +46,7 @@ from hfitd.observe.events import ErrorRaised, QuotaRefused, RequestDone, StoreFa
 from hfitd.observe.logs import request_context
 from hfitd.web.console.guard import VISIT, session_of, take_form
 from hfitd.web.console.rendering import error_page
-from hfitd.web.context import ACTOR, BEGAN, ERROR_CODE, RATE, REQUEST_ID, SENT, TOKEN, gateway
+from hfitd.web.context import ACTOR, BEGAN, BROKE, ERROR_CODE, RATE, REQUEST_ID, SENT, TOKEN, gateway
 from hfitd.web.operators import metrics_guard
 from hfitd.web.ranges import client_address
 from hfitd.web.standing import watched
@@ -99,6 +99,8 @@ async def identify(request: web.Request, handler: Next) -> web.StreamResponse:
         finally:
             if SENT in request:
                 (status, size), code = request[SENT], ""
+            elif BROKE in request:  # we broke it off, and no client did
+                status, code = request[BROKE]
             request_id = request[REQUEST_ID]
             span.set({"http.response.status_code": status, "hfitd.request": request_id, "error.type": code})
             seconds = time.perf_counter() - started
@@ -123,6 +125,8 @@ async def answer_errors(request: web.Request, handler: Next) -> web.StreamRespon
     except Exception as error:  # noqa: BLE001 - the last net: the cause is logged, the caller gets an id
         known = Internal()
         observer.event(ErrorRaised(known.code, error))
+    if _began(request):
+        request[BROKE] = (known.status, known.code)
     if request.transport is None or _began(request):
         if request.transport is not None:
             request.transport.abort()

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -184,6 +185,9 @@ async def test_f13_what_is_cut_short_under_a_slow_reader_breaks_off_and_is_recor
                 received += len(data)
     assert received < SIZE
     assert await ended(traps, known) == ("failed", "SOURCE_CHANGED")
+    lines = [line for line in traps.daemon.log.read_text().splitlines() if "request_done" in line]
+    (broken,) = [line for line in lines[-3:] if "SOURCE_CHANGED" in line]  # and not as left by its reader
+    assert re.search(r"status\W+500\b", broken), broken
     (traps.files / "shrinks.bin").unlink()
 
 
