@@ -35,6 +35,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -203,6 +204,12 @@ class NotFound(HfitClientError):
     category = "NOT_FOUND"
     usual_reason = "It is not there, or you may not see it."
     usual_advice = "See what there is: hfit pkg-tmpl list, hfit dbmss, hfit volumes"
+
+
+def nothing_here(message: str) -> NotFound:
+    """NotFound of a path of this machine, where what the server lists is no help."""
+    where = f"Look at the path; the current folder is {Path.cwd()}"
+    return NotFound(message, reason="It is not on this machine.", suggestions=[where])
 
 
 class IntegrityFailed(HfitClientError):

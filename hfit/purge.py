@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hfit.credentials.pins import Trust
-from hfit.errors import HfitClientError, NotFound, PackageExpired, TargetBusy
+from hfit.errors import HfitClientError, PackageExpired, TargetBusy, nothing_here
 from hfit.package.manifest import Manifest, check_expiry
 from hfit.package.names import MANIFEST
 from hfit.package.place import is_precious, locked
@@ -54,7 +54,7 @@ def find_expired(places: Sequence[Path], trust: Trust) -> Iterator[Found]:
     seen: set[Path] = set()
     for place in places:
         if not os.path.lexists(place):
-            raise NotFound(f"There is nothing at {place}.")
+            raise nothing_here(f"There is nothing at {place}.")
         for path in _candidates(place):
             if path not in seen:
                 seen.add(path)

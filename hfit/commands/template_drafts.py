@@ -12,7 +12,7 @@ from hfit.commands.root import HfitCommand
 from hfit.commands.session import Session, current_session
 from hfit.commands.template_files import SUFFIXES, read_template
 from hfit.draft import Draft, draft_template, parse_place
-from hfit.errors import NotFound, PolicyRefused, UsageMistake
+from hfit.errors import PolicyRefused, UsageMistake, nothing_here
 from hfit.gateway import Gateway
 from hfit.lint.check import ERROR, Finding, lint_template
 from hfit.output.printer import RED, YELLOW
@@ -105,7 +105,7 @@ def _files(path: str) -> Iterator[str]:
         return
     inside = sorted(item for item in Path(path).rglob("*") if item.suffix.lower() in SUFFIXES and item.is_file())
     if not inside:
-        raise NotFound(f"There is no template (.yaml, .yml) in {path}.")
+        raise nothing_here(f"There is no template (.yaml, .yml) in {path}.")
     yield from map(str, inside)
 
 

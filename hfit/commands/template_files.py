@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from hfit.errors import NotFound, PolicyRefused, UsageMistake
+from hfit.errors import PolicyRefused, UsageMistake, nothing_here
 from hfit.package.names import check_name
 from hfit.text import visible
 
@@ -29,7 +29,7 @@ def read_template(path: str) -> bytes:
             with Path(path).open("rb") as file:
                 data = file.read(MAX_TEMPLATE_BYTES + 1)
     except FileNotFoundError as error:
-        raise NotFound(f"There is no file {path}.") from error
+        raise nothing_here(f"There is no file {path}.") from error
     if len(data) > MAX_TEMPLATE_BYTES:
         raise UsageMistake(f"{path} is longer than a template can be ({MAX_TEMPLATE_BYTES} bytes).")
     return data
@@ -53,7 +53,7 @@ def bundle_folder(folder: Path) -> bytes:
     """Every ``.yaml`` and ``.yml`` below a folder as one ``.tar.gz``, the same bytes for the same files."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not paths:
-        raise NotFound(f"There is no template (.yaml, .yml) in {folder}.")
+        raise nothing_here(f"There is no template (.yaml, .yml) in {folder}.")
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for path in paths:

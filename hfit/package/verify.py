@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hfit.credentials.pins import Trust
-from hfit.errors import NotFound, PackageIncomplete, PackageInvalid
+from hfit.errors import PackageIncomplete, PackageInvalid, nothing_here
 from hfit.package.ahead import made_ahead
 from hfit.package.containers import PIECE_BYTES, altered, read_container
 from hfit.package.manifest import MAX_MANIFEST_BYTES, MAX_SIGNATURE_BYTES, Manifest, check_expiry, read_manifest
@@ -71,7 +71,7 @@ def verify_package(
             with path.open("rb") as file:
                 report = verify_archive(file, path, trust, allow_hidden=allow_hidden)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise NotFound(f"There is no package at {path}.") from error
+            raise nothing_here(f"There is no package at {path}.") from error
     if not allow_expired:
         check_expiry(report.manifest)
     return report

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfitd.web.picture.layers import POINT, lay_out
-from hfitd.web.picture.plan import Arrow, Box, Drawing, tell
+from hfitd.web.picture.plan import Arrow, Box, Drawing, draw_plan, tell
 from hfitd.web.picture.svg import write_svg
 
 GRAPHS = st.integers(1, 14).flatmap(
@@ -73,3 +73,25 @@ def test_any_name_gives_a_well_formed_picture(name: str, other: str, key: str, p
 
 def test_a_plan_without_tables_is_a_picture_too() -> None:
     assert ET.fromstring(write_svg(Drawing("empty", {}, ()))).attrib["width"] == "1"
+
+
+def test_what_refuses_the_whole_package_has_a_box_of_its_own_and_one_export_its_first_table() -> None:
+    """A quota is about all of it, the cost guard about a statement."""
+    source = {"provider": "shop", "database": "shop"}
+    table = {"table": "public.a", "path": ["public.a"], "estimated_rows": 9, "masks": {"x": "hash"}, "keys": []}
+    below = table | {"table": "public.b", "path": ["public.a", "public.b (fk)"]}
+    cost = {"where": "a.sql", "code": "COST_REFUSED", "message": "It costs too much.", "suggestions": []}
+    exports = [
+        {"key": "a.sql", "type": "subset", **source, "tables": [below, table], "refusals": [cost]},
+        {"key": "ddl.sql", "type": "dbcreate", **source, "tables": [table], "refusals": [{**cost, "message": "No."}]},
+    ]
+    plan = {"template": {"name": "t"}, "exports": exports, "refusals": ["The day's rows are used up."]}
+    drawing = draw_plan(plan)
+    refused = {box.name: box.refused for box in drawing.boxes.values() if box.refused}
+    assert refused == {
+        "public.a": ("It costs too much.",), "ddl.sql": ("No.",), "the package": ("The day's rows are used up.",),
+    }  # fmt: skip
+    assert "refused: the package, The day's rows are used up" in tell(drawing)
+    picture = ET.fromstring(write_svg(drawing))
+    kinds = [group.get("class") for group in picture.iter("{http://www.w3.org/2000/svg}g")]
+    assert sorted(map(str, kinds)) == ["box refused", "box refused", "box refused", "box table"]
