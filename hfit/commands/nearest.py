@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from hfit.errors import HfitClientError, NotFound
 from hfit.gateway import Gateway
 
 NEAR = 3
+FILES_LOOKED_AT = 2000
 Look = tuple[str, str, Callable[[], Iterable[str]]]
 """What a name is for, the name, and how to list those that there are."""
 
@@ -37,6 +39,17 @@ def template_look(gateway: Gateway, name: str) -> Look:
 def volume_look(gateway: Gateway, name: str) -> Look:
     """Look among the volumes."""
     return "volume", name, gateway.volumes
+
+
+def file_look(gateway: Gateway, volume: str, path: str) -> Look:
+    """Look among the files of the same folder."""
+    folder = path.strip("/").rpartition("/")[0]
+
+    def ask() -> Iterator[str]:
+        entries = islice(gateway.files(volume, {"folder": [folder]} if folder else None), FILES_LOOKED_AT)
+        return (entry["path"] for entry in entries if not entry["isdir"])
+
+    return "file", path.strip("/"), ask
 
 
 def table_looks(gateway: Gateway, provider: str, database: str | None = None, table: str | None = None) -> list[Look]:

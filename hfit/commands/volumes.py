@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hfit.commands.completions import complete_files, complete_filters, complete_volumes
-from hfit.commands.nearest import nearest, volume_look
+from hfit.commands.nearest import file_look, nearest, volume_look
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import Session, current_session
 from hfit.errors import UsageMistake
@@ -99,7 +99,9 @@ def _download_file(session: Session, source: str, filters: tuple[str, ...], outp
 
     volume, query = _parse_source(source, filters)
     gateway = session.gateway()
-    with session.progress(f"{volume}: download") as progress, nearest(volume_look(gateway, volume)):
+    looks = [volume_look(gateway, volume)]
+    looks += [file_look(gateway, volume, path)] if isinstance(path := query.get("path"), str) else []
+    with session.progress(f"{volume}: download") as progress, nearest(*looks):
         if output == "-":
             with tempfile.TemporaryDirectory(prefix="hfit-") as folder:
                 done = download_file(gateway, volume, query, Path(folder) / "file", progress)

@@ -85,6 +85,7 @@ def test_every_error_has_three_parts(kind: type[HfitClientError], capsys: pytest
         (["pkg-tmpl", "delete", "x"], "The templates that you may see: customer-case."),
         (["files", "app_log"], "Did you mean app_logs?"),
         (["download", "ap_logs:/a"], "Did you mean app_logs?"),
+        (["download", "app_logs:/app/a.lgo"], "Did you mean app/a.log?"),
         (["describe", "shp", "main", "customer"], "Did you mean shop?"),
         (["describe", "shop", "mian", "x"], "Did you mean main?"),
         (["describe", "shop", "main", "custmer_"], "Did you mean public.customer?"),
