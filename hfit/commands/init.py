@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import click
@@ -100,7 +101,7 @@ def _make_project(session: Session, gateway: Gateway, wish: _Wish) -> None:
     given = parse_parameters(wish.parameters)
     written = [FILE_NAME]
     if source:
-        draft = make_draft(gateway, source)
+        draft = _draft(gateway, source)
         template = draft.name
         specs = [{"name": name, "type": kind, "required": True} for name, kind in draft.parameters.items()]
         values = _values(specs, given)
@@ -145,6 +146,16 @@ def _choose(session: Session, gateway: Gateway) -> tuple[str | None, str | None]
     return f"{provider}/{database}/{table if table in tables else (near_names(table, tables) or [table])[0]}", None
 
 
+def _draft(gateway: Gateway, source: str) -> Draft:
+    """A draft under its usual name, or under one that is free where that is taken by another template."""
+    draft = make_draft(gateway, source)
+    taken = {item["name"] for item in gateway.templates()}
+    if draft.name not in taken or gateway.template(draft.name) == draft.text:
+        return draft
+    names = (f"{draft.name}-{number}" for number in count(2))
+    return make_draft(gateway, source, name=next(name for name in names if name not in taken))
+
+
 def _store(session: Session, gateway: Gateway, draft: Draft) -> str:
     """The draft as a file and on the server; where it lies."""
     path = Path("templates") / f"{draft.name}.yaml"
@@ -156,7 +167,7 @@ def _store(session: Session, gateway: Gateway, draft: Draft) -> str:
     except HfitClientError as error:
         if error.code != "CONFLICT":
             raise
-        session.printer.warn(f"You have a template {draft.name} already; it stays. See: hfit pkg-tmpl patch {path}")
+        session.printer.note(f"You have the template {draft.name} already, as it is here.")
     return path.as_posix()
 
 

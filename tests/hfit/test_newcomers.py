@@ -247,6 +247,16 @@ def test_init_takes_everything_by_flags_and_writes_nothing_before_it_knows_all(
     assert json.loads(said.out)["written"] == ["templates/invoice-case.yaml", "hfit.toml"]
     assert hfit("refresh").code == 0
     (work / "hfit.toml").unlink()
+    (work / "templates/invoice-case.yaml").unlink()
+    same = json.loads(hfit("init", "--from-table", "music/Invoice", "--param", "invoice_id=3", "--json").out)
+    assert same["template"] == "invoice-case"
+    mine = work / "templates/invoice-case.yaml"
+    mine.write_text(mine.read_text().replace("max_rows: 10000", "max_rows: 9000"))
+    assert hfit("pkg-tmpl", "update", mine).code == 0
+    (work / "hfit.toml").unlink()
+    free = json.loads(hfit("init", "--from-table", "music/Invoice", "--param", "invoice_id=3", "--json").out)
+    assert (free["template"], free["written"][0]) == ("invoice-case-2", "templates/invoice-case-2.yaml")
+    (work / "hfit.toml").unlink()
     again = hfit("init", "--template", "invoice-case", "--param", "invoice_id=4", "--name", "other")
     assert again.code == 0, again.err
     assert "other" in tomllib.loads((work / "hfit.toml").read_text())["packages"]
