@@ -5,6 +5,9 @@
 2. Company is a favour: only places that nobody waits for are taken, never more than half of a provider's and
    ``MOST_LANES`` in all, and a job goes on alone where there are none.
 3. What joined stays until the snapshot ends, and ends with it.
+4. One address may be that of several servers, replicas behind a balancer. A snapshot's name means something on its own
+   server only, and on another one, by chance, something else; so who joins has to be where the first is, which the
+   moment tells at which its server was started. Whatever else keeps a connection from joining, the job goes on alone.
 """
 
 from __future__ import annotations
@@ -13,17 +16,22 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from types import TracebackType
 
 from hfitd.engines.postgres_errors import Stage, translated
 from hfitd.engines.postgres_lane import Lane
-from hfitd.engines.postgres_pool import Pool
-from hfitd.errors import Busy, DbUnavailable, Internal
+from hfitd.engines.postgres_pool import Lease, Pool
+from hfitd.errors import Busy, DbUnavailable, HfitError, Internal
 
 MOST_LANES = 4
 _SNAPSHOT_ID = re.compile(r"[0-9A-Fa-f-]{0,64}", re.ASCII)
-_MAY_EXPORT = "SELECT pg_catalog.has_function_privilege('pg_catalog.pg_export_snapshot()', 'EXECUTE')"
+_MAY_EXPORT = """
+SELECT pg_catalog.has_function_privilege('pg_catalog.pg_export_snapshot()', 'EXECUTE')
+    AND pg_catalog.has_function_privilege('pg_catalog.pg_postmaster_start_time()', 'EXECUTE')
+"""
 _EXPORT = "SELECT pg_catalog.pg_export_snapshot()"
+_STARTED = "SELECT pg_catalog.pg_postmaster_start_time()"
 
 
 class Company:
@@ -41,6 +49,7 @@ class Company:
         self._stack = AsyncExitStack()
         self._exporting: asyncio.Event | None = None
         self._snapshot_id = ""
+        self._started: datetime | None = None  # the server (4)
 
     async def __aenter__(self) -> Company:
         return self
@@ -81,6 +90,7 @@ class Company:
         try:
             with translated(Stage.OWN):
                 if await self.first.connection.fetchval(_MAY_EXPORT):
+                    self._started = await self.first.connection.fetchval(_STARTED)
                     self._snapshot_id = str(await self.first.connection.fetchval(_EXPORT))
         finally:
             self._exporting.set()
@@ -96,13 +106,24 @@ class Company:
             return None
         self._joining += 1
         try:
-            lease = await self._stack.enter_async_context(
-                self._pool.lend_spare(self.first.lease.database, self._user, self._snapshot_id)
-            )
-        except (Busy, DbUnavailable):
+            lease = await self._stack.enter_async_context(self._joined(self._pool))
+        except Busy:
+            return None
+        except HfitError:
+            self._snapshot_id = ""  # nor is another one tried
             return None
         finally:
             self._joining -= 1
         lane = Lane(lease)
         self._others.append(lane)
         return lane
+
+    @asynccontextmanager
+    async def _joined(self, pool: Pool) -> AsyncIterator[Lease]:
+        """A further connection inside the snapshot, of the same server (4)."""
+        async with pool.lend_spare(self.first.lease.database, self._user, self._snapshot_id) as lease:
+            with translated(Stage.OWN):
+                started = await lease.connection.fetchval(_STARTED)
+            if started != self._started:
+                raise DbUnavailable("Another server answers at the same address.")
+            yield lease

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -170,6 +174,57 @@ async def test_an_error_of_the_sink_is_raised_as_it_is(engine: PostgresEngine, s
     with pytest.raises(OSError, match="full"):
         await rendered(engine, rows_of(), full)
     assert int(run_sql(server, COUNTING)) == 0
+
+
+@contextlib.asynccontextmanager
+async def balanced(first: Server, other: Server, snapshot_id: bytes | None) -> AsyncIterator[Server]:
+    """An address where the first connection reaches one server and all later ones another; that one finds a snapshot
+    under the very name that it is asked for, or none without a ``snapshot_id``."""
+    met: list[Server] = []
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, renames: bool) -> None:
+        with contextlib.suppress(OSError), contextlib.closing(writer):
+            while data := await reader.read(1 << 16):
+                if renames and snapshot_id is not None:
+                    data = re.sub(rb"(?<=TRANSACTION SNAPSHOT ')[^']*", snapshot_id, data)
+                writer.write(data)
+                await writer.drain()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        met.append(other if met else first)
+        there, back = await asyncio.open_connection(met[-1].host, met[-1].port)
+        await asyncio.gather(
+            pass_on(reader, back, renames=met[-1] is other), pass_on(there, writer, renames=False)
+        )
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as listening:
+        yield dataclasses.replace(first, port=listening.sockets[0].getsockname()[1])
+    assert len(met) > 1, "a further connection was tried"
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["a-name-it-has", "a-name-it-has-not"])
+async def test_a_snapshot_is_never_continued_at_another_server_behind_the_same_address(
+    server: Server, postgres_new_server: Server, *, known: bool
+) -> None:
+    create_database(postgres_new_server, DATABASE)
+    run_sql(postgres_new_server, TABLE.replace("% 3", "% 3 + 100"), DATABASE)
+    exporter = await asyncpg.connect(
+        host=postgres_new_server.host, port=postgres_new_server.port, user=postgres_new_server.user,
+        password=postgres_new_server.password, database=DATABASE,
+    )  # fmt: skip
+    try:
+        await exporter.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        name = await exporter.fetchval("SELECT pg_export_snapshot()")
+        async with balanced(server, postgres_new_server, name.encode() if known else None) as address:
+            engine = PostgresEngine(postgres_provider(address, DATABASE, max_connections=8))
+            try:
+                sink = await rendered(engine, rows_of())
+            finally:
+                await engine.close()
+    finally:
+        await exporter.close()
+        drop_database(postgres_new_server, DATABASE)
+    assert len(sink.lines) == ROWS and not any(line.split(b"\t")[2].startswith(b"10") for line in sink.lines)
 
 
 async def test_who_may_not_export_a_snapshot_reads_alone(server: Server) -> None:
