@@ -6,7 +6,9 @@
    quote inside a field without quotes, text after a closing quote and a lone carriage return, which other readers
    understand in other ways.
 3. A field that no rule covers keeps its bytes. A masked one has quotes if it had them or needs them. Blank lines stay.
-4. NULL is an empty field without quotes; it stays, except under ``const``. ``drop`` takes the column away.
+4. Files that were put together may have a header in the middle. The same once more is a record like others; one with
+   the same names in another order is refused, for the columns below it are others.
+5. NULL is an empty field without quotes; it stays, except under ``const``. ``drop`` takes the column away.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from hfitd.volumes.masked.interface import MAX_RECORD, Format, refuse
 from hfitd.volumes.masked.values import TextMask, bind_text
 
 BOM = b"\xef\xbb\xbf"
+_AROUND_NAMES = BOM + b'" '
 _DELIMITERS = (",", ";", "\t", "|", ":")
 
 
@@ -38,6 +41,8 @@ class CsvMasker:
         self._line = 1
         self._began = False
         self._width = 0
+        self._names: list[bytes] = []
+        self._known: frozenset[bytes] = frozenset()
         self._masks: list[tuple[int, TextMask, int]] = []  # column, mask, column of its subject or -1
         self._kept: list[int] | None = None  # columns that stay, when some are dropped
 
@@ -110,6 +115,8 @@ class CsvMasker:
         elif len(fields) != self._width:  # 2
             raise refuse("a record has another number of fields than the header", self._line)
         else:
+            if fields[0].strip(_AROUND_NAMES).lower() in self._known:
+                self._refuse_other_order(fields)
             given = list(fields)
             for number, mask, subject in self._masks:
                 fields[number] = self._mask(mask, given[number], given[subject] if subject >= 0 else b"")
@@ -122,7 +129,7 @@ class CsvMasker:
         subjects = {fold_name(mask.subject.encode()) for mask in self._columns.values() if mask.subject}
         if not (self._columns.keys() | subjects) <= set(names):  # 1
             raise refuse("its header has not every column that the rule names", self._line)
-        self._width = len(fields)
+        self._width, self._names, self._known = len(fields), names, frozenset(names)
         found = [(number, self._columns[name]) for number, name in enumerate(names) if name in self._columns]
         self._masks = [
             (number, mask, names.index(fold_name(mask.subject.encode())) if mask.subject else -1)
@@ -135,10 +142,17 @@ class CsvMasker:
         if dropped:
             self._kept = [number for number in range(len(fields)) if number not in dropped]
 
+    def _refuse_other_order(self, fields: Sequence[bytes]) -> None:
+        """4"""
+        fields = [fields[0].removeprefix(BOM), *fields[1:]]
+        names = [fold_name(_unquote(field)) for field in fields]
+        if names != self._names and sorted(names) == sorted(self._names):
+            raise refuse("a second header names its columns in another order", self._line)
+
     def _mask(self, mask: TextMask, field: bytes, subject: bytes) -> bytes:
         if mask.constant:
             return self._quote(mask.cover(b""), quoted=False)
-        if not field:  # 4
+        if not field:  # 5
             return field
         covered = mask.cover(_unquote(field), _unquote(subject) if subject else None)
         return self._quote(covered, quoted=field.startswith(b'"'))

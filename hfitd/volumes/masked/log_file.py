@@ -65,7 +65,7 @@ class LogMasker:
             fits, parts = self._find(text)
             if not fits and self._unmatched == "refuse":  # 2
                 raise refuse("a line does not fit its pattern", self._line)
-            if not fits and self._unmatched == "drop":
+            if (not fits and self._unmatched == "drop") or (self._unmatched == "keep" and "\0" in text):
                 self.dropped += 1
                 self._line += 1
                 return b""

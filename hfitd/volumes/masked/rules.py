@@ -1,9 +1,10 @@
 """Which rules cover a file, and what they make of it.
 
-1. A glob with ``/`` is about the path, another about the base name; case does not matter, so that ``A.CSV`` is not
-   overlooked. What was asked for counts, and what was really opened.
+1. A glob with ``/`` is about the path, another about the base name; neither case nor the spelling of a letter (NFC or
+   NFD) matters, so that ``A.CSV`` is not overlooked. What was asked for counts, and what was really opened.
 2. A file that is packed beside its kind (``x.csv.gz`` where ``*.csv`` is a rule) is covered like it. gzip is unpacked,
-   masked and packed again; any other packing does not parse, so it is refused.
+   masked and packed again. Any other packing does not parse, so it is refused; a log, in which lines of anything may
+   be kept, is refused by its name.
 3. All rules that cover a file apply together; they have to be of one format, else the file is refused.
 4. What a rule makes of a file depends on the file, the rules, the mask key and ``VERSION``, and on nothing else.
 """
@@ -14,6 +15,7 @@ import fnmatch
 import hashlib
 import json
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -25,8 +27,11 @@ from hfitd.volumes.masked.interface import Masker, refuse
 from hfitd.volumes.masked.table import FORMATS
 from hfitd.volumes.masked.values import bind_json, bind_text
 
-VERSION = 1  # raise it when the same file would be masked to other bytes
-_PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".z", ".lz4", ".br")
+VERSION = 2  # raise it when the same file would be masked to other bytes
+_PACKED = (
+    ".gz", ".bz2", ".xz", ".zst", ".zip", ".z", ".lz4", ".br", ".gzip", ".bz", ".zstd", ".lzma", ".lz", ".lzo", ".sz",
+    ".tar", ".7z", ".rar",
+)  # fmt: skip
 _GZIP = ".gz"
 _ANY_KEY = b"any key will do to see whether a mask fits"
 
@@ -38,6 +43,7 @@ class Masking:
     rules: tuple[VolumeMask, ...]
     key: bytes
     gzip: bool = False
+    packed: bool = False  # in another way, or twice
 
     @property
     def masks(self) -> Mapping[str, str]:
@@ -58,6 +64,8 @@ class Masking:
         formats = {rule.format for rule in self.rules}
         if len(formats) > 1:
             raise refuse("two rules say different formats for it")
+        if self.packed and "log" in formats:
+            raise refuse("it is packed in a way that is not read")  # 2
         masker = FORMATS[self.rules[0].format].start(self.rules, self.key)
         return GzipMasker(masker) if self.gzip else masker
 
@@ -65,19 +73,21 @@ class Masking:
 def find_masking(rules: Sequence[VolumeMask], key: bytes, paths: Sequence[Sequence[bytes]]) -> Masking | None:
     """What covers a file of these paths; None when nothing does."""
     found = tuple(rule for rule in rules if any(covers(rule, parts) for parts in paths))
-    gzip = any(parts[-1].lower().endswith(_GZIP.encode()) for parts in paths)
-    return Masking(found, key, gzip) if found else None
+    names = [os.fsdecode(parts[-1]).lower() for parts in paths]
+    gzip = any(name.endswith(_GZIP) for name in names)
+    packed = any(name.removesuffix(_GZIP).endswith(_PACKED) for name in names)
+    return Masking(found, key, gzip, packed) if found else None
 
 
 def covers(rule: VolumeMask, parts: Sequence[bytes]) -> bool:
     """Whether a rule is about the file (1, 2)."""
-    path = "/".join(os.fsdecode(part) for part in parts).lower()
+    path = _folded("/".join(os.fsdecode(part) for part in parts))
     spellings = [path]
     while path.endswith(_PACKED):
         path = path[: path.rindex(".")]
         spellings.append(path)
     return any(
-        fnmatch.fnmatchcase(spelling if "/" in glob else spelling.rpartition("/")[2], glob.lower())
+        fnmatch.fnmatchcase(spelling if "/" in glob else spelling.rpartition("/")[2], _folded(glob))
         for spelling in spellings
         for glob in rule.files
     )
@@ -107,7 +117,7 @@ def find_rule_mistakes(volumes: Mapping[str, VolumeConfig], providers: Sequence[
             yield from _mask_mistakes(key, rule)
             for glob in rule.files:
                 problem = _glob_problem(glob)
-                if not problem and formats.setdefault(glob.lower(), rule.format) != rule.format:
+                if not problem and formats.setdefault(_folded(glob), rule.format) != rule.format:
                     problem = "has another format in an earlier rule"
                 if problem:
                     yield Mistake(f"{key}.files", f"{glob}: {problem}")
@@ -130,6 +140,13 @@ def _glob_problem(glob: str) -> str:
     if glob.startswith("/") or any(part in ("", ".", "..") for part in glob.split("/")):
         return "is a base name, or a path within the volume without a / at its ends"
     return "holds a control character" if any(ord(char) < 32 for char in glob) else ""
+
+
+def _folded(text: str) -> str:
+    """How names and globs are compared (1)."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 
 def _key_id(key: bytes) -> str:

@@ -100,6 +100,20 @@ def test_what_is_not_csv_with_that_column_is_refused_and_nothing_of_it_shown(tex
         assert "x.org" not in caught.value.message + str(caught.value.suggestions)
 
 
+@pytest.mark.parametrize("second", ["Email,id,note", '"note",id," EMAIL "', "\ufeffnote,EMAIL,id"])
+def test_f13_a_second_header_that_moves_the_columns_refuses_the_file(second: str) -> None:
+    text = f"id,email,note\n1,ann@corp.de,x\n{second}\nbob@corp.de,2,y\n"
+    with pytest.raises(FileNotMaskable, match=r"another order \(line 3\)"):
+        feed(machine(EMAIL), text.encode(), 7)
+
+
+def test_the_same_header_once_more_and_its_words_in_records_are_data() -> None:
+    text = "id,email,note\n1,ann@corp.de,email\nid,email,note\nemail,bob@corp.de,id\nnote,,\n"
+    made = [line.split(",") for line in feed(machine(EMAIL), text.encode(), 5).decode().splitlines()]
+    assert [(line[0], line[2]) for line in made[1:]] == [("1", "email"), ("id", "note"), ("email", "id"), ("note", "")]
+    assert [line[1] for line in made[1:]] == [masked("ann@corp.de"), masked("email"), masked("bob@corp.de"), ""]
+
+
 def test_a_line_number_helps_to_find_the_mistake() -> None:
     with pytest.raises(FileNotMaskable, match=r"line 4"):
         feed(machine(EMAIL), b'id,email\n1,"a\nb"\n2\n', 4)

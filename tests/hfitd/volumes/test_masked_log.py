@@ -51,6 +51,14 @@ def test_lines_that_no_pattern_fits_are_left_out_or_kept_as_the_rule_says(
     assert maker.dropped == dropped
 
 
+def test_f13_text_in_which_no_pattern_sees_is_not_kept() -> None:
+    maker = machine(rule())
+    text = "hello\nuser=CANARY more\nbye\n"
+    made = feed(maker, text.encode() + text.encode("utf-16") + text.encode("utf-16-be") + b"\nuser=x a\0b\nend\n", 3)
+    assert made.replace(b"\0", b"") == b"hello\nuser=%s more\nbye\n\nend\n" % masked(b"CANARY")
+    assert maker.dropped == 7
+
+
 def test_lines_that_no_pattern_fits_are_left_out_by_default() -> None:
     assert VolumeMask(("*",), "log").unmatched == "drop"
     strict = machine(rule(unmatched="refuse"), rule("no(?P<hash>x)", unmatched="keep"))

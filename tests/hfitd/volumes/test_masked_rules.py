@@ -39,6 +39,8 @@ class Taken:
         ("logs/*.csv", b"logs/x.csv", True), ("logs/*.csv", b"x.csv", False), ("logs/*.csv", b"LOGS/a/x.csv", True),
         ("*.csv", b"x.csv.gz", True), ("*.csv", b"x.csv.GZ.bz2", True), ("*.csv", b"x.gz", False),
         ("logs/*.csv", b"logs/x.csv.zst", True), ("*", b"\xff\xfe", True), ("x.csv", b".gz", False),
+        ("caf\u00e9*.csv", b"CAFE\xcc\x81-1.csv", True), ("cafe\u0301*.csv", b"caf\xc3\xa9-1.csv", True),
+        ("*.csv", b"x.csv.7z", True), ("*.csv", b"x.csv.tar.gz", True), ("*.csv", b"x.csv.zstd", True),
     ],
 )  # fmt: skip
 def test_a_glob_errs_on_the_side_of_hiding(glob: str, path: bytes, covered: bool) -> None:
@@ -102,6 +104,15 @@ NOT_GZIP = {
 def test_what_is_not_gzip_of_such_a_file_is_refused(data: bytes) -> None:
     with pytest.raises(FileNotMaskable):
         feed(machine(EMAIL, gzip=True), data, 5)
+
+
+@pytest.mark.parametrize("name", ["x.log.bz2", "X.LOG.XZ", "x.log.zst", "x.log.gz.gz", "x.log.zip.gz", "x.log.tar"])
+def test_f13_a_packed_log_is_never_kept_as_lines(name: str) -> None:
+    keeping = VolumeMask(("*.log*",), "log", {"hash": MaskRule("hash")}, {}, "user=(?P<hash>.+)", unmatched="keep")
+    masking = find_masking((keeping,), KEY, [(name.encode(),)])
+    assert masking is not None
+    with pytest.raises(FileNotMaskable, match="packed in a way"):
+        masking.start()
 
 
 def test_o10_a_gzip_bomb_is_refused_in_bounded_memory() -> None:
