@@ -42,7 +42,8 @@ class Credit:
         if purse is None or not purse.left or self._clock() >= purse.until:
             return None
         purse.left -= 1
-        return replace(purse.decision, remaining=purse.decision.remaining + purse.left)
+        said = purse.decision
+        return RateDecision(said.allowed, said.limit, said.remaining + purse.left, said.retry_after_seconds)
 
     def wanted(self, key: str, limit: int) -> int:
         """How many requests to count at once, the present one among them."""

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import ipaddress
@@ -67,18 +68,32 @@ class Limits:
         self._local = LocalBuckets()
         self._credit = Credit()
         self._running: dict[str, int] = {}
+        self._asking: dict[str, asyncio.Future[RateDecision]] = {}
 
     async def count_request(self, actor: Actor) -> RateDecision:
         """Count one request of the actor and say whether it fits; ``rate_headers`` tells the caller."""
-        key, limit = key_of("rate", "requests", actor.email), self._limits.requests_per_minute
-        known = self._credit.spend(key)
-        if known is not None:
-            return known
-        wanted = self._credit.wanted(key, limit)
-        decision = await self._count(key, limit, _MINUTE_SECONDS, wanted)
-        if not decision.allowed and wanted > 1:
-            wanted, decision = 1, await self._count(key, limit, _MINUTE_SECONDS)
-        return self._credit.fill(key, decision, wanted) if decision.allowed else decision
+        known = self._credit.spend(actor.email)
+        while known is None:
+            asking = self._asking.get(actor.email)
+            if asking is None:
+                asking = self._asking[actor.email] = asyncio.ensure_future(self._ask(actor))
+                asking.add_done_callback(_forget)
+                return await asyncio.shield(asking)
+            decision = await asyncio.shield(asking)
+            known = self._credit.spend(actor.email) if decision.allowed else decision
+        return known
+
+    async def _ask(self, actor: Actor) -> RateDecision:
+        """Count one request, and for a busy caller some in advance; once for all who ask meanwhile."""
+        try:
+            key, limit = key_of("rate", "requests", actor.email), self._limits.requests_per_minute
+            wanted = self._credit.wanted(actor.email, limit)
+            decision = await self._count(key, limit, _MINUTE_SECONDS, wanted)
+            if not decision.allowed and wanted > 1:
+                wanted, decision = 1, await self._count(key, limit, _MINUTE_SECONDS)
+            return self._credit.fill(actor.email, decision, wanted) if decision.allowed else decision
+        finally:
+            del self._asking[actor.email]  # here: nobody may find an answer that is there already
 
     async def check_request(self, actor: Actor) -> RateDecision:
         """The same; RateLimited when it does not fit."""
@@ -165,6 +180,12 @@ def refused_headers(error: RateLimited) -> dict[str, str]:
         "X-RateLimit-Remaining": "0",
         "X-RateLimit-Reset": str(max(error.retry_after_seconds or 1, 1)),
     }
+
+
+def _forget(asking: asyncio.Future[RateDecision]) -> None:
+    """Whoever still waits raises what it raised; perhaps nobody does any more."""
+    if not asking.cancelled():
+        asking.exception()
 
 
 def _require(decision: RateDecision, quota: str) -> RateDecision:

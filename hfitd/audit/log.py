@@ -118,6 +118,11 @@ class AuditLog:
         """Whether the last attempt to write succeeded."""
         return not self._closed and not self._writer.problem
 
+    def stands(self) -> bool:
+        """Whether what was begun may go on being given: the last attempt to write succeeded, and the file is where it
+        was and may be written (D01)."""
+        return not self._closed and self._writer.stands()
+
     @property
     def lag(self) -> int:
         """Records that the slowest sink has not taken yet."""
@@ -148,11 +153,13 @@ class AuditLog:
         package_digest: str = "",
         code: str = "",
         tables: Sequence[TableCount] = (),
+        requests: Sequence[str] = (),
     ) -> None:
         """Write how it ended: "done", "failed", "refused", "cancelled" or "aborted_by_client", with the error's code.
 
-        ``rows`` and ``size`` are what was given out, ``tables`` what of it came from where. The record is written even
-        when the caller is cancelled meanwhile. AuditUnavailable.
+        ``rows`` and ``size`` are what was given out, ``tables`` what of it came from where, ``requests`` the ids of the
+        requests when there were several. The record is written even when the caller is cancelled meanwhile.
+        AuditUnavailable.
         """
         fields: dict[str, object] = {
             "kind": "end",
@@ -163,7 +170,8 @@ class AuditLog:
             "seconds": round(time.monotonic() - token.started, 6),
         }
         counts = shorten([{"object": table.object, "rows": table.rows, "bytes": table.size} for table in tables])
-        more = {"package_digest": package_digest, "code": code, "tables": counts}
+        several = {"answers": len(requests), "requests": shorten(list(requests))}
+        more = {"package_digest": package_digest, "code": code, "tables": counts, **several}
         await self._submit(fields | {name: value for name, value in more.items() if value})
 
     async def note(self, record: AuditRecord, outcome: str, *, code: str = "") -> None:

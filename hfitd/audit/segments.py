@@ -57,6 +57,7 @@ class Segments:
         self._lock = -1
         self._descriptor = -1
         self._path = directory
+        self._place = ("", 0, 0)
         self._number = 0
         self._size = 0
         self._is_overlong = False
@@ -111,6 +112,17 @@ class Segments:
             raise AuditProblem("the file of the audit log was changed")
         if not there.st_mode & stat.S_IWUSR or os.statvfs(self._directory).f_flag & os.ST_RDONLY:
             raise AuditProblem("the file of the audit log is read-only")
+
+    def stands(self) -> bool:
+        """Whether the file is still at its path and may be written, as far as can be seen without writing; from any
+        thread."""
+        path, device, inode = self._place
+        try:
+            there = os.lstat(path)
+        except OSError:
+            return False
+        ours = (there.st_dev, there.st_ino) == (device, inode) and bool(there.st_mode & stat.S_IWUSR)
+        return ours and os.access(path, os.W_OK)  # not on a file system that has become read-only
 
     def keep_checkpoint(self, line: bytes) -> None:
         """Put the newest checkpoint beside the chain as it stands there, whole or not at all; OSError."""
@@ -184,6 +196,7 @@ class Segments:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
         self._disk.cut(self._descriptor, len(whole))  # 3
         self._path, self._number, self._size, self.position = path, number, len(whole), position
+        self._remember_place()
         return _recovered(begins, torn)
 
     def _next_segment(self, open_begins: tuple[int, ...]) -> None:
@@ -209,6 +222,11 @@ class Segments:
             os.close(self._descriptor)
         self._descriptor, self._path, self._number = descriptor, path, number
         self._size, self.position = len(line), position
+        self._remember_place()
+
+    def _remember_place(self) -> None:
+        ours = os.fstat(self._descriptor)
+        self._place = (str(self._path), ours.st_dev, ours.st_ino)
 
 
 def segment_path(directory: Path, instance: str, number: int) -> Path:

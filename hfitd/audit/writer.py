@@ -79,6 +79,10 @@ class Writer:
         """Write it with the next batch."""
         self._queue.put(submission)
 
+    def stands(self) -> bool:
+        """Whether nothing is known that would keep the next record from being written; from any thread."""
+        return not self.problem and self._segments.stands()
+
     def stop(self) -> None:
         """Write what is waiting, a last checkpoint, and end; blocks until done."""
         self._queue.put(None)

@@ -192,6 +192,13 @@ class Artifacts:
             self._open_to.popitem(last=False)
         return artifact
 
+    def is_open_to(self, artifact: Artifact, actor: Actor) -> bool:
+        """(5) Whether ``open_for`` would give the package without asking the store; roles and policy are looked at by
+        the caller."""
+        said, known = self._open_to.get((artifact.id, actor.email), (0.0, None))
+        fresh = known is not None and time.monotonic() - said < TRUST_SECONDS
+        return fresh and artifact.expires >= time.time()
+
     async def content(self, artifact: Artifact) -> bytes | None:
         """(3) All of a small package that is usable; None for a larger one, whose file has to be sent."""
         if artifact.size > SMALL_BYTES:

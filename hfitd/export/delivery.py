@@ -61,6 +61,26 @@ async def close_delivery(shop: Workshop, delivery: Delivery, outcome: str, sent:
     await asyncio.shield(_close(shop, delivery, outcome, sent, code))
 
 
+async def close_again(
+    shop: Workshop, delivery: Delivery, outcome: str, requests: Sequence[str], sent: int, *, code: str = ""
+) -> None:
+    """The same for several answers with one finished package, under the one record that ``delivery`` holds."""
+    artifact = delivery.job.artifact
+    assert artifact is not None
+    rows = round(artifact.rows * sent / artifact.size) if artifact.size else artifact.rows * len(requests)
+    shop.observer.event(PackageSent(rows, sent))
+    await shop.audit.end(
+        delivery.audit,
+        outcome,
+        rows=rows,
+        size=sent,
+        package_digest=artifact.package_digest,
+        code=code,
+        tables=artifact.contents.counts if sent else (),
+        requests=requests,
+    )
+
+
 async def _close(shop: Workshop, delivery: Delivery, outcome: str, sent: int, code: str) -> None:
     artifact = delivery.job.artifact
     counts: Sequence[TableCount] = artifact.contents.counts if artifact is not None and sent else ()

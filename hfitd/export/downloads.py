@@ -33,7 +33,7 @@ from hfitd.errors import (
 from hfitd.export.again import run_job
 from hfitd.export.artifacts import Artifact, effective_policy, no_package
 from hfitd.export.contents import planned_contents
-from hfitd.export.delivery import Delivery, close_delivery
+from hfitd.export.delivery import Delivery, close_again, close_delivery
 from hfitd.export.filing import index_entry, package_context, what_decides
 from hfitd.export.items.interface import Member, RunScope
 from hfitd.export.job import Job
@@ -193,6 +193,12 @@ class Downloads:
     async def delivered(self, delivery: Delivery, outcome: str, sent: int, code: str = "") -> None:
         """Close the audit record of a delivery and count it."""
         await close_delivery(self._shop, delivery, outcome, sent, code)
+
+    async def delivered_again(
+        self, delivery: Delivery, outcome: str, requests: Sequence[str], sent: int, *, code: str = ""
+    ) -> None:
+        """The same for several answers with a finished package."""
+        await close_again(self._shop, delivery, outcome, requests, sent, code=code)
 
     async def drain(self, grace_seconds: float) -> None:
         """Let running jobs finish for a while."""

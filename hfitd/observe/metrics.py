@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+__all__ = ["METRICS_CONTENT_TYPE", "Counter", "Histogram", "Metrics"]
+
 METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -67,6 +69,10 @@ class Metrics:
         self.template_status = Gauge(
             "hfit_template_status", "Kept templates of this name and status", names, registry=self.registry
         )
+
+    def answered(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        """What counts requests of this kind, and what measures them."""
+        return self.requests.labels(method, route, str(status)), self.request_seconds.labels(route)
 
     def text(self) -> bytes:
         """Everything, as a scrape reads it."""

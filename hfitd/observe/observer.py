@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import assert_never
 
 from hfitd.observe import events, process
-from hfitd.observe.logs import describe_error
-from hfitd.observe.metrics import METRICS_CONTENT_TYPE, Metrics
+from hfitd.observe.logs import EventRecord, describe_error
+from hfitd.observe.metrics import METRICS_CONTENT_TYPE, Counter, Histogram, Metrics
 from hfitd.observe.spans import Attribute, NoTraces, Span, Tracer
 
 __all__ = ["METRICS_CONTENT_TYPE", "Observer"]
@@ -26,12 +26,15 @@ class Observer:
         self._metrics = Metrics()
         self._metrics.audit_ready.set(1)
         self._log = logging.getLogger("hfitd")
+        self._names: dict[type[events.Event], tuple[str, tuple[str, ...]]] = {}
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def event(self, event: events.Event) -> None:
         """Count it and log it at its level; a log that cannot be written loses the line, not the request."""
         self._count(event)
         if self._log.isEnabledFor(event.level):
-            self._log.log(event.level, _name(event), extra={"fields": _fields(event)})
+            name, fields = self._names.get(type(event)) or self._names.setdefault(type(event), _names(event))
+            self._log.handle(EventRecord("hfitd", event.level, name, _values(event, fields)))
 
     def span(
         self, name: str, attributes: Mapping[str, Attribute] = MappingProxyType({})
@@ -94,8 +97,10 @@ class Observer:
         metrics = self._metrics
         match event:
             case events.RequestDone():
-                metrics.requests.labels(event.method, event.route, str(event.status)).inc()
-                metrics.request_seconds.labels(event.route).observe(event.seconds)
+                kind = (event.method, event.route, event.status)
+                requests, seconds = self._answered.get(kind) or self._answered.setdefault(kind, metrics.answered(*kind))
+                requests.inc()
+                seconds.observe(event.seconds)
                 if event.code:
                     metrics.errors.labels(event.code).inc()
             case events.LoginDone():
@@ -241,12 +246,14 @@ class Observer:
                 assert_never(event)
 
 
-def _name(event: events.Event) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
+def _names(event: events.Event) -> tuple[str, tuple[str, ...]]:
+    """Of the event, and of its fields."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
+    return name, tuple(field.name for field in dataclasses.fields(event))
 
 
-def _fields(event: events.Event) -> dict[str, object]:
-    fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+def _values(event: events.Event, names: Sequence[str]) -> dict[str, object]:
+    fields = {name: getattr(event, name) for name in names}
     error = fields.get("error")
     if isinstance(error, BaseException):
         fields["error"] = describe_error(error)

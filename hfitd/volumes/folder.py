@@ -173,6 +173,7 @@ class HeldFile:
         self.entry = entry
         self.masking = masking
         self._descriptor, self._found = descriptor, found
+        self.shape = shape_of(found)
         identity = f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
         self.etag = etag or hashlib.sha256(identity.encode()).hexdigest()[:32]
 
@@ -263,6 +264,11 @@ class Pull:
                     entries.close()
             finally:
                 self._lock.release()
+
+
+def shape_of(found: os.stat_result) -> tuple[int, ...]:
+    """What tells a file from another, and from itself once it was written to, renamed or linked."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_nlink
 
 
 def read_fully(descriptor: int, offset: int, size: int) -> bytes:

@@ -50,6 +50,7 @@ class OpenFile(Protocol):
     entry: FileEntry
     etag: str  # strong, from device, inode, size and mtime; without the quotes of the header
     masking: Masking | None  # the rules that cover it: what is read has still to be masked
+    shape: tuple[int, ...]  # another one after any change of content, name or permissions that the system notices
 
     def fileno(self) -> int:
         """The descriptor, for sendfile."""

@@ -14,6 +14,7 @@ from aiohttp.web_protocol import RequestHandler
 from hfitd.errors import BadRequest, Internal
 from hfitd.gateway.core import Gateway
 from hfitd.observe.events import ErrorRaised
+from hfitd.web.again import AGAIN, Again
 from hfitd.web.context import GATEWAY
 from hfitd.web.middleware import error_response
 
@@ -47,9 +48,12 @@ class Connection(RequestHandler):
 class Listener(web.Server):
     """Makes the connections. A server of aiohttp with its options, and the gateway for their faults."""
 
-    def __init__(self, door: Gateway, like: web.Server) -> None:
+    def __init__(self, door: Gateway, again: Again, like: web.Server) -> None:
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            return await again.answer(request) or await like.request_handler(request)
+
         super().__init__(
-            like.request_handler,
+            handle,
             request_factory=like.request_factory,
             handler_cancellation=like.handler_cancellation,
             **like._kwargs,
@@ -65,4 +69,4 @@ class Runner(web.AppRunner):
     """Runs an application behind a ``Listener``."""
 
     async def _make_server(self) -> web.Server:
-        return Listener(self.app[GATEWAY], await super()._make_server())
+        return Listener(self.app[GATEWAY], self.app[AGAIN], await super()._make_server())

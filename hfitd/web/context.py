@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from hfitd.export.sources import Sources
 from hfitd.gateway.core import Gateway
 from hfitd.model import Actor
+from hfitd.web.table import Route
 
 GATEWAY = web.AppKey("gateway", Gateway)
 BODY_SECONDS = web.AppKey("body_seconds", float)  # a body that takes longer is refused
 ACTOR = web.RequestKey("actor", Actor)
+OFFERED = web.RequestKey("offered", Sources)  # what was configured before anything was decided
+ROUTE = web.AppKey("route_table", dict[web.AbstractRoute, Route])
 TOKEN = web.RequestKey("token", str)
 BEGAN = web.RequestKey("began", bool)  # the head of a streamed response has left
 SENT = web.RequestKey("sent", tuple[int, int])  # status and size of a response that is complete
@@ -28,3 +32,8 @@ def gateway(request: web.Request) -> Gateway:
 def actor(request: web.Request) -> Actor:
     """Who asks; the guard put it there."""
     return request[ACTOR]
+
+
+def route_of(request: web.Request) -> Route | None:
+    """The row of the route table, or None for an unknown path."""
+    return request.config_dict[ROUTE].get(request.match_info.route)

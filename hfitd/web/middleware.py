@@ -15,7 +15,6 @@ import asyncio
 import ipaddress
 import re
 import secrets
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -42,17 +41,28 @@ from hfitd.errors import (
 from hfitd.export.record import actor_record
 from hfitd.gateway.fair_share import FOR_WHOM
 from hfitd.model import Actor
-from hfitd.observe.events import ErrorRaised, QuotaRefused, RequestDone, StoreFailed
-from hfitd.observe.logs import request_context
+from hfitd.observe.events import ErrorRaised, QuotaRefused, StoreFailed
 from hfitd.web.console.guard import VISIT, session_of, take_form
 from hfitd.web.console.rendering import error_page
-from hfitd.web.context import ACTOR, BEGAN, BROKE, ERROR_CODE, RATE, REQUEST_ID, SENT, TOKEN, gateway
+from hfitd.web.context import (
+    ACTOR,
+    BEGAN,
+    BROKE,
+    ERROR_CODE,
+    OFFERED,
+    RATE,
+    REQUEST_ID,
+    SENT,
+    TOKEN,
+    gateway,
+    route_of,
+)
+from hfitd.web.measured import Measured
 from hfitd.web.operators import metrics_guard
 from hfitd.web.ranges import client_address
 from hfitd.web.standing import watched
 from hfitd.web.table import Guard, Route
 
-ROUTE = web.AppKey("route_table", dict[web.AbstractRoute, Route])
 BEARER = re.compile(r"Bearer ([A-Za-z0-9._~+/=-]{1,8192})")
 
 
@@ -85,26 +95,18 @@ def error_response(error: HfitError, request_id: str) -> web.Response:
 async def identify(request: web.Request, handler: Next) -> web.StreamResponse:
     """(1) Name the request and measure it."""
     request[REQUEST_ID] = secrets.token_hex(8)
-    observer = gateway(request).observer
-    started = time.perf_counter()
-    status, size, code = 499, 0, "ABORTED_BY_CLIENT"
     route = route_of(request)
     path = route.path if route else "unknown"
-    with request_context(request[REQUEST_ID]), observer.span(
-        f"{request.method} {path}", {"http.request.method": request.method, "http.route": path}
-    ) as span:
+    with Measured(gateway(request), request[REQUEST_ID], request.method, path) as measured:
         try:
             response = await handler(request)
-            status, size, code = response.status, response.body_length, request.get(ERROR_CODE, "")
+            measured.answered(response.status, response.body_length, request.get(ERROR_CODE, ""))
         finally:
             if SENT in request:
-                (status, size), code = request[SENT], ""
+                measured.answered(*request[SENT])
             elif BROKE in request:  # we broke it off, and no client did
-                status, code = request[BROKE]
-            request_id = request[REQUEST_ID]
-            span.set({"http.response.status_code": status, "hfitd.request": request_id, "error.type": code})
-            seconds = time.perf_counter() - started
-            observer.event(RequestDone(request.method, path, status, seconds, size, code))
+                (status, code), size = request[BROKE], measured.size
+                measured.answered(status, size, code)
     return response
 
 
@@ -182,6 +184,7 @@ async def authenticate(request: web.Request, handler: Next) -> web.StreamRespons
 
 async def _act(request: web.Request, person: Actor, claims: Claims, handler: Next) -> web.StreamResponse:
     """Run the handler for somebody: counted, on record, and no longer than they may."""
+    request[OFFERED] = gateway(request).sources()
     request[ACTOR] = replace(person, address=client_address(request))
     FOR_WHOM.set(person.email)
     request[RATE] = rate_headers(await gateway(request).limits.check_request(request[ACTOR]))
@@ -223,11 +226,6 @@ async def _on_record(request: web.Request, route: Route | None, handler: Next) -
         elif outcome == "refused":
             await door.audit.note(record, outcome, code=code)
     return response
-
-
-def route_of(request: web.Request) -> Route | None:
-    """The row of the route table, or None for an unknown path."""
-    return request.config_dict[ROUTE].get(request.match_info.route)
 
 
 def _check_host(request: web.Request, route: Route | None) -> None:

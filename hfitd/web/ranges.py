@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -30,13 +31,18 @@ class Span:
 
 
 def wanted_span(request: web.Request, size: int, etag: str) -> Span:
+    """The bytes that a request asks for; see ``span_of``."""
+    return span_of(request.headers, size, etag)
+
+
+def span_of(headers: Mapping[str, str], size: int, etag: str) -> Span:
     """The bytes asked for: all of them when there is no Range, several ranges, or a stale If-Range.
 
     RangeInvalid (416) when the one range lies outside.
     """
     whole = Span(0, size, size, partial=False)
-    header = request.headers.get("Range")
-    if header is None or request.headers.get("If-Range", etag) != etag:
+    header = headers.get("Range")
+    if header is None or headers.get("If-Range", etag) != etag:
         return whole
     match = SINGLE.fullmatch(header.strip())
     if match is None or match[0] == "bytes=-":

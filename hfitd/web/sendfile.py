@@ -8,6 +8,7 @@
 4. A file that became shorter, or that the disk does not give, is our failure and no client that left: SourceChanged
    or the OSError, which end the connection, for what was announced cannot be sent. Whatever the network says of the
    connection is a ConnectionError.
+5. Where the thread opens the file, it does so before anything leaves; the head then goes with the first bytes.
 
 Linux and other systems with ``os.sendfile``; TLS connections have to be written to by their transport.
 """
@@ -30,6 +31,7 @@ PATIENCE_MS = 2
 UNSENT_BYTES = 256 * 1024  # in the kernel, per connection; without a limit it keeps up to 4 MiB for a slow reader
 _OF_THE_NETWORK = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENOTCONN})
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+_MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)
 
 
 def can_send_file(transport: asyncio.Transport) -> bool:
@@ -39,17 +41,24 @@ def can_send_file(transport: asyncio.Transport) -> bool:
 
 
 async def send_file(
-    transport: asyncio.Transport, descriptor: int, start: int, stop: int, sent: Callable[[int], object] = int
+    transport: asyncio.Transport,
+    source: int | Callable[[], int],
+    start: int,
+    stop: int,
+    sent: Callable[[int], object] = int,
+    *,
+    head: bytes = b"",
 ) -> None:
-    """Send the bytes from ``start`` to ``stop``; ConnectionError when the client leaves, SourceChanged or OSError when
-    the file does not hold what was announced (4).
+    """Send ``head`` and the bytes from ``start`` to ``stop``; ConnectionError when the client leaves, SourceChanged or
+    OSError when the file does not hold what was announced (4).
 
-    ``sent`` hears how many have gone, after each stint.
+    ``source`` is a descriptor of the caller, or opens one that is closed here; what that raises is raised, and nothing
+    has left then (5). ``sent`` hears how many bytes of the file have gone, after each stint.
     """
     connection = transport.get_extra_info("socket")
     if _NOTSENT_LOWAT is not None:
         connection.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
-    stint = _Stint(os.dup(connection.fileno()), os.dup(descriptor))
+    stint = _Stint(connection.dup(), source, head)
     loop = asyncio.get_running_loop()
     running: asyncio.Future[int] | None = None
     try:
@@ -61,7 +70,7 @@ async def send_file(
             if transport.is_closing():
                 raise ConnectionResetError("the connection was closed")
             if position < stop and stint.slow:
-                await _wait_writable(loop, stint.out)  # 1
+                await _wait_writable(loop, stint.out.fileno())  # 1
     finally:
         stint.leave(running)  # 2
         if running is not None and not running.done():
@@ -72,10 +81,12 @@ async def send_file(
 class _Stint:
     """What the thread works with. ``slow`` says why the last stint ended."""
 
-    def __init__(self, out: int, source: int) -> None:
+    def __init__(self, out: socket.socket, source: int | Callable[[], int], head: bytes) -> None:
         self.out = out
         self.slow = False
-        self._source = source
+        self._opening = source if callable(source) else None
+        self._source = -1 if callable(source) else os.dup(source)
+        self._head = head
         self._left = threading.Event()
         self._sent = 0  # by the thread, and how much of it was told
         self._told = 0
@@ -83,11 +94,18 @@ class _Stint:
     def push(self, position: int, stop: int) -> int:
         """Send until ``stop``, until the client is slow, or until the request has gone; where it stopped."""
         self.slow = False
+        if self._opening is not None and not self._left.is_set():
+            opening, self._opening = self._opening, None
+            self._source = opening()  # 5
+        out = self.out.fileno()
         while position < stop and not self._left.is_set():
             try:
-                sent = os.sendfile(self.out, self._source, position, min(BLOCK, stop - position))
+                if self._head:
+                    self._head = self._head[self.out.send(self._head, _MORE_FOLLOWS) :]
+                    continue
+                sent = os.sendfile(out, self._source, position, min(BLOCK, stop - position))
             except BlockingIOError:
-                if not _writable_soon(self.out):  # 1
+                if not _writable_soon(out):  # 1
                     self.slow = True
                     return position
                 continue
@@ -119,8 +137,9 @@ class _Stint:
         for future in ended:
             if not future.cancelled():
                 future.exception()  # nobody else looks at it any more
-        os.close(self.out)
-        os.close(self._source)
+        self.out.close()
+        if self._source >= 0:
+            os.close(self._source)
 
 
 def _writable_soon(descriptor: int) -> bool:

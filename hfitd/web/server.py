@@ -21,12 +21,13 @@ from aiohttp.web_protocol import RequestHandler
 
 from hfitd.errors import Internal
 from hfitd.gateway.core import Gateway
+from hfitd.web.again import AGAIN, Again
 from hfitd.web.connections import Runner
 from hfitd.web.console.rendering import PAGES, make_pages
 from hfitd.web.console.routes import CONSOLE_ROUTES
-from hfitd.web.context import BODY_SECONDS, GATEWAY, RATE, REQUEST_ID
+from hfitd.web.context import BODY_SECONDS, GATEWAY, RATE, REQUEST_ID, ROUTE
 from hfitd.web.inherited import inherited_socket
-from hfitd.web.middleware import ROUTE, answer_errors, authenticate, identify, refuse_oddities
+from hfitd.web.middleware import answer_errors, authenticate, identify, refuse_oddities
 from hfitd.web.openapi import make_document
 from hfitd.web.routes import ROUTES
 from hfitd.web.table import Route
@@ -47,6 +48,7 @@ def build_app(
     app = web.Application(middlewares=[identify, answer_errors, refuse_oddities, authenticate])
     app[GATEWAY] = door
     app[BODY_SECONDS] = body_timeout_seconds
+    app[AGAIN] = Again(door)
     door.document = json.dumps(make_document(routes, door.version)).encode()
     table: dict[web.AbstractRoute, Route] = {}
     app[PAGES] = make_pages()
@@ -124,6 +126,7 @@ class WebServer:
         if self._watch is not None:
             self._watch.cancel()
         await self._runner.cleanup()
+        await self._runner.app[AGAIN].close()
 
     async def _close_dawdlers(self) -> None:
         """(2) Close what has been waiting for a head for too long."""

@@ -15,6 +15,8 @@ from aiohttp import web
 
 from hfitd.access.token_text import Claims
 from hfitd.export.record import actor_record
+from hfitd.gateway.core import Gateway
+from hfitd.model import Actor
 from hfitd.web.context import actor, gateway
 
 RECHECK_SECONDS = 60.0
@@ -23,7 +25,7 @@ RECHECK_SECONDS = 60.0
 @contextlib.asynccontextmanager
 async def watched(request: web.Request, claims: Claims, seconds: float = RECHECK_SECONDS) -> AsyncIterator[None]:
     """Look at the person of the request every so many seconds while the block runs."""
-    watch = _Watch(request, claims, seconds)
+    watch = Watch(gateway(request), actor(request), request.transport, claims, seconds)
     watch.arm()
     try:
         yield
@@ -31,11 +33,18 @@ async def watched(request: web.Request, claims: Claims, seconds: float = RECHECK
         watch.stop()
 
 
-class _Watch:
+class Watch:
     """A timer, and the check it starts; requests that are short never get further than the timer."""
 
-    def __init__(self, request: web.Request, claims: Claims, seconds: float) -> None:
-        self._request = request
+    def __init__(
+        self,
+        door: Gateway,
+        person: Actor,
+        transport: asyncio.Transport | None,
+        claims: Claims,
+        seconds: float = RECHECK_SECONDS,
+    ) -> None:
+        self._door, self._person, self._transport = door, person, transport
         self._claims = claims
         self._seconds = seconds
         self._timer: asyncio.TimerHandle | None = None
@@ -56,12 +65,12 @@ class _Watch:
         self._check = asyncio.create_task(self._look(), name="standing")
 
     async def _look(self) -> None:
-        door, person = gateway(self._request), actor(self._request)
-        if await door.tokens.still_holds(self._claims, person):
+        if await self._door.tokens.still_holds(self._claims, self._person):
             self.arm()
             return
         try:
-            await door.audit.note(actor_record("access.ended", person), "refused", code="TOKEN_INVALID")
+            record = actor_record("access.ended", self._person)
+            await self._door.audit.note(record, "refused", code="TOKEN_INVALID")
         finally:
-            if self._request.transport is not None:
-                self._request.transport.abort()
+            if self._transport is not None:
+                self._transport.abort()

@@ -13,15 +13,16 @@ from aiohttp import web
 from hfitd.access.reservation import Reservation
 from hfitd.audit.log import AuditToken
 from hfitd.audit.record import AuditRecord
-from hfitd.errors import BadRequest, NotFound
+from hfitd.errors import BadRequest, NotFound, SourceChanged
 from hfitd.export.files import OpenedFile, find_best, list_files, list_volumes, open_file, require_volume
 from hfitd.export.masked_files import Served, etag_of
 from hfitd.export.record import actor_record, file_record
 from hfitd.model import Action
 from hfitd.observe.events import FileSent
-from hfitd.volumes.interface import FileEntry, ListingQuery
+from hfitd.volumes.interface import FileEntry, ListingQuery, OpenFile
 from hfitd.volumes.listing import parse_listing_query
 from hfitd.volumes.paths import shown_raw_path
+from hfitd.web.again import AGAIN, Given, Offer
 from hfitd.web.context import SENT, actor, gateway
 from hfitd.web.handlers.trees import download_tree
 from hfitd.web.ranges import wanted_span
@@ -68,7 +69,10 @@ async def download_file(request: web.Request) -> web.StreamResponse:
             if request.headers.get("If-None-Match") == etag:
                 return head_response({"ETag": etag}, status=304)
             async with door.masked_files.open(opened, actor(request), volume, path, raw_path) as served:
-                return await _answer(request, opened, served, etag, reservation)
+                response = await _answer(request, opened, served, etag, reservation)
+                if opened.file.masking is None and "path" in request.query and SENT in request:
+                    _offer_again(request, response, asked, path, opened.file)
+                return response
 
 
 def _tells(request: web.Request) -> str:
@@ -84,6 +88,28 @@ async def _delivery(request: web.Request, record: AuditRecord) -> AsyncIterator[
     reservation = door.quotas.reserve(actor(request))
     async with on_record(request, lambda outcome, code: _close(request, token, reservation, outcome, code)):
         yield reservation
+
+
+def _offer_again(
+    request: web.Request, response: web.StreamResponse, asked: AuditRecord, path: str, file: OpenFile
+) -> None:
+    """Let the file be given again while it is what it was; see ``again``."""
+    door, volume, shape = gateway(request), request.match_info["volume"], file.shape
+    folder = door.sources().volumes[volume]
+
+    def opening() -> int:
+        held = folder.hold(path)
+        if held.masking is not None or held.shape != shape:
+            held.close()
+            raise SourceChanged(resource=volume)
+        return held.fileno()
+
+    async def end(given: Given) -> None:
+        door.observer.event(FileSent(volume, given.sent))
+        await door.audit.end(given.token, given.outcome, size=given.sent, code=given.code, requests=given.requests)
+
+    offer = Offer(response.headers["ETag"], file.entry.size, None, opening, asked, end)
+    request.config_dict[AGAIN].offer(request, response, offer)
 
 
 async def _asked_file(request: web.Request, volume: str) -> tuple[str, str]:

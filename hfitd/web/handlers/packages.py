@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 
-from hfitd.errors import BadRequest
-from hfitd.export.artifacts import describe_artifact
+from hfitd.errors import BadRequest, SourceChanged
+from hfitd.export.artifacts import Artifact, describe_artifact
 from hfitd.export.delivery import Delivery
+from hfitd.export.record import reopen_record
 from hfitd.export.requests import Given, PackageRequest, read_request
+from hfitd.volumes.folder import shape_of
+from hfitd.web import again
 from hfitd.web.bodies import DownloadBody, PlanBody, read_json
 from hfitd.web.console.rendering import PAGES
 from hfitd.web.context import actor, gateway
@@ -141,12 +146,54 @@ async def _send(request: web.Request, delivery: Delivery, known_digest: str) -> 
     await delivery.hold(span.stop - span.start)
     small = await gateway(request).downloads.content(artifact)
     if small is not None:
-        return await send_bytes(request, small, span, headers)
+        response = await send_bytes(request, small, span, headers)
+        _offer_again(request, response, delivery, artifact, small)
+        return response
     descriptor = job.open()
     try:
-        return await send_span(request, descriptor, span, headers)
+        response = await send_span(request, descriptor, span, headers)
+        _offer_again(request, response, delivery, artifact, shape_of(os.fstat(descriptor)))
+        return response
     finally:
         os.close(descriptor)
+
+
+def _offer_again(
+    request: web.Request,
+    response: web.StreamResponse,
+    delivery: Delivery,
+    artifact: Artifact,
+    source: bytes | tuple[int, ...],
+) -> None:
+    """Let the finished package be given again, its bytes or a file of this shape; see ``again``."""
+    door, person = gateway(request), actor(request)
+    if artifact.approval is not None or "id" not in request.match_info:
+        return
+
+    def opening() -> int:
+        descriptor = delivery.job.open()
+        if shape_of(os.fstat(descriptor)) != source:
+            os.close(descriptor)
+            raise SourceChanged(resource=artifact.id)
+        return descriptor
+
+    async def end(given: again.Given) -> None:
+        under = replace(delivery, audit=given.token)
+        await door.downloads.delivered_again(under, given.outcome, given.requests, given.sent, code=given.code)
+
+    request.config_dict[again.AGAIN].offer(
+        request,
+        response,
+        again.Offer(
+            delivery.etag,
+            artifact.size,
+            source if isinstance(source, bytes) else None,
+            opening,
+            reopen_record(person, artifact.id, artifact),
+            end,
+            partial(door.downloads.artifacts.is_open_to, artifact, person),
+        ),
+    )
 
 
 def _headers(delivery: Delivery) -> Mapping[str, str]:

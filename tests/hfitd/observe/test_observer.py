@@ -16,12 +16,12 @@ from hfitd.errors import DbUnavailable
 from hfitd.observe import events, process
 from hfitd.observe.lag import watch_loop_lag
 from hfitd.observe.logs import (
+    RequestContext,
     configure_logging,
     current_job_id,
     current_request_id,
     describe_error,
     hide_secrets,
-    request_context,
 )
 from hfitd.observe.observer import METRICS_CONTENT_TYPE, Observer
 
@@ -93,7 +93,7 @@ def samples(observer: Observer) -> dict[tuple[str, tuple[tuple[str, str], ...]],
 def test_every_event_is_one_json_line_with_its_name_and_fields(stream: io.StringIO) -> None:
     assert {type(event) for event in EXAMPLES} == set(typing.get_args(events.Event)), "an event has no example"
     observer = Observer()
-    with request_context("r-1", "j-1"):
+    with RequestContext("r-1", "j-1"):
         for event in EXAMPLES:
             observer.event(event)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -239,9 +239,9 @@ async def test_a_request_id_follows_its_tasks_and_no_others() -> None:
         await asyncio.sleep(0)
         return current_request_id(), current_job_id()
 
-    with request_context("r-1"):
+    with RequestContext("r-1"):
         first = asyncio.create_task(seen())
-        with request_context("r-1", "j-2"):
+        with RequestContext("r-1", "j-2"):
             second = asyncio.create_task(seen())
     assert (await first, await second, await seen()) == (("r-1", ""), ("r-1", "j-2"), ("", ""))
 
