@@ -31,7 +31,7 @@ from hfitd.access.limits import rate_headers
 from hfitd.access.token_text import Claims
 from hfitd.audit.log import AuditToken
 from hfitd.audit.record import MAX_ITEMS, AuditRecord
-from hfitd.errors import HfitError, Internal, SourceChanged
+from hfitd.errors import HfitError, Internal
 from hfitd.gateway.core import Gateway
 from hfitd.gateway.fair_share import FOR_WHOM
 from hfitd.model import Actor
@@ -39,7 +39,8 @@ from hfitd.observe.events import ErrorRaised
 from hfitd.web.context import OFFERED, TOKEN, actor, route_of
 from hfitd.web.measured import Measured
 from hfitd.web.ranges import Span, span_of
-from hfitd.web.sendfile import can_send_file, send_file
+from hfitd.web.sendfile import can_send_file
+from hfitd.web.sending import Left, Sending
 from hfitd.web.standing import Watch
 
 FRESH_SECONDS = 1.0
@@ -114,20 +115,6 @@ class _Account:
     made: float
     sheet: _Sheet = field(default_factory=_Sheet)
     renewing: bool = False
-
-
-class Left(web.StreamResponse):
-    """An answer that has left already."""
-
-    def __init__(self, *, keep_alive: bool) -> None:
-        super().__init__()
-        self._keep_alive = keep_alive
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Nothing is left to do."""
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing is left to do."""
 
 
 class Again:
@@ -263,7 +250,7 @@ class Again:
         request_id = secrets.token_hex(8)
         head = self._head(request, account, span, {**rates, "X-Request-Id": request_id})
         with Measured(self._door, request_id, "GET", account.route) as measured:
-            sending = _Sending(request, transport, head, span)
+            sending = Sending(request, transport, head, span)
             try:
                 await self._send(sending, account)
             except Exception as error:
@@ -282,7 +269,7 @@ class Again:
                     measured.answered(status, sending.left)
         return self._given[request.keep_alive]
 
-    async def _send(self, sending: _Sending, account: _Account) -> None:
+    async def _send(self, sending: Sending, account: _Account) -> None:
         content, watch = account.offer.content, Watch(self._door, account.person, sending.transport, account.claims)
         try:
             if content is None:
@@ -334,50 +321,6 @@ class Again:
         task = asyncio.create_task(_end(sheet, offer, begun), name="end of repeated answers")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-
-@dataclass(slots=True)
-class _Sending:
-    """One answer on its way; ``left`` counts the bytes of its body that were handed to the connection."""
-
-    request: web.BaseRequest
-    transport: asyncio.Transport
-    head: bytes
-    span: Span
-    began: bool = False
-    left: int = 0
-
-    @property
-    def whole(self) -> bool:
-        """Whether all of it was handed over."""
-        return self.began and self.left == self.span.stop - self.span.start
-
-    def content(self, content: bytes) -> bool:
-        """From memory; whether the connection took all of it."""
-        body = content[self.span.start : self.span.stop] if self.span.partial else content
-        self.began, self.left = True, len(body)
-        self.transport.write(self.head + body)
-        return not self.transport.get_write_buffer_size()
-
-    async def drained(self) -> None:
-        """Wait until little of it waits in memory."""
-        await self.request.protocol._drain_helper()
-
-    async def file(self, opening: Callable[[], int]) -> None:
-        """From a file; HfitError, with nothing sent, when it is not what it was."""
-
-        def opened() -> int:
-            try:
-                descriptor = opening()
-            except OSError as error:
-                raise SourceChanged from error
-            self.began = True
-            return descriptor
-
-        await send_file(self.transport, opened, self.span.start, self.span.stop, self._count, head=self.head)
-
-    def _count(self, size: int) -> None:
-        self.left += size
 
 
 async def _end(sheet: _Sheet, offer: Offer, begun: asyncio.Future[AuditToken]) -> None:
