@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.export import package
 from benchmarks.files import package_id
 from benchmarks.measure import Reading, Series, interleave, peak_rss, percentile, reset_peak
 from benchmarks.plan import Benchmark, CannotRun, Goal, Result
+from benchmarks.prober import probing
 from benchmarks.stage import Stage
 
 RECEIVE_BUFFER = 4096
@@ -78,44 +79,20 @@ def slow_memory(stage: Stage) -> Result:
     return Result({"ours": series}, note, "KiB")
 
 
-@dataclass
-class Prober:
-    """Asks /health on one connection, again and again, and keeps how long each answer took."""
-
-    port: int
-    latencies: list[float] = field(default_factory=list)
-
-    def run(self, until: threading.Event) -> None:
-        """Ask every 5 ms until told to stop."""
-        with socket.create_connection(("127.0.0.1", self.port)) as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while not until.is_set():
-                started = time.perf_counter()
-                connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-                connection.recv(65536)
-                self.latencies.append((time.perf_counter() - started) * 1000)
-                time.sleep(0.005)
-
-
 def health(stage: Stage) -> Result:
     """p99 of `/health` while an export, a listing and a hundred downloads of the large file run, all in a loop."""
     stage.keep_template("busy", "shop_pg", {"orders.sql": "orders"}, ", order: none")
     latencies: list[float] = []
 
     def once() -> Reading:
-        stop = threading.Event()
-        prober = Prober(stage.gateway.port)
-        asking = threading.Thread(target=prober.run, args=(stop,))
         started = time.perf_counter()
         with _downloads(stage, DOWNLOADS), _looping(stage, "/files/tree"), ThreadPoolExecutor(1) as pool:
             export = pool.submit(lambda: package(stage, "busy"))
-            asking.start()
-            time.sleep(stage.sizes.seconds)
-            export.result()
-            stop.set()
-            asking.join()
-        latencies.extend(prober.latencies)
-        return Reading(time.perf_counter() - started, value=percentile(prober.latencies, 0.99))
+            with probing(stage.gateway.port) as found:
+                time.sleep(stage.sizes.seconds)
+                export.result()
+        latencies.extend(found)
+        return Reading(time.perf_counter() - started, value=percentile(found, 0.99))
 
     series = Series([once() for _ in range(stage.sizes.rounds)])
     note = f"p50 {percentile(latencies, 0.5):.1f} ms, worst {max(latencies):.0f} ms of {len(latencies)} answers"
@@ -198,24 +175,19 @@ def _crowd(stage: Stage, package_url: str) -> Reading:
     """Fifty clients download one finished package with the large file while the tree is listed and /health is asked;
     each checks the digest. ``seconds`` is the time, ``gateway_rss`` the peak, ``value`` the p99 of /health in ms."""
     line = f"curl -sS --fail -H '{stage.bearer()}' {package_url} | openssl dgst -sha256"
-    stop, prober = threading.Event(), Prober(stage.gateway.port)
-    asking = threading.Thread(target=prober.run, args=(stop,))
     reset_peak(stage.gateway.pid)
     started = time.perf_counter()
-    with _looping(stage, "/files/tree"):
-        asking.start()
+    with _looping(stage, "/files/tree"), probing(stage.gateway.port) as latencies:
         clients = [
             subprocess.Popen(["bash", "-o", "pipefail", "-c", line], stdout=subprocess.PIPE) for _ in range(CLIENTS)
         ]
         said = {client.communicate()[0] for client in clients}
-        stop.set()
-        asking.join()
     if len(said) != 1 or any(client.returncode for client in clients):
         raise CannotRun("the clients did not get the same bytes")
     return Reading(
         time.perf_counter() - started,
         gateway_rss=peak_rss(stage.gateway.pid),
-        value=percentile(prober.latencies, 0.99),
+        value=percentile(latencies, 0.99),
     )
 
 
