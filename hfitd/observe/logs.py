@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
 import time
@@ -153,7 +154,8 @@ class LineFormatter(logging.Formatter):
         kind = type(value)
         if kind is str:
             return encode_basestring_ascii(cast(str, value))
-        return str(value) if kind is int else self._encode(value)
+        plain = kind is int or (kind is float and math.isfinite(cast(float, value)))
+        return repr(value) if plain else self._encode(value)
 
 
 def _is_suspect(line: str) -> bool:

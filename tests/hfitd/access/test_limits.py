@@ -13,6 +13,7 @@ from hfitd.config.model import AuthConfig, LimitsConfig
 from hfitd.errors import RateLimited
 from hfitd.model import Actor
 from hfitd.store.embedded import EmbeddedStore
+from hfitd.store.interface import RateDecision
 from hfitd.store.redis import RedisStore
 
 BOB, EVE = Actor("bob@x", ()), Actor("eve@x", ())
@@ -192,3 +193,30 @@ def test_what_is_remembered_in_memory_is_bounded() -> None:
     assert len(buckets._arrival) == 20_000
     assert not buckets.allow("rate:20099", limit=1, period_seconds=60).allowed
     assert buckets.allow("rate:0", limit=1, period_seconds=60).allowed
+
+
+class Asked(EmbeddedStore):
+    """A store that knows how often it was asked."""
+
+    asked = 0
+
+    async def allow(self, key: str, *, limit: int, period_seconds: float, cost: int = 1) -> RateDecision:
+        self.asked += 1
+        return await super().allow(key, limit=limit, period_seconds=period_seconds, cost=cost)
+
+
+@pytest.mark.parametrize(("limit", "allowed", "most"), [(60_000, 40, 7), (3, 2, 4)])
+async def test_many_requests_at_once_ask_the_store_seldom_and_none_is_forgotten(
+    tmp_path: Path, limit: int, allowed: int, most: int
+) -> None:
+    store = await Asked.open(tmp_path / "store.sqlite3")
+    assert isinstance(store, Asked)
+    limits = Limits(store, LimitsConfig(requests_per_minute=limit), AUTH)
+    first = asyncio.create_task(limits.count_request(BOB))
+    others = [asyncio.create_task(limits.count_request(BOB)) for _ in range(40)]
+    await asyncio.sleep(0)
+    first.cancel()  # who asked for all leaves, and is counted; the others hear the answer
+    decisions = await asyncio.gather(*others)
+    assert [decision.allowed for decision in decisions].count(True) == allowed
+    assert store.asked <= most
+    await store.close()
