@@ -257,8 +257,10 @@ class Again:
                 measured.dropped = not sending.began
                 if not sending.began or isinstance(error, ConnectionError):
                     raise
-                sheet.code = error.code if isinstance(error, HfitError) else Internal().code
-                self._door.observer.event(ErrorRaised(sheet.code, error))
+                known = error if isinstance(error, HfitError) else Internal()
+                sheet.code = known.code
+                measured.answered(known.status, 0, known.code)
+                self._door.observer.event(ErrorRaised(known.code, error))
                 raise ConnectionResetError("the answer had begun") from error
             finally:
                 if sending.began:

@@ -105,8 +105,8 @@ async def identify(request: web.Request, handler: Next) -> web.StreamResponse:
             if SENT in request:
                 measured.answered(*request[SENT])
             elif BROKE in request:  # we broke it off, and no client did
-                (status, code), size = request[BROKE], measured.size
-                measured.answered(status, size, code)
+                status, code = request[BROKE]
+                measured.answered(status, 0, code)
     return response
 
 
