@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -18,14 +19,13 @@ from hfit.documents.session import OfferedKeys, Person
 from hfit.documents.shapes import shaped, shaped_list
 from hfit.documents.templates import Template, TemplateResult, ValidTemplate
 from hfit.errors import AuthenticationFailed, ConnectionLost, UsageMistake
-from hfit.patience import pause_after, pause_seconds
+from hfit.patience import TOLD_SECONDS, TRIES, gives_up, pause_after, pause_seconds
 from hfit.settings import Settings, load_settings
 from hfit.streams import checked_lines, split_lines
 from hfit.text import visible
 from hfit.transport import Response, Transport, parse_origin
 
 BASE = "/api/v1"
-TRIES = 4
 PACKAGE_FIRST_BYTE_SECONDS = 900
 MAX_TEMPLATE_BYTES = 1 << 20
 Parameters = Mapping[str, object] | Sequence[object]
@@ -62,11 +62,12 @@ class Gateway:
         }
         self.settings = settings or load_settings(Path(config_dir) if config_dir else None, flags)
         self._ask_passphrase = ask_passphrase or (lambda _: os.environ.get("HFIT_KEY_PASSPHRASE"))
+        self._warn = warn or (lambda _: None)
         self._transport = Transport(
             parse_origin(self.settings.server_url),
             timeout_seconds=self.settings.timeout_seconds,
             verify_tls=self.settings.verify_tls,
-            warn=warn or (lambda _: None),
+            warn=self._warn,
         )
         self._token: StoredToken | None = None
         self._renewing = threading.Lock()  # several threads may share a gateway: one of them renews the token
@@ -253,10 +254,11 @@ class Gateway:
         """One authenticated exchange. Statuses of 2xx and ``accept`` come back, others become typed errors.
 
         A 401 renews the token and tries once more; ``patience`` says when a GET, a HEAD or a ``repeat`` call is
-        repeated. ``slow`` allows fifteen minutes until the first byte.
+        repeated. ``slow`` is for packages: fifteen minutes until the first byte, and ninety seconds of patience.
         """
         token, renewed, may_repeat = self._bearer(), False, repeat or method in ("GET", "HEAD")
-        for attempt in range(1, TRIES + 1):
+        waited = 0.0
+        for attempt in itertools.count(1):
             try:
                 response = self._once(method, path, query=query, body=body, headers=headers, token=token, slow=slow)
             except ConnectionLost:
@@ -271,10 +273,13 @@ class Gateway:
                 token, renewed = self._renew(token), True
                 continue
             wait = pause_after(response, error, attempt, package=slow)
-            if wait is None or attempt == TRIES or not may_repeat:
+            if wait is None or not may_repeat or gives_up(attempt, waited + wait, package=slow):
                 raise error
+            if wait >= TOLD_SECONDS:
+                self._warn(f"{error.message} Asking again in {wait:.0f} s.")
             time.sleep(wait)
-        raise error
+            waited += wait
+        raise AssertionError("the loop returns or raises")
 
     def _once(
         self,

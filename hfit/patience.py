@@ -7,6 +7,9 @@ from hfit.errors import HfitClientError
 from hfit.transport import Response
 
 PAUSE_SECONDS = 0.5  # times the number of the attempt, when nobody said how long
+TRIES = 4
+PACKAGE_SECONDS = 90.0  # of waiting for a place, or for a store that is away for a moment
+TOLD_SECONDS = 2.0  # a wait as long as this is said
 _OF_A_BALANCER = (502, 503)
 
 
@@ -22,5 +25,12 @@ def pause_after(response: Response, error: HfitClientError, attempt: int, *, pac
     gone answers with a page of its own.
     """
     if error.status in _OF_A_BALANCER and error.server_body is None:
-        return retry_after(response) or pause_seconds(attempt)
-    return retry_after(response) if error.status == 503 or (package and error.status == 429) else None
+        wait: float | None = retry_after(response) or pause_seconds(attempt)
+    else:
+        wait = retry_after(response) if error.status == 503 or (package and error.status == 429) else None
+    return wait if wait is None or attempt < TRIES else max(wait, pause_seconds(attempt))
+
+
+def gives_up(attempt: int, waited_seconds: float, *, package: bool) -> bool:
+    """Whether it has been asked often enough: four times; for a package, as long as it would have to be waited for."""
+    return waited_seconds > PACKAGE_SECONDS if package else attempt >= TRIES

@@ -19,7 +19,7 @@ from hfit.refresh.cache import PackageCache, patiently_locked
 from hfit.refresh.project import request_digest
 from hfit.transfer import Progress, silent
 
-TRIES = 8
+TRIES = 3  # each with the patience that the gateway has for a package
 MAX_PAUSE_SECONDS = 60.0
 _BUSY = (429, 503)
 
@@ -53,7 +53,7 @@ class Fetcher:
     ) -> bool:
         """Have the package sent unless it is ``known_digest``; False then. ``use`` gets the verified archive.
 
-        What ``use`` accepted goes into the cache. 429 and 503 are waited for as the server says, eight times.
+        What ``use`` accepted goes into the cache. 429 and 503 are waited for as the server says, three times.
         """
         for attempt in range(1, TRIES + 1):
             try:

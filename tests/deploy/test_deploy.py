@@ -132,13 +132,17 @@ def test_the_daemons_configuration_of_the_compose_file_is_valid() -> None:
     config = load_config(COMPOSE.parent / "hfitd.toml", given)
     assert list(config.providers) == ["shop", "tickets"]
     assert {p.host for p in config.providers.values()} | {"redis"} <= services.keys()
-    (bucket,) = [sink.removeprefix("s3://") for sink in config.audit.sinks if sink.startswith("s3://")]
-    assert f"/data/{bucket} " in services["objects"]["entrypoint"][-1]
+    buckets = [url.removeprefix("s3://") for url in (*config.audit.sinks, config.artifacts.url) if url.startswith("s3://")]
+    assert buckets == ["audit-trail", "packages"]
+    made = services["objects"]["entrypoint"][-1].partition("mkdir -p ")[2].partition(" && ")[0]
+    assert made.split() == [f"/data/{bucket}" for bucket in buckets]
     assert services["one"]["environment"]["AWS_ENDPOINT_URL"] == "http://objects:9000"
     assert config.server.origin == "http://" + services["proxy"]["ports"][0].rpartition(":")[0]
-    shared = next(volume.split(":")[1] for volume in services["two"]["volumes"] if volume.startswith("shared:"))
-    assert config.server.keys_dir == Path(shared) / "keys"
-    assert config.artifacts.url == f"file:{shared}/packages"
+    for name in ("one", "two"):  # nothing but the keys is shared as files
+        mounts = dict(volume.split(":")[:2] for volume in services[name]["volumes"])
+        assert config.server.keys_dir == Path(mounts["keys"]) / "keys"
+        assert mounts[name] == str(config.server.data_dir)
+        assert set(mounts) == {"./hfitd.toml", "./logs", "keys", name}
 
 
 def test_the_proxy_of_the_compose_file_is_valid_and_asks_both_daemons(tmp_path: Path) -> None:

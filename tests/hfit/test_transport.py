@@ -28,6 +28,7 @@ from hfit.errors import (
     ServerFailed,
     UsageMistake,
 )
+from hfit.patience import gives_up
 from hfit.streams import checked_lines, split_lines
 from hfit.transport import Transport, parse_origin
 from tests.hfit.conftest import Hfit
@@ -310,6 +311,29 @@ def test_a_busy_server_is_asked_again_when_it_says_when(logged_in: FakeHfitd, hf
     with pytest.raises(ServerFailed):
         Client().create_template(b"templateName: x\n")
     assert len(logged_in.requests) == before + 1  # a change is not repeated
+
+
+def test_a_package_is_waited_for_longer_and_the_person_is_told(logged_in: FakeHfitd) -> None:
+    refusals, told = ["BUSY", "STORE_UNAVAILABLE", "BUSY", "STORE_UNAVAILABLE"], list[str]()
+
+    def busy(handler: Handler) -> None:
+        if refusals:
+            handler.error(503, "CONNECTION", refusals.pop(), "Every place is taken.", Retry_After="0")
+        else:
+            handler.json({"here": "it is"})
+
+    logged_in.hooks["POST", "/packdownload"] = busy
+    with Client(warn=told.append).open_package("case") as answer:
+        assert answer.status == 200
+    assert told == ["Every place is taken. Asking again in 2 s."]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "waited", "package", "expected"),
+    [(3, 500.0, False, False), (4, 0.0, False, True), (40, 90.0, True, False), (5, 90.5, True, True)],
+)
+def test_patience_has_an_end(attempt: int, waited: float, package: bool, expected: bool) -> None:
+    assert gives_up(attempt, waited, package=package) is expected
 
 
 def test_no_server_is_a_network_error(hfit: Hfit, fake: FakeHfitd, monkeypatch: pytest.MonkeyPatch) -> None:
