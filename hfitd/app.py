@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 
+from hfitd.access.certificates import end_of_certificate
 from hfitd.access.challenge import Challenges
 from hfitd.access.console import ConsoleSessions
 from hfitd.access.package_keys import PackageKeys
@@ -57,7 +58,7 @@ from hfitd.observe.events import AuditState, AuditTime, SinkDropped, StoreTamper
 from hfitd.observe.lag import watch_loop_lag
 from hfitd.observe.logs import configure_logging
 from hfitd.observe.observer import Observer
-from hfitd.observe.process import InsecureSetting, Started, Stopped, Stopping
+from hfitd.observe.process import CertificateLoaded, InsecureSetting, Started, Stopped, Stopping
 from hfitd.observe.tracing import open_tracer
 from hfitd.offer import Current, close_sources, keys_folder, open_sources_of, reload_sources
 from hfitd.store.access import AccessRequests
@@ -327,6 +328,9 @@ async def run_daemon(
         admin = AdminServer(admin_socket_path(config), AdminDesk(door))
         lag = asyncio.create_task(watch_loop_lag(observer), name="loop lag")
         await web.start()
+        if config.server.tls_certificate is not None:
+            door.certificate_ends = end_of_certificate(config.server.tls_certificate)
+            observer.event(CertificateLoaded(door.certificate_ends))
         await admin.start()
         _keep_start_out_of_collections()
         observer.event(Started(door.version, f"{os.getpid()}-{secrets.token_hex(2)}"))

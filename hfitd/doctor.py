@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import socket
+import ssl
 import stat
 import time
 import urllib.error
@@ -18,7 +20,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from hfitd.access.certificates import days_left, end_of_certificate, state_of_certificate
 from hfitd.admin.wire import ask_daemon
 from hfitd.audit.keys import load_public_key
 from hfitd.audit.tail import newest_records
@@ -55,6 +59,7 @@ def examine(config: Config, path: Path) -> Iterator[Finding]:
     yield from _look_at_audit(config)
     yield _look_at_daemon(config)
     yield from _look_at_clock(config)
+    yield from _look_at_certificates(config)
 
 
 def _look_at_configuration(path: Path) -> Finding:
@@ -174,6 +179,40 @@ def _look_at_clock(config: Config) -> Iterator[Finding]:
     apart = abs(there - time.time())
     words = f"{apart:.0f} s apart from whoever answers at the origin"
     yield Finding("clock", FAIL if apart > CLOCK_SECONDS else OK, words, advice)
+
+
+def _look_at_certificates(config: Config) -> Iterator[Finding]:
+    """The one that hfitd has, and the one at the origin, which may be a load balancer's."""
+    name, path = "certificate", config.server.tls_certificate
+    if path is not None:
+        try:
+            yield _certificate(name, end_of_certificate(path))
+        except (OSError, ValueError):
+            yield Finding(name, FAIL, "cannot be read", "Look at server.tls_certificate.")
+    origin = urlsplit(config.server.origin)
+    if origin.scheme == "https" and origin.hostname is not None:
+        name = "certificate at the origin"
+        try:
+            yield _certificate(name, _end_at(origin.hostname, origin.port or 443))
+        except ssl.SSLCertVerificationError as error:
+            yield Finding(name, FAIL, f"is not accepted: {error.verify_message}", "Clients will not accept it either.")
+        except (OSError, ValueError):
+            pass  # that nobody answers is a finding of its own
+
+
+def _end_at(host: str, port: int) -> float:
+    with (
+        socket.create_connection((host, port), ASK_SECONDS) as plain,
+        ssl.create_default_context().wrap_socket(plain, server_hostname=host) as secured,
+    ):
+        return float(ssl.cert_time_to_seconds(str((secured.getpeercert() or {})["notAfter"])))
+
+
+def _certificate(name: str, ends: float) -> Finding:
+    left = days_left(ends, time.time())
+    words = f"ended {-left:.0f} days ago" if left <= 0 else f"ends in {left:.0f} days"
+    state = {"ok": OK, "ends soon": WARN, "expired": FAIL}[state_of_certificate(ends, time.time())]
+    return Finding(name, state, words, "Renew it, then restart hfitd; a load balancer needs its own reload.")
 
 
 def _newest_record(config: Config) -> float | None:

@@ -75,3 +75,4 @@ class Gateway:
     document: bytes = field(default=b"")
     started: float = field(default_factory=time.time)
     reload: Reload | None = None
+    certificate_ends: float | None = None  # of the one that is served, seconds since 1970; None without TLS here

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hfitd.observe.process import (
+    CertificateLoaded,
     ConfigReloaded,
     InsecureSetting,
     LoopHeld,
@@ -315,6 +316,7 @@ class StoreFailed(Observed):
 
 Event = (
     Started
+    | CertificateLoaded
     | Stopping
     | Stopped
     | ConfigReloaded

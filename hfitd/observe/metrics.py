@@ -52,6 +52,9 @@ class Metrics:
         self.store_seconds = self._histogram("store_seconds", "Time of one question", _STORE_BUCKETS, "operation")
         self.loop_lag = self._histogram("event_loop_lag_seconds", "How long the event loop was away", _LAG_BUCKETS)
         self.tasks = self._gauge("tasks", "Tasks of the event loop: steady when nobody asks for anything")
+        self.certificate_end = self._gauge(
+            "certificate_end_seconds", "When the certificate that is served ends, in seconds since 1970; 0 without TLS"
+        )
         self.audit_seconds = self._histogram("audit_seconds", "Time until a record was durable", _STORE_BUCKETS)
         self.loop_held = self._histogram(
             "event_loop_held_seconds", "CPU time of single steps of the event loop that took too long", _HELD_BUCKETS

@@ -81,6 +81,8 @@ class Observer:
                 self._count_machine(event)
             case process.Started():
                 self._metrics.info.labels(event.version).set(1)
+            case process.CertificateLoaded():
+                self._metrics.certificate_end.set(event.ends)
             case (
                 process.Stopping()
                 | process.Stopped()

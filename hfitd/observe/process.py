@@ -23,6 +23,13 @@ class Started(Observed):
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateLoaded(Observed):
+    """TLS is served with a certificate that ``ends`` then, in seconds since 1970."""
+
+    ends: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping(Observed):
     """It takes no new work and waits for ``jobs``."""
 

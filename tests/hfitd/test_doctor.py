@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from hfitd.config.load import load_config
 from hfitd.config.model import Config
 from hfitd.doctor import FAIL, OK, WARN, Finding, examine
+from tests.live.certificates import make_certificates
 from tests.live.daemon import Daemon, role, running, sqlite_provider, volume
 
 SECRET = "a-mask-key-that-nobody-should-read"
@@ -113,3 +116,41 @@ def test_a_source_that_does_not_answer_is_exit_3(daemon: Daemon) -> None:
         assert done.code == 3 or "FAIL  disk" in done.err
     finally:
         daemon.config.write_text(body)
+
+
+@pytest.mark.parametrize(
+    ("days", "state", "words"), [(90, OK, "ends in 90"), (10, WARN, "ends in 10"), (-2, FAIL, "ended 2")]
+)
+def test_a_certificate_is_looked_at_before_it_ends(
+    daemon: Daemon, tmp_path: Path, days: int, state: str, words: str
+) -> None:
+    config = load_config(daemon.config, {})
+    certificate = make_certificates(tmp_path, days=days).certificate
+    config = replace(config, server=replace(config.server, tls_certificate=certificate))
+    found = findings(daemon, config)["certificate"]
+    assert (found.state, words in found.words) == (state, True)
+    certificate.write_text("nothing")
+    assert findings(daemon, config)["certificate"].state == FAIL
+
+
+def test_the_certificate_that_is_served_is_told_of_by_ready_metrics_and_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_certificates(tmp_path, days=5)
+    keys = {"tls_certificate": f'"{made.certificate}"', "tls_key": f'"{made.key}"', "insecure": '["secrets"]'}
+    daemon = Daemon(tmp_path, f'\n[policy]\nmask_key = "{SECRET}"\n')
+    daemon.origin = f"https://localhost:{daemon.port}"
+    daemon.write_config(f'\n[policy]\nmask_key = "{SECRET}"\n', {**keys, "origin": f'"{daemon.origin}"'})
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
+    with running(daemon):
+        with urllib.request.urlopen(f"{daemon.origin}/ready") as answer:
+            assert json.load(answer)["certificate"] == "ends soon"
+        with urllib.request.urlopen(f"{daemon.origin}/metrics") as answer:
+            (line,) = [row for row in answer.read().decode().splitlines() if row.startswith("hfitd_certificate_end")]
+        assert float(line.split()[1]) == pytest.approx(time.time() + 5 * 86400, abs=3600)
+        found = findings(daemon)
+        assert (found["certificate at the origin"].state, found["certificate at the origin"].words) == (
+            WARN, found["certificate"].words
+        )  # fmt: skip
+        monkeypatch.setenv("SSL_CERT_FILE", str(made.certificate))
+        assert findings(daemon)["certificate at the origin"].state == FAIL

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from importlib.resources import files as package_files
 
 from aiohttp import web
 
+from hfitd.access.certificates import state_of_certificate
 from hfitd.errors import NotFound
 from hfitd.observe.events import AuditLag
 from hfitd.observe.metrics import METRICS_CONTENT_TYPE
@@ -56,6 +58,8 @@ async def ready(request: web.Request) -> web.Response:
         "audit": audit,
         "providers": providers,
     }
+    if door.certificate_ends is not None:
+        document["certificate"] = state_of_certificate(door.certificate_ends, time.time())
     return web.json_response(document, status=200 if good else 503)
 
 

@@ -50,6 +50,7 @@ EXAMPLES: list[events.Event] = [
     events.StoreTime("read", 0.001),
     events.AuditTime(0.002),
     events.SourcesAsked("ok", {"shop": "busy", "old": "unavailable"}),
+    process.CertificateLoaded(1790000000.0),
     process.LoopLag(0.003, 12),
     process.LoopHeld(0.3),
     events.ErrorRaised("INTERNAL", ValueError("secret row")),
