@@ -17,6 +17,7 @@ import asyncio
 import collections
 import contextlib
 import random
+import re
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -53,9 +54,11 @@ class Scale:
 
 @dataclass
 class Report:
-    """What happened. ``builds`` are extractions per template, ``codes`` how often clients ended with which code."""
+    """What happened. ``builds`` are extractions per template, ``codes`` how often clients ended with which code,
+    ``reasons`` which error those named that did not get a package."""
 
     codes: collections.Counter[int] = field(default_factory=collections.Counter)
+    reasons: collections.Counter[str] = field(default_factory=collections.Counter)
     builds: collections.Counter[str] = field(default_factory=collections.Counter)
     kills: int = 0
     seconds: float = 0.0
@@ -70,6 +73,7 @@ class Report:
                 f"{sum(self.builds.values())} extractions of {len(self.builds)} packages, at most "
                 f"{max(self.builds.values(), default=0)} of one"
             ),
+            *(f"{count} x {reason}" for reason, count in self.reasons.most_common()),
             *self.wrong,
         ]
 
@@ -122,6 +126,9 @@ class Chaos:
         await asyncio.sleep(self.chance.uniform(0, 2.0))
         code, words = await self._hfit(person, folder, "pkg-download", name)
         self.report.codes[code] += 1
+        if code:
+            named = re.search(r"\b[A-Z]+(_[A-Z]+)+\b|\bBUSY\b", words)
+            self.report.reasons[named[0] if named else words.strip().splitlines()[-1][:100]] += 1
         await asyncio.to_thread(self._check_client, person, folder, name, code, words)
 
     def _check_client(self, person: Person, folder: Path, name: str, code: int, words: str) -> None:

@@ -25,7 +25,8 @@ from tests.support.http import Api
 
 CLIENTS = 8
 NOISE_BYTES = SMALL_BYTES - 16 * 1024  # with what else a package holds still a small one
-WARM_UP_SHARE = 0.3
+WARM_UP_REQUESTS = 10_000  # until then heaps and caches find their size
+MEASURED_SAMPLES = 100
 SAMPLE_SECONDS = 0.2
 TEMPLATE = """hfitVersion: 1
 templateName: invoices
@@ -57,9 +58,11 @@ class Soaked:
         return max(memory for _, memory in self.samples)
 
     @property
-    def slope(self) -> float:
-        """MiB that 10 000 requests leave, after the warm-up."""
-        late = self.samples[int(len(self.samples) * WARM_UP_SHARE) :]
+    def slope(self) -> float | None:
+        """MiB that 10 000 requests leave, after the warm-up; None when hardly any came after it."""
+        late = [sample for sample in self.samples if sample[0] >= WARM_UP_REQUESTS]
+        if len(late) < MEASURED_SAMPLES:
+            return None
         mean_x = sum(x for x, _ in late) / len(late)
         mean_y = sum(y for _, y in late) / len(late)
         spread = sum((x - mean_x) ** 2 for x, _ in late)
@@ -67,9 +70,10 @@ class Soaked:
 
     def line(self) -> str:
         """For a person."""
+        slope = "too few for a slope" if self.slope is None else f"{self.slope:+.2f} MiB of memory per 10 000"
         return (
-            f"{self.requests} requests, {self.slope:+.2f} MiB of memory per 10 000 after the warm-up, peak "
-            f"{self.peak:.0f} MiB; descriptors {self.descriptors[0]} before, {self.descriptors[1]} after; "
+            f"{self.requests} requests, {slope} after the first {WARM_UP_REQUESTS}, peak {self.peak:.0f} MiB; "
+            f"descriptors {self.descriptors[0]} before, {self.descriptors[1]} after; "
             f"{self.jobs} jobs left; {len(self.unexpected)} unexpected answers {self.unexpected[:3]}"
         )
 
