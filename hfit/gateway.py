@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +17,7 @@ from hfit.documents.session import OfferedKeys, Person
 from hfit.documents.shapes import shaped, shaped_list
 from hfit.documents.templates import Template, TemplateResult, ValidTemplate
 from hfit.errors import AuthenticationFailed, ConnectionLost, UsageMistake
-from hfit.patience import TOLD_SECONDS, TRIES, gives_up, pause_after, pause_seconds
+from hfit.patience import Patience
 from hfit.settings import Settings, load_settings
 from hfit.streams import checked_lines, split_lines
 from hfit.text import visible
@@ -257,13 +255,12 @@ class Gateway:
         repeated. ``slow`` is for packages: fifteen minutes until the first byte, and ninety seconds of patience.
         """
         token, renewed, may_repeat = self._bearer(), False, repeat or method in ("GET", "HEAD")
-        waited = 0.0
-        for attempt in itertools.count(1):
+        patience = Patience(package=slow, warn=self._warn)
+        while True:
             try:
                 response = self._once(method, path, query=query, body=body, headers=headers, token=token, slow=slow)
             except ConnectionLost:
-                if attempt < TRIES and may_repeat:
-                    time.sleep(pause_seconds(attempt))
+                if may_repeat and patience.after_loss():
                     continue
                 raise
             if 200 <= response.status < 300 or response.status in accept:
@@ -272,14 +269,8 @@ class Gateway:
             if error.status == 401 and not renewed:
                 token, renewed = self._renew(token), True
                 continue
-            wait = pause_after(response, error, attempt, package=slow)
-            if wait is None or not may_repeat or gives_up(attempt, waited + wait, package=slow):
+            if not may_repeat or not patience.after_answer(response, error):
                 raise error
-            if wait >= TOLD_SECONDS:
-                self._warn(f"{error.message} Asking again in {wait:.0f} s.")
-            time.sleep(wait)
-            waited += wait
-        raise AssertionError("the loop returns or raises")
 
     def _once(
         self,
