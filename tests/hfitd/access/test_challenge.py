@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from hfitd.access import sshsig
-from hfitd.access.challenge import NAMESPACE, Challenges, login_text
+from hfitd.access.challenge import CLOCKS_APART_SECONDS, NAMESPACE, Challenges, login_text
 from hfitd.config.model import AuthConfig
 from hfitd.errors import AuthFailed, Conflict
+from hfitd.store.keys import key_of
+from hfitd.store.sealed import SealedStore
 from hfitd.store.users import StoredKey
 
 ORIGIN = "https://hfit.example"
@@ -79,6 +81,34 @@ async def test_a13_an_old_nonce_fails(store, users, alice, alice_pair):
     nonce = (await challenges.issue(alice.email)).nonce
     await asyncio.sleep(0.1)
     await fails(challenges, alice.email, nonce, alice_pair.line, answer(alice_pair, alice.email, nonce))
+
+
+async def test_o04_a_recorded_login_is_not_let_in_again_by_who_writes_the_store(store, users, alice, alice_pair):
+    rung: list[str] = []
+    now = [1_000_000.0]
+    ttl = AuthConfig().challenge_ttl_seconds
+    sealed = SealedStore(store, b"k" * 32, rung.append)
+    challenges = Challenges(sealed, users, AuthConfig(), ORIGIN, clock=lambda: now[0])
+    nonce = (await challenges.issue(alice.email)).nonce
+    signature = answer(alice_pair, alice.email, nonce)
+    record = await store.read(key_of("nonce", nonce))
+    await challenges.login(alice.email, nonce, alice_pair.line, signature)
+    for forged in (alice.email.encode(), f"{int(now[0])} {alice.email}".encode()):
+        await store.write(key_of("nonce", nonce), forged)
+        await fails(challenges, alice.email, nonce, alice_pair.line, signature)
+    assert rung == [key_of("nonce", nonce)] * 2
+    for seconds in (-CLOCKS_APART_SECONDS - 1, ttl + CLOCKS_APART_SECONDS + 1, 10 * ttl):
+        now[0] = 1_000_000 + seconds
+        await store.write(key_of("nonce", nonce), record.value)
+        await fails(challenges, alice.email, nonce, alice_pair.line, signature)
+
+
+async def test_r17_clocks_of_instances_may_differ(store, users, alice, alice_pair):
+    for ahead in (-CLOCKS_APART_SECONDS, CLOCKS_APART_SECONDS):
+        issuing = Challenges(store, users, AuthConfig(), ORIGIN, clock=lambda: 1_000_000.0)
+        asking = Challenges(store, users, AuthConfig(), ORIGIN, clock=lambda shift=ahead: 1_000_000.0 + shift)
+        nonce = (await issuing.issue(alice.email)).nonce
+        await asking.login(alice.email, nonce, alice_pair.line, answer(alice_pair, alice.email, nonce))
 
 
 async def test_a13_a_nonce_issued_for_another_user_fails(challenges, alice, bob, bob_pair):
