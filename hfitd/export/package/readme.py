@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from hfitd.export.items.interface import Member
 from hfitd.export.package.context import PackageContext
 
 LOADERS = {
-    "postgresql": 'psql -v ON_ERROR_STOP=1 -d "$DATABASE" -f "{path}"',
-    "mysql": 'mysql "$DATABASE" < "{path}"',
-    "mariadb": 'mysql "$DATABASE" < "{path}"',
-    "sqlite": 'sqlite3 "$DATABASE" < "{path}"',
+    "postgresql": 'psql -v ON_ERROR_STOP=1 -d "$DATABASE" -f {path}',
+    "mysql": 'mysql "$DATABASE" < {path}',
+    "mariadb": 'mysql "$DATABASE" < {path}',
+    "sqlite": 'sqlite3 "$DATABASE" < {path}',
 }
 
 
@@ -86,5 +87,10 @@ def _load_commands(context: PackageContext, members: Sequence[Member], orders: M
     for member in sorted((m for m in members if m.path in orders), key=lambda m: orders[m.path]):
         engine = context.sources[member.source].engine if member.source else ""
         if engine in LOADERS:
-            commands.append(LOADERS[engine].format(path=member.path))
+            commands.append(LOADERS[engine].format(path=shell_word(member.path)))
     return commands
+
+
+def shell_word(path: str) -> str:
+    """The path as one word of a shell: whoever wrote the template chose it, and somebody else pastes the line."""
+    return shlex.quote(path) if set(path) & set("$`!") else f'"{path}"'
