@@ -34,6 +34,7 @@ from hfitd.store.users import User, Users
 TRUST_SECONDS = 5.0
 LOST_STORE_SECONDS = 60.0
 _RETRY_SECONDS = 1.0
+_AGAIN_SECONDS = 3  # what callers are told to wait
 _REMEMBERED = 10_000
 
 
@@ -162,7 +163,8 @@ class Tokens:
         now = self._monotonic()
         try:
             if self._lost_at is not None and now - self._lost_at < _RETRY_SECONDS:
-                raise StoreUnavailable()  # asked a moment ago; waiting again would slow every request
+                # Asked a moment ago; waiting again would slow every request.
+                raise StoreUnavailable(retry_after_seconds=_AGAIN_SECONDS)
             actor = await self.actor_of(seen.claims)
         except StoreUnavailable:
             if self._lost_at is None or now - self._lost_at >= _RETRY_SECONDS:

@@ -91,4 +91,6 @@ def _translated() -> Iterator[None]:
     except (FileNotFoundError, NotFoundError) as error:
         raise FileNotFoundError from error
     except BaseError as error:
-        raise StoreUnavailable("The store of finished packages does not answer; try again shortly.") from error
+        raise StoreUnavailable(
+            "The store of finished packages does not answer; try again shortly.", retry_after_seconds=3
+        ) from error

@@ -71,7 +71,7 @@ class SealedStore:
             except Conflict:
                 if expect is not None:
                     raise
-        raise StoreUnavailable("Too many writers change one record; try again.")
+        raise StoreUnavailable("Too many writers change one record; try again.", retry_after_seconds=1)
 
     async def write_all(self, values: Mapping[str, tuple[bytes, int | None]]) -> None:
         """See Store."""
@@ -84,7 +84,7 @@ class SealedStore:
                 await self._check_expected(values)
             else:
                 return
-        raise StoreUnavailable("Too many writers change one record; try again.")
+        raise StoreUnavailable("Too many writers change one record; try again.", retry_after_seconds=1)
 
     async def delete(self, key: str) -> bool:
         """See Store."""

@@ -318,8 +318,9 @@ async def test_a_lost_store_leaves_known_tokens_60_seconds_and_new_ones_none(sto
     lost.lost = True
     uptime.now += 59
     assert (await tokens.verify(known)).email == alice.email
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable) as caught:
         await tokens.verify(fresh)
+    assert caught.value.retry_after_seconds == 3  # without it no client asks again
     uptime.now += 1
     with pytest.raises(StoreUnavailable):
         await tokens.verify(known)
