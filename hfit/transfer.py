@@ -101,7 +101,8 @@ class PartFile:
         """Start from nothing."""
         self.discard()
         self.path.touch(exist_ok=False)
-        self._record_path.write_text(json.dumps(asdict(record)), "utf-8")
+        with self._record_path.open("x", encoding="utf-8") as file:  # nobody else's file, nor what a link names
+            file.write(json.dumps(asdict(record)))
 
     def discard(self) -> None:
         """Remove everything."""

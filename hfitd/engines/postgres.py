@@ -245,7 +245,7 @@ class PostgresSnapshot:
             raise
         except DbUnavailable as error:
             # On a replica replay may cost the connection, and the driver has no words for why it is gone.
-            error.conflict = error.conflict or (self._replica and self._connection.is_closed())
+            error.conflict = error.conflict or (self._replica and self._company.has_lost)
             raise
 
 

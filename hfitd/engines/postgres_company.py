@@ -59,6 +59,11 @@ class Company:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)  # 3
 
+    @property
+    def has_lost(self) -> bool:
+        """Whether the server has ended one of the connections."""
+        return any(lane.connection.is_closed() for lane in (self.first, *self._others))
+
     @asynccontextmanager
     async def one(self) -> AsyncIterator[Lane]:
         """The turn of a lane: the first, another while that one is at work, the first again when there is none."""
