@@ -87,6 +87,8 @@ class _Stint:
         self._opening = source if callable(source) else None
         self._source = -1 if callable(source) else os.dup(source)
         self._head = head
+        self._room = select.poll()
+        self._room.register(out, select.POLLOUT)
         self._left = threading.Event()
         self._sent = 0  # by the thread, and how much of it was told
         self._told = 0
@@ -105,7 +107,7 @@ class _Stint:
                     continue
                 sent = os.sendfile(out, self._source, position, min(BLOCK, stop - position))
             except BlockingIOError:
-                if not _writable_soon(out):  # 1
+                if not self._room.poll(PATIENCE_MS):  # 1
                     self.slow = True
                     return position
                 continue
@@ -140,12 +142,6 @@ class _Stint:
         self.out.close()
         if self._source >= 0:
             os.close(self._source)
-
-
-def _writable_soon(descriptor: int) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLOUT)
-    return bool(poll.poll(PATIENCE_MS))
 
 
 async def _wait_writable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
