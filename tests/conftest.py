@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.live import databases, redis
 from tests.live.certificates import Certificates, make_certificates
@@ -20,6 +21,10 @@ from tests.live.postgres import distribution_binaries, postgres, wheel_binaries
 from tests.live.servers import Server
 from tests.live.world import RAW_EMAIL, Shop, World, make_slow_database, running_world, small_config
 from tests.support.canaries import files_with, redis_keys_with
+
+# No test asserts a time: a machine that has much to do is no failure.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
