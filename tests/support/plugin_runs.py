@@ -48,7 +48,7 @@ def run_pytest(work: Path, text: str, *arguments: str) -> subprocess.CompletedPr
     (work / "test_it.py").write_text("import pytest\n" + textwrap.dedent(text))
     plugins = ["-p", "hfit.pytest_plugin", *(["-p", "xdist.plugin"] if "-n" in arguments else [])]
     argv = [sys.executable, "-m", "pytest", "-q", *plugins, f"--basetemp={work.parent / 'basetemp'}", *arguments]
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     return subprocess.run(
         argv, cwd=work, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
