@@ -8,6 +8,8 @@
    they are the rows that the statement has, each once, for all see the same snapshot.
 3. Ranges of ``ctid`` are scanned, not sought, before PostgreSQL 14: there one connection reads all.
 4. What several write is put together a chunk at a time; a chunk is whole rows.
+5. Whether a connection may be told the key of a mask is a matter of its own settings, which can have been changed since
+   the first one was opened: each that is to run such a statement is asked, and one that may not takes no part.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ Write = Callable[[bytes], Awaitable[None]]
 
 async def render(company: Company, lane: Lane, select: Select, form: Format, sink: Sink) -> Receipt:
     """Every row of the statement to the sink. ``lane`` is one of the company, whose turn the caller has."""
-    select = await _served(lane, select)
+    served, select = select.served, await _served(lane, select)
     if form is not Format.SQL:
         return await _render_text(lane, select, form, sink)
     out = Collector(sink)
@@ -53,7 +55,11 @@ async def render(company: Company, lane: Lane, select: Select, form: Format, sin
         rows = await _copy_sql(lane, select, out.write)
     else:
         async with company.several(lane, len(runs)) as lanes:
-            rows = await _side_by_side(lanes, [select] if len(lanes) == 1 else runs, out.write)
+            fit = lanes
+            if served is not None and select.served is None:  # 5
+                others = [other for other in lanes[1:] if await may_serve(other.connection, secret=served.secret)]
+                fit = [lane, *others]
+            rows = await _side_by_side(fit, [select] if len(fit) == 1 else runs, out.write)
     await out.write(END)
     await out.flush()
     return Receipt(rows=rows, size=out.size)

@@ -7,13 +7,14 @@ import contextlib
 import dataclasses
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
 from hfitd.config.model import Secret
-from hfitd.engines.interface import Format, Further, Output, Select, Snapshot
+from hfitd.engines.interface import Format, Further, Output, Select, Served, Snapshot
 from hfitd.engines.places import Places
 from hfitd.engines.postgres import PostgresEngine
 from hfitd.errors import DbUnavailable
@@ -152,6 +153,25 @@ async def test_statements_at_the_same_time_have_a_connection_each(engine: Postgr
             await asyncio.sleep(0.001)
         assert int(await asyncio.to_thread(run_sql, server, COUNTING)) == 4
     assert [len(sink.lines) for sink in sinks] == [ROWS] * 6
+
+
+async def test_a_connection_that_would_log_a_masks_key_takes_no_part(engine: PostgresEngine, server: Server) -> None:
+    copying = COUNTING + " AND state = 'active' AND query LIKE 'COPY%'"
+    plain = rows_of()
+    select = replace(plain, served=Served(plain.sql, plain.outputs, secret=True))
+    seen: list[int] = []
+    try:
+        for change in ("RESET log_statement", "SET log_statement = 'all'"):
+            sink = Kept(lambda: seen.append(int(run_sql(server, copying))))
+            async with engine.snapshot() as snapshot:
+                await snapshot.catalog()
+                run_sql(server, f"ALTER DATABASE {DATABASE} {change};")
+                await snapshot.render(select, Format.SQL, sink)
+            assert len(sink.lines) == ROWS
+    finally:
+        run_sql(server, f"ALTER DATABASE {DATABASE} RESET log_statement;")
+    assert seen[0] > 1
+    assert seen[1] == 1
 
 
 async def test_o07_when_one_of_them_is_lost_the_whole_reading_fails_and_all_end(
