@@ -157,6 +157,23 @@ async def test_a_package_holds_masked_files_and_names_the_originals(office: Offi
     assert "original" not in listed["all/good/plain.txt"]
 
 
+async def test_f05_the_manifest_says_which_very_file_was_read_and_the_digest_only_what_it_held(office: Office) -> None:
+    seen: list[tuple[str, str]] = []
+    plain = office.files / "good" / "plain.txt"
+    for exchanged in (False, False, True):
+        if exchanged:
+            new = plain.with_name("plain.new")
+            new.write_bytes(plain.read_bytes())
+            new.replace(plain)
+        found = await package(office, office.ann, "very", ONE.format("very", "good/plain.txt"), refresh=True)
+        manifest = json.loads(found["METADATA/manifest.json"])
+        (entry,) = [entry for entry in manifest["members"] if entry["kind"] == "file"]
+        seen.append((entry["identity"], manifest["package_digest"]))
+    assert seen[0] == seen[1]
+    assert seen[1][0] != seen[2][0]
+    assert len({digest for _, digest in seen}) == 1
+
+
 async def test_f13_a_file_that_its_rule_does_not_fit_is_refused_and_so_is_its_package(office: Office) -> None:
     for _ in range(2):
         answer = await fetch(office, "broken.csv")

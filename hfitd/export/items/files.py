@@ -33,7 +33,7 @@ def copy_file(scope: RunScope, volume: str, path: str, target: str) -> Member:
 
     async def build(sink: Sink) -> Built:
         async with open_file(scope.sources, scope.actor, volume, path) as opened:
-            details: dict[str, Json] = {"volume": volume}
+            details: dict[str, Json] = {"volume": volume, "identity": opened.file.etag}
             if opened.masking is not None:
                 original = await write_masked(opened.file, opened.masking, sink)
                 details["original"] = {"path": path, "size": original.size, "sha256": original.sha256}
