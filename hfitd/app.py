@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 
-from hfitd.access.certificates import end_of_certificate
+from hfitd.access.certificates import ServedCertificate
 from hfitd.access.challenge import Challenges
 from hfitd.access.console import ConsoleSessions
 from hfitd.access.package_keys import PackageKeys
@@ -327,10 +327,10 @@ async def run_daemon(
         web = WebServer(door)
         admin = AdminServer(admin_socket_path(config), AdminDesk(door))
         lag = asyncio.create_task(watch_loop_lag(observer), name="loop lag")
-        await web.start()
         if config.server.tls_certificate is not None:
-            door.certificate_ends = end_of_certificate(config.server.tls_certificate)
-            observer.event(CertificateLoaded(door.certificate_ends))
+            door.certificate = ServedCertificate(config.server.tls_certificate, config.server.tls_key)
+            observer.event(CertificateLoaded(door.certificate.ends))
+        await web.start()
         await admin.start()
         _keep_start_out_of_collections()
         observer.event(Started(door.version, f"{os.getpid()}-{secrets.token_hex(2)}"))

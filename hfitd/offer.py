@@ -4,7 +4,8 @@
    the log names it.
 2. A file with mistakes, or one whose sources cannot be opened, changes nothing and is named in the log.
 3. Jobs under way keep the sources they began with; those are closed when no job can be left.
-4. Reloads happen one after the other, so that the last signal is the last word.
+4. The certificate of TLS is read again from the files the start named; one that cannot be served is a mistake (2).
+5. Reloads happen one after the other, so that the last signal is the last word.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from hfitd.gateway.core import Gateway, Reload
 from hfitd.gateway.guards import open_guarded
 from hfitd.observe.events import ErrorRaised
 from hfitd.observe.observer import Observer
-from hfitd.observe.process import ConfigReloaded
+from hfitd.observe.process import CertificateLoaded, ConfigReloaded
 from hfitd.store.secret import load_secret
 from hfitd.volumes.folder import open_volume
 from hfitd.volumes.interface import Volume
@@ -117,9 +118,10 @@ async def close_sources(sources: Sources) -> None:
 
 async def reload_sources(door: Gateway, current: Current, path: Path, environ: Mapping[str, str]) -> None:
     """Take over providers, volumes, policy and roles of the file."""
-    async with current.reloading:  # 4
+    async with current.reloading:  # 5
         try:
             config = await asyncio.to_thread(load_config, path, environ)
+            renewed = await asyncio.to_thread(door.certificate.read) if door.certificate is not None else None  # 4
             fresh = await asyncio.to_thread(open_sources_of, config, door.places, door.observer)
         except ConfigError as error:
             _refuse(door, tuple(f"{m.key}: {m.message}" for m in error.mistakes))
@@ -135,6 +137,9 @@ async def reload_sources(door: Gateway, current: Current, path: Path, environ: M
         old, current.sources, current.config = current.sources, fresh, config
         taken = {name: getattr(config, name) for name in RELOADED}
         door.config = dataclasses.replace(door.config, **taken)
+        if door.certificate is not None and renewed is not None:
+            door.certificate.take(renewed)
+            door.observer.event(CertificateLoaded(renewed.ends))
         door.reload = Reload(time.time(), restart=restart)
         door.observer.event(ConfigReloaded(restart=restart))  # 1
         asyncio.get_running_loop().call_later(  # 3

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hfitd.access.certificates import ServedCertificate
 from hfitd.access.challenge import Challenges
 from hfitd.access.console import ConsoleSessions
 from hfitd.access.limits import Limits
@@ -75,4 +76,4 @@ class Gateway:
     document: bytes = field(default=b"")
     started: float = field(default_factory=time.time)
     reload: Reload | None = None
-    certificate_ends: float | None = None  # of the one that is served, seconds since 1970; None without TLS here
+    certificate: ServedCertificate | None = None  # None without TLS here

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import ssl
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -102,7 +101,8 @@ class WebServer:
         config = self._door.config.server
         host, _, port = config.listen.rpartition(":")
         await self._runner.setup()
-        tls, name = _tls(config.tls_certificate, config.tls_key), host.strip("[]")
+        served, name = self._door.certificate, host.strip("[]")
+        tls = served.context if served is not None else None
         given = inherited_socket(os.environ, name, int(port))
         site: web.BaseSite
         if given is not None:
@@ -147,12 +147,3 @@ class WebServer:
 def is_waiting_for_head(connection: RequestHandler) -> bool:
     """Whether a connection is open, serves no request and has not been kept alive by a finished one."""
     return connection._current_request is None and not connection._request_count
-
-
-def _tls(certificate: object, key: object) -> ssl.SSLContext | None:
-    if certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(str(certificate), str(key) if key else None)
-    return context

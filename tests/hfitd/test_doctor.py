@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import sqlite3
+import ssl
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,3 +158,57 @@ def test_the_certificate_that_is_served_is_told_of_by_ready_metrics_and_doctor(
         )  # fmt: skip
         monkeypatch.setenv("SSL_CERT_FILE", str(made.certificate))
         assert findings(daemon)["certificate at the origin"].state == FAIL
+
+
+def test_a_renewed_certificate_is_served_from_the_signal_on_and_a_bad_one_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_certificates(tmp_path, days=5)
+    keys = {"tls_certificate": f'"{made.certificate}"', "tls_key": f'"{made.key}"', "insecure": '["secrets"]'}
+    daemon = Daemon(tmp_path, "")
+    daemon.origin = f"https://localhost:{daemon.port}"
+    daemon.write_config(f'\n[policy]\nmask_key = "{SECRET}"\n', {**keys, "origin": f'"{daemon.origin}"'})
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
+    with running(daemon), _shaking_hands(daemon, "localhost") as old:
+        first = old.getpeercert(binary_form=True)
+        make_certificates(tmp_path, days=90)
+        made.key.write_text("half of a ")
+        daemon.signal(signal.SIGHUP)
+        _until(lambda: (daemon.admin("status")["reload"] or {}).get("mistakes"))
+        mistakes = daemon.admin("status")["reload"]["mistakes"]
+        assert [line.partition(":")[0] for line in mistakes] == ["server.tls_certificate"]
+        assert str(tmp_path) not in str(mistakes)
+        assert _shown(daemon, None) == _shown(daemon, "localhost") == first
+        make_certificates(tmp_path, days=90)
+        daemon.signal(signal.SIGHUP)
+        _until(lambda: not daemon.admin("status")["reload"]["mistakes"])
+        for name in (None, "localhost"):
+            assert _shown(daemon, name) != first
+        with urllib.request.urlopen(f"{daemon.origin}/ready") as answer:
+            assert json.load(answer)["certificate"] == "ok"
+        old.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")  # the connection from before
+        assert old.recv(12) == b"HTTP/1.1 200"
+
+
+@contextmanager
+def _shaking_hands(daemon: Daemon, name: str | None) -> Iterator[ssl.SSLSocket]:
+    """A new connection, whoever signed the certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    plain = socket.create_connection(("127.0.0.1", daemon.port))
+    with plain, context.wrap_socket(plain, server_hostname=name) as secured:
+        yield secured
+
+
+def _shown(daemon: Daemon, name: str | None) -> bytes | None:
+    """The certificate that a new connection is shown."""
+    with _shaking_hands(daemon, name) as connection:
+        return connection.getpeercert(binary_form=True)
+
+
+def _until(true: Callable[[], object]) -> None:
+    for _ in range(200):
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come to that")

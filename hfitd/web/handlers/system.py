@@ -58,8 +58,8 @@ async def ready(request: web.Request) -> web.Response:
         "audit": audit,
         "providers": providers,
     }
-    if door.certificate_ends is not None:
-        document["certificate"] = state_of_certificate(door.certificate_ends, time.time())
+    if door.certificate is not None:
+        document["certificate"] = state_of_certificate(door.certificate.ends, time.time())
     return web.json_response(document, status=200 if good else 503)
 
 
