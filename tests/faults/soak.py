@@ -28,6 +28,7 @@ NOISE_BYTES = SMALL_BYTES - 16 * 1024  # with what else a package holds still a 
 WARM_UP_REQUESTS = 10_000  # until then heaps and caches find their size
 MEASURED_SAMPLES = 100
 SAMPLE_SECONDS = 0.2
+LOGIN_SECONDS = 600.0  # a token lives for fifteen minutes
 TEMPLATE = """hfitVersion: 1
 templateName: invoices
 parameters:
@@ -60,7 +61,11 @@ class Soaked:
     @property
     def slope(self) -> float | None:
         """MiB that 10 000 requests leave, after the warm-up; None when hardly any came after it."""
-        late = [sample for sample in self.samples if sample[0] >= WARM_UP_REQUESTS]
+        return self.slope_from(WARM_UP_REQUESTS)
+
+    def slope_from(self, requests: int) -> float | None:
+        """The same after so many of them."""
+        late = [sample for sample in self.samples if sample[0] >= requests]
         if len(late) < MEASURED_SAMPLES:
             return None
         mean_x = sum(x for x, _ in late) / len(late)
@@ -71,6 +76,8 @@ class Soaked:
     def line(self) -> str:
         """For a person."""
         slope = "too few for a slope" if self.slope is None else f"{self.slope:+.2f} MiB of memory per 10 000"
+        half = self.slope_from(max(WARM_UP_REQUESTS, self.requests // 2))
+        slope += "" if half is None else f" ({half:+.2f} in the second half)"
         return (
             f"{self.requests} requests, {slope} after the first {WARM_UP_REQUESTS}, peak {self.peak:.0f} MiB; "
             f"descriptors {self.descriptors[0]} before, {self.descriptors[1]} after; "
@@ -96,6 +103,11 @@ async def soak(daemon: Daemon, person: Person, seconds: float, seed: int = 14) -
     before = _descriptors(daemon)
     until = time.monotonic() + seconds
 
+    async def stay_logged_in() -> None:
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, LOGIN_SECONDS))
+            api.headers = (await asyncio.to_thread(daemon.login, person)).bearer
+
     async def client() -> None:
         while time.monotonic() < until:
             kind = chance.randrange(7)
@@ -109,7 +121,7 @@ async def soak(daemon: Daemon, person: Person, seconds: float, seed: int = 14) -
             result.samples.append((result.requests, _memory(daemon)))
             await asyncio.sleep(SAMPLE_SECONDS)
 
-    await asyncio.gather(watch(), *(client() for _ in range(CLIENTS)))
+    await asyncio.gather(watch(), stay_logged_in(), *(client() for _ in range(CLIENTS)))
     for _ in itertools.repeat(None, 50):
         result.jobs = (await asyncio.to_thread(daemon.admin, "status"))["jobs"]
         result.descriptors = before, _descriptors(daemon)
