@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,11 @@ from benchmarks.stage import Stage, standing
 
 HERE = Path(__file__).resolve().parent
 ROWS: tuple[Benchmark, ...] = (*export.BENCHMARKS, *files.BENCHMARKS, *crowds.BENCHMARKS, *client.BENCHMARKS)
+CURVES: tuple[tuple[str, str, Callable[[Stage], Mapping[str, Mapping[float, float]]]], ...] = (
+    ("Rows of a table", "rows", export.growth),
+    ("Tables of a package", "tables", export.tables_growth),
+    ("Clients that want one package", "clients", crowds.clients_growth),
+)
 
 
 def main() -> int:
@@ -26,14 +31,20 @@ def main() -> int:
     options = _options()
     sizes = _sizes(options)
     chosen = [row for row in ROWS if not options.only or row.name in options.only]
+    wanted = not options.only or options.out.resolve() != HERE
     rows: list[Row] = []
     with standing(sizes) as stage:
         for benchmark in chosen:
             rows.append(_measure(benchmark, stage))
             print(summary(rows[-1:]), flush=True)
-        curves = {} if options.only else _curves(stage)
-    if not options.only or options.out.resolve() != HERE:
-        print(write_report(options.out, rows, curves, sizes, options.remark))
+            if wanted:  # after each, so that a run which is broken off leaves what it measured
+                write_report(options.out, rows, {}, sizes, options.remark, missing=len(chosen) - len(rows))
+        if not options.only:
+            curves: Curves = {}
+            for title, axis, measure in CURVES:
+                stage.clean()
+                curves = {**curves, title: (axis, measure(stage))}
+                write_report(options.out, rows, curves, sizes, options.remark)
     return 0
 
 
@@ -47,15 +58,6 @@ def _measure(benchmark: Benchmark, stage: Stage) -> Row:
         row = Row(benchmark, None, " ".join(str(why).split()), load)
     print(f"[{time.perf_counter() - started:5.1f} s] ", end="", file=sys.stderr, flush=True)
     return row
-
-
-def _curves(stage: Stage) -> Curves:
-    stage.clean()
-    return {
-        "Rows of a table": ("rows", export.growth(stage)),
-        "Tables of a package": ("tables", export.tables_growth(stage)),
-        "Clients that want one package": ("clients", crowds.clients_growth(stage)),
-    }
 
 
 def _sizes(options: argparse.Namespace) -> Sizes:

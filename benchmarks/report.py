@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.charts import Bar, draw_bars, draw_curves
 from benchmarks.measure import Series
-from benchmarks.plan import Goal, Row, Sizes
+from benchmarks.plan import Goal, Result, Row, Sizes
 
 Curves = Mapping[str, tuple[str, Mapping[str, Mapping[float, float]]]]
 """Title -> (name of the x axis, curves of seconds)."""
@@ -109,8 +109,10 @@ def _details(row: Row) -> list[str]:
     return lines
 
 
-def write_report(folder: Path, rows: Sequence[Row], curves: Curves, sizes: Sizes, remark: str) -> Path:
-    """Write ``results.md`` and its charts into a folder; the path."""
+def write_report(
+    folder: Path, rows: Sequence[Row], curves: Curves, sizes: Sizes, remark: str, *, missing: int = 0
+) -> Path:
+    """Write ``results.md`` and its charts into a folder; the path. ``missing`` rows are still to be measured."""
     charts = folder / "charts"
     charts.mkdir(parents=True, exist_ok=True)
     ran = [row for row in rows if row.figure is not None]
@@ -121,6 +123,8 @@ def write_report(folder: Path, rows: Sequence[Row], curves: Curves, sizes: Sizes
     lines = ["# Results", "", "Written by `make bench` or `make bench-quick`; only ratios of one run mean anything."]
     lines += ["", _sizes(sizes) + "."]
     lines += [f"Load average of the machine before each row: {min(load):.1f} to {max(load):.1f}. {remark}".rstrip()]
+    if missing:
+        lines += ["", f"**Not finished: {missing} rows are missing.**"]
     lines += ["", *_machine(), "", "## Against the goals", "", *_table(rows), ""]
     lines += ["![each row against its bar](charts/goals.svg)", "", *_shortfalls(rows)]
     if curves:
@@ -152,8 +156,11 @@ def _shortfalls(rows: Sequence[Row]) -> list[str]:
 
 
 def _processor_time(row: Row) -> str:
-    """Where a row that compares times could be at best with the processor time that it took, here."""
-    if row.result is None or row.benchmark.goal is not Goal.SPEED:
+    """Where a row that compares times could be at best with the processor time that it took, here; what a request of
+    one that compares rates costs."""
+    if row.result is not None and row.result.unit == "requests/s":
+        return _request_time(row.result)
+    if row.result is None or row.result.unit != "s" or row.benchmark.goal not in (Goal.SPEED, Goal.COST):
         return ""
     cores = os.cpu_count() or 1
     ours, peer = row.result.series["ours"], row.result.series["peer"]
@@ -164,11 +171,20 @@ def _processor_time(row: Row) -> str:
         return ""
     spelt = ", ".join(f"{name} {seconds:.2f}" for name, seconds in used.items() if seconds)
     best = peer.median() / (total / cores)
+    if row.benchmark.goal is Goal.COST:
+        best = 1 / best
     return (
         f"; {total:.2f} s of processor time ({spelt}) in {ours.median():.2f} s, the peer's "
         f"{peer.median('client_cpu') + peer.median('peer_cpu'):.2f} in {peer.median():.2f} s: {cores} cores that never "
         f"wait would make it {best:.2f}x"
     )
+
+
+def _request_time(result: Result) -> str:
+    ours, peer = result.series["ours"], result.series["peer"]
+    here = ours.median("gateway_cpu") / (ours.median() * ours.median("seconds"))
+    there = peer.median("peer_cpu") / (peer.median() * peer.median("seconds"))
+    return f"; an answer costs hfitd {here * 1e6:.0f} microseconds of processor time, the peer {there * 1e6:.0f}"
 
 
 def summary(rows: Sequence[Row]) -> str:
