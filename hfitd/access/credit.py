@@ -2,8 +2,8 @@
 
 1. Never more than the limit: a request is answered from credit only if the store has counted it before.
 2. A caller who sends one request now and then is counted one by one. Whoever uses credit up within a second gets twice
-   as much the next time, up to a sixtieth of the limit; what is left after a second is lost to the caller, so that an
-   hour-old credit cannot be spent in a burst.
+   as much the next time, up to a sixtieth of the limit, and who does not gets as much as was used; what is left after a
+   second is lost to the caller, so that an hour-old credit cannot be spent in a burst.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hfitd.store.interface import RateDecision
 
 SECONDS = 1.0
 _SHARE = 60  # of the limit, at most, in advance
-_MOST = 64
+_MOST = 1024
 _REMEMBERED = 20_000
 
 
@@ -48,15 +48,17 @@ class Credit:
     def wanted(self, key: str, limit: int) -> int:
         """How many requests to count at once, the present one among them."""
         purse = self._purses.get(key)
-        if purse is None or purse.left or self._clock() >= purse.until:
+        now = self._clock()
+        if purse is None or now >= purse.until + SECONDS:
             return 1
-        return max(1, min(2 * purse.size, _MOST, limit // _SHARE))
+        used = purse.size - purse.left
+        return max(1, min(2 * used if now < purse.until else used, _MOST, limit // _SHARE))
 
     def fill(self, key: str, decision: RateDecision, paid: int) -> RateDecision:
         """Remember what the store has allowed; the decision on the present request."""
         before = self._purses.get(key)
         kept = before.left if before is not None and self._clock() < before.until else 0
-        purse = _Purse(decision, kept + paid - 1, self._clock() + SECONDS, paid)
+        purse = _Purse(decision, kept + paid - 1, self._clock() + SECONDS, kept + paid)
         self._purses[key] = purse
         self._purses.move_to_end(key)
         if len(self._purses) > _REMEMBERED:

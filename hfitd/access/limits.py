@@ -70,6 +70,10 @@ class Limits:
         self._running: dict[str, int] = {}
         self._asking: dict[str, asyncio.Future[RateDecision]] = {}
 
+    def spend_request(self, actor: Actor) -> RateDecision | None:
+        """Count one request of the actor that the store has counted in advance; None when it has to be asked."""
+        return self._credit.spend(actor.email)
+
     async def count_request(self, actor: Actor) -> RateDecision:
         """Count one request of the actor and say whether it fits; ``rate_headers`` tells the caller."""
         known = self._credit.spend(actor.email)

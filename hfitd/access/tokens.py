@@ -95,7 +95,7 @@ class Tokens:
 
     async def verify(self, text: str) -> Actor:
         """Who the token says is asking. TokenInvalid; StoreUnavailable when nobody can say whether it still holds."""
-        name = _digest(text)
+        name = token_name(text)
         seen = self._seen.get(name)
         if seen is None:
             seen = _Seen(read_token(text, self._keys.find, self._origin, self._clock()))  # 1
@@ -109,16 +109,17 @@ class Tokens:
             raise TokenInvalid()
         return lend(seen.actor, self._clock())
 
-    def trusted(self, text: str) -> Actor | None:
-        """Whom ``verify`` would give without asking the store; None when it would ask or refuse."""
-        seen = self._seen.get(_digest(text))
+    def trusted(self, name: bytes) -> Actor | None:
+        """Whom ``verify`` would give of the token of this ``token_name`` without asking the store; None when it would
+        ask or refuse."""
+        seen = self._seen.get(name)
         if seen is None or seen.actor is None or seen.asked is None or not is_current(seen.claims, self._clock()):
             return None
         return lend(seen.actor, self._clock()) if self._monotonic() - seen.asked < TRUST_SECONDS else None
 
     def claims_of(self, text: str) -> Claims:
         """What a token says that was verified a moment ago, for ``still_holds``; TokenInvalid for any other."""
-        seen = self._seen.get(_digest(text))
+        seen = self._seen.get(token_name(text))
         if seen is None:
             raise TokenInvalid()
         return seen.claims
@@ -137,7 +138,7 @@ class Tokens:
 
     def expires_in(self, text: str) -> int:
         """Whole seconds that a verified token still lives; TokenInvalid for any other."""
-        seen = self._seen.get(_digest(text))
+        seen = self._seen.get(token_name(text))
         if seen is None:
             raise TokenInvalid()
         return max(0, int(seen.claims.expires_at - self._clock()))
@@ -212,5 +213,6 @@ def lend(actor: Actor, now: float) -> Actor:
     return replace(actor, roles=tuple(dict.fromkeys([*actor.roles, *(loan.role for loan in loans)])), loans=loans)
 
 
-def _digest(text: str) -> bytes:
+def token_name(text: str) -> bytes:
+    """What a token is remembered by."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -15,7 +15,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii
@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import TextIO, cast
 
 from hfitd.errors import HfitError
+from hfitd.observe.answers import Answer
 
 _request_id: ContextVar[str] = ContextVar("hfitd_request_id", default="")
 _job_id: ContextVar[str] = ContextVar("hfitd_job_id", default="")
@@ -42,6 +43,7 @@ _PLACELESS: Mapping[str, object] = {
     "lineno": 0,
     "args": (),
 }
+_SAMPLE_TIME, _SAMPLE_ID, _SAMPLE_SECONDS, _SAMPLE_SIZE = 0.0, "0f1e2d3c4b5a6978", 0.0123456789, 12345678901234
 _MAX_CAUSES = 8
 _MAX_FRAMES = 30
 
@@ -113,6 +115,18 @@ class EventRecord(logging.LogRecord):
         self.msecs, self.relativeCreated = self.created % 1 * 1000, 0.0
 
 
+class AnswersRecord(EventRecord):
+    """Several events of answers to one ``kind`` of request: method, route, status. They become a line each."""
+
+    def __init__(
+        self, name: str, level: int, event: str, kind: tuple[str, str, int], answers: Sequence[Answer]
+    ) -> None:
+        method, route, status = kind
+        sample = {"request_id": _SAMPLE_ID, "job_id": "", "method": method, "route": route, "status": status}
+        super().__init__(name, level, event, {**sample, "seconds": _SAMPLE_SECONDS, "size": _SAMPLE_SIZE})
+        self.kind, self.answers, self.created = kind, answers, _SAMPLE_TIME
+
+
 class LineFormatter(logging.Formatter):
     """Makes one line of a record: ``json`` for machines, ``text`` for people."""
 
@@ -120,11 +134,25 @@ class LineFormatter(logging.Formatter):
         super().__init__()
         self._as_json = style == "json"
         self._encode = json.JSONEncoder(default=str).encode
+        self._patterns: dict[tuple[str, str, int], str] = {}
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter; ``record.fields`` are the fields of an event."""
+        return self._answers(record) if isinstance(record, AnswersRecord) else self._line(record)
+
+    def _answers(self, record: AnswersRecord) -> str:
+        """What is the same in all these lines is put together, and searched for secrets, once; the rest is numbers."""
+        pattern = self._patterns.get(record.kind)
+        if pattern is None:
+            pattern = self._line(record).replace("%", "%%")
+            for sample in (_time_of(_SAMPLE_TIME), _SAMPLE_ID, repr(_SAMPLE_SECONDS), str(_SAMPLE_SIZE)):
+                pattern = pattern.replace(sample, "%s", 1)
+            self._patterns[record.kind] = pattern
+        return "\n".join([pattern % (_time_of(at), name, repr(took), size) for at, name, took, size in record.answers])
+
+    def _line(self, record: logging.LogRecord) -> str:
         fields: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": _time_of(record.created),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
         }
@@ -156,6 +184,10 @@ class LineFormatter(logging.Formatter):
             return encode_basestring_ascii(cast(str, value))
         plain = kind is int or (kind is float and math.isfinite(cast(float, value)))
         return repr(value) if plain else self._encode(value)
+
+
+def _time_of(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def _is_suspect(line: str) -> bool:

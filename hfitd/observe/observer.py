@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 import re
@@ -11,7 +12,8 @@ from types import MappingProxyType
 from typing import assert_never
 
 from hfitd.observe import events, process
-from hfitd.observe.logs import EventRecord, describe_error
+from hfitd.observe.answers import MOST, TOLD_SECONDS, Answers
+from hfitd.observe.logs import AnswersRecord, EventRecord, describe_error
 from hfitd.observe.metrics import METRICS_CONTENT_TYPE, Counter, Histogram, Metrics
 from hfitd.observe.spans import Attribute, NoTraces, Span, Tracer
 
@@ -28,6 +30,8 @@ class Observer:
         self._log = logging.getLogger("hfitd")
         self._names: dict[type[events.Event], tuple[str, tuple[str, ...]]] = {}
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._answers: dict[tuple[str, str, int], Answers] = {}
+        self._telling: asyncio.TimerHandle | None = None
 
     def event(self, event: events.Event) -> None:
         """Count it and log it at its level; a log that cannot be written loses the line, not the request."""
@@ -42,9 +46,45 @@ class Observer:
         """A span around a block of work, for those who trace; what is inside of it becomes its child."""
         return self.tracer.span(name, attributes)
 
+    def answers(self, method: str, route: str, status: int) -> Answers:
+        """Where answers of this kind wait to be told; for ``answered``."""
+        kind = (method, route, status)
+        return self._answers.get(kind) or self._answers.setdefault(kind, Answers(*kind))
+
+    def answered(self, answers: Answers, request_id: str, seconds: float, size: int) -> None:
+        """The same as the span of a request and its ``RequestDone``, of which line and metrics are told with those of
+        other answers a moment later. From the event loop."""
+        answers.add(request_id, seconds, size)
+        if not isinstance(self.tracer, NoTraces):
+            self.tracer.note(f"{answers.method} {answers.route}", seconds, _attributes(answers, request_id))
+        if len(answers.waiting) >= MOST:
+            self.tell()
+        elif self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(TOLD_SECONDS, self.tell)
+
+    def tell(self) -> None:
+        """Tell what waits."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        for kind, answers in self._answers.items():
+            waiting = answers.take()
+            if not waiting:
+                continue
+            requests, histogram = self._counting(kind)
+            requests.inc(len(waiting))
+            for _, _, seconds, _ in waiting:
+                histogram.observe(seconds)
+            if self._log.isEnabledFor(events.RequestDone.level):
+                self._log.handle(AnswersRecord("hfitd", events.RequestDone.level, "request_done", kind, waiting))
+
     def metrics_text(self) -> bytes:
         """What ``/metrics`` answers; its content type is METRICS_CONTENT_TYPE."""
+        self.tell()
         return self._metrics.text()
+
+    def _counting(self, kind: tuple[str, str, int]) -> tuple[Counter, Histogram]:
+        return self._answered.get(kind) or self._answered.setdefault(kind, self._metrics.answered(*kind))
 
     def _count(self, event: events.Event) -> None:
         match event:
@@ -99,8 +139,7 @@ class Observer:
         metrics = self._metrics
         match event:
             case events.RequestDone():
-                kind = (event.method, event.route, event.status)
-                requests, seconds = self._answered.get(kind) or self._answered.setdefault(kind, metrics.answered(*kind))
+                requests, seconds = self._counting((event.method, event.route, event.status))
                 requests.inc()
                 seconds.observe(event.seconds)
                 if event.code:
@@ -246,6 +285,15 @@ class Observer:
                 metrics.spans_lost.inc(event.spans)
             case _:
                 assert_never(event)
+
+
+def _attributes(answers: Answers, request_id: str) -> dict[str, Attribute]:
+    return {
+        "http.request.method": answers.method,
+        "http.route": answers.route,
+        "http.response.status_code": answers.status,
+        "hfitd.request": request_id,
+    }
 
 
 def _names(event: events.Event) -> tuple[str, tuple[str, ...]]:

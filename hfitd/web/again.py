@@ -14,107 +14,50 @@ was answered in full, an ``Offer`` stands for ``FRESH_SECONDS``; what fits it ex
 4. One begin is durable before the first byte of the first such answer. One end names all these requests and says how
    many bytes they were given, as soon as the moment is over, there are ``ANSWERS`` of them, or one was broken off.
 5. Each has an id, a span and a log line of its own, as any request.
+6. The short road: a small package is given at once to who sends, from the same address, the very bytes that were such
+   a request before (``head_bytes``), for the whole of it. What 2 names is looked at in the same function, by one call
+   from the arrival of the bytes to the one write of head and body. Where something would have to wait, for the count of
+   3 or the begin of 4, and where the offer is about to be too old, the bytes are parsed as ever and nothing is counted.
+   No more than ``SHORT_BYTES`` are written, and only to a connection in whose buffer nothing waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from email.utils import formatdate
+from dataclasses import replace
 
 from aiohttp import web
 
 from hfitd.access.limits import rate_headers
-from hfitd.access.token_text import Claims
+from hfitd.access.tokens import token_name
 from hfitd.audit.log import AuditToken
-from hfitd.audit.record import MAX_ITEMS, AuditRecord
 from hfitd.errors import HfitError, Internal
 from hfitd.gateway.core import Gateway
 from hfitd.gateway.fair_share import FOR_WHOM
-from hfitd.model import Actor
 from hfitd.observe.events import ErrorRaised
+from hfitd.store.interface import RateDecision
 from hfitd.web.context import OFFERED, TOKEN, actor, route_of
+from hfitd.web.head_bytes import bytes_of
+from hfitd.web.heads import Clock, Head, Ids
 from hfitd.web.measured import Measured
+from hfitd.web.offers import ANSWERS, BUSY, Account, Given, Key, Offer, Sheet, end_of
 from hfitd.web.ranges import Span, span_of
 from hfitd.web.sendfile import can_send_file
 from hfitd.web.sending import Left, Sending
 from hfitd.web.standing import Watch
 
+__all__ = ["AGAIN", "Again", "Given", "Offer"]
+
 FRESH_SECONDS = 1.0
-RENEWED_SECONDS = 0.8  # then one request goes the long way while the others still need not
-ANSWERS = MAX_ITEMS  # a record names them all
+RENEWED_SECONDS = 0.6  # then one request goes the long way while the others still need not
 MAX_SPAN = 4 << 20  # what is longer is worth the long way
+SHORT_BYTES = 60 << 10  # with its head less than a connection's buffer holds before it asks for patience
 KEPT = 256
+KEPT_HEADS = 8  # of one offer, for clients that say who they are in different ways
 HEADERS = frozenset(
     {b"authorization", b"host", b"user-agent", b"accept", b"connection", b"range", b"if-range", b"x-forwarded-for"}
 )
-ANEW = frozenset(
-    {"content-length", "content-range", "date", "connection", "x-request-id", "x-ratelimit-limit",
-     "x-ratelimit-remaining", "x-ratelimit-reset"}
-)  # fmt: skip
-
-Key = tuple[str, bytes, bytes, bytes, str]
-End = Callable[["Given"], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What was given under one record: the ids of the requests, the bytes that left, and how it ended."""
-
-    token: AuditToken
-    outcome: str
-    code: str
-    requests: Sequence[str]
-    sent: int
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What somebody may have again: ``content``, or a file that ``opening`` opens in a thread.
-
-    ``opening`` raises HfitError when it is not what it was; ``holds`` says whether it may still be given (2).
-    """
-
-    etag: str
-    size: int
-    content: bytes | None
-    opening: Callable[[], int]
-    record: AuditRecord
-    end: End
-    holds: Callable[[], bool] = lambda: True
-
-
-@dataclass(slots=True)
-class _Sheet:
-    """The answers under one record."""
-
-    begun: asyncio.Future[AuditToken] | None = None
-    requests: list[str] = field(default_factory=list)
-    active: int = 0
-    sent: int = 0
-    broken: bool = False
-    code: str = ""  # of our own failure
-    over: bool = False
-
-
-@dataclass(slots=True)
-class _Account:
-    """An offer, and to whom it was made how."""
-
-    offer: Offer
-    person: Actor
-    standing: Actor  # as the token says it, without the address
-    token: str
-    claims: Claims
-    route: str
-    head: bytes
-    sources: object
-    made: float
-    sheet: _Sheet = field(default_factory=_Sheet)
-    renewing: bool = False
 
 
 class Again:
@@ -122,10 +65,11 @@ class Again:
 
     def __init__(self, door: Gateway) -> None:
         self._door = door
-        self._accounts: dict[Key, _Account] = {}
+        self._accounts: dict[Key, Account] = {}
+        self._at_once: dict[tuple[str, bytes], tuple[Key, Account]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._given = {keep: Left(keep_alive=keep) for keep in (False, True)}
-        self._date = (0, "")
+        self._clock, self._ids = Clock(), Ids()
 
     def offer(self, request: web.Request, response: web.StreamResponse, offer: Offer) -> None:
         """Let this request, which was answered in full by ``response``, be answered again, if it is of a kind that is
@@ -136,29 +80,34 @@ class Again:
         if door.sources() is not request[OFFERED]:
             return  # it was reloaded meanwhile: what was decided before may be wrong now
         person, token, route = actor(request), request[TOKEN], route_of(request)
-        standing = door.tokens.trusted(token)
+        standing = door.tokens.trusted(token_name(token))
         if standing is None or replace(standing, address=person.address) != person:
             return
         if len(self._accounts) >= KEPT and key not in self._accounts:
             return
-        kept = [(name, value) for name, value in response.headers.items() if name.lower() not in ANEW]
-        lines = "".join(f"{name}: {value}\r\n" for name, value in kept)
+        path = route.path if route else "unknown"
         details = {**offer.record.details, "answers": "several"}
-        account = _Account(
+        account = Account(
             replace(offer, record=replace(offer.record, details=details)),
             person,
             standing,
-            token,
+            token_name(token),
             door.tokens.claims_of(token),
-            route.path if route else "unknown",
-            lines.encode(),
+            path,
+            Head(response.headers),
+            Span(0, offer.size, offer.size, partial=False),
+            door.observer.answers("GET", path, 200),
             request[OFFERED],
             asyncio.get_running_loop().time(),
         )
         before = self._accounts.pop(key, None)
         if before is not None:
-            self._turn(before)
+            account.heads = before.heads
+            if before.spare is not None and before.offer.record == account.offer.record:
+                account.sheet, before.spare = before.spare, None
+            self._end_all(before)
         self._accounts[key] = account
+        self._learn(request, key, account)
         asyncio.get_running_loop().call_later(FRESH_SECONDS, self._retire, key, account)
 
     def _may_offer(self, request: web.Request) -> bool:
@@ -171,6 +120,26 @@ class Again:
             and transport.get_extra_info("ssl_object") is None
         )
 
+    def at_once(self, peer: str, data: bytes, transport: asyncio.Transport) -> bool:
+        """(6) Answer the request that these bytes are; False when they have to be parsed."""
+        started = time.perf_counter()
+        key, account = self._at_once.get((peer, data), (None, None))
+        if key is None or account is None or account.offer.content is None:
+            return False
+        sheet = self._sheet_of(account)
+        if not sheet.durable or self._wants_renewal(account) or not self._holds(account):
+            return False
+        decision = self._door.limits.spend_request(account.person)
+        if decision is None or not decision.allowed:
+            return False
+        request_id, size = self._ids.next(), account.offer.size
+        sheet.requests.append(request_id)
+        sheet.sent += size
+        head = account.head.of(account.whole, self._new(request_id, decision))
+        transport.writelines((head, account.offer.content))
+        self._door.observer.answered(account.answers, request_id, time.perf_counter() - started, size)
+        return True
+
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse | None:
         """The answer from an offer; None when the request has to go the long way."""
         key = _key_of(request) if self._accounts else None
@@ -181,7 +150,7 @@ class Again:
             span = span_of(request.headers, account.offer.size, account.offer.etag)
             if span.stop - span.start > MAX_SPAN:
                 return None
-            rates = rate_headers(await self._door.limits.check_request(account.person))
+            decision = await self._door.limits.check_request(account.person)
         except HfitError:
             return None  # the long way says it
         sheet = self._sheet_of(account)
@@ -191,7 +160,8 @@ class Again:
             if not self._holds(account):
                 self._retire(key, account)
                 return None
-            return await self._give(request, account, sheet, span, rates)
+            self._learn(request, key, account)
+            return await self._give(request, account, sheet, span, decision)
         except HfitError:
             self._retire(key, account)
             return None
@@ -206,49 +176,77 @@ class Again:
         for key, account in list(self._accounts.items()):
             self._retire(key, account)
         await asyncio.gather(*self._closing)
+        self._door.observer.tell()
 
-    def _is_renewed_by_this(self, account: _Account) -> bool:
+    def _learn(self, request: web.BaseRequest, key: Key, account: Account) -> None:
+        """(6) The bytes of a request that may be answered by them, and those of the offer before this one."""
+        data, content = bytes_of(request), account.offer.content
+        if content is None or len(content) > SHORT_BYTES:
+            return
+        if data is not None and len(account.heads) < KEPT_HEADS and "Range" not in request.headers:
+            account.heads.add((key[-1], data))
+        for head in account.heads:
+            self._at_once[head] = (key, account)
+
+    def _is_renewed_by_this(self, account: Account) -> bool:
         """Whether this request is the one that goes the long way before the offer is too old for the others."""
-        if account.renewing or asyncio.get_running_loop().time() - account.made < RENEWED_SECONDS:
+        if not self._wants_renewal(account):
             return False
         account.renewing = True
+        if len(account.sheet.requests) >= BUSY:
+            self._begin_spare(account)
         return True
 
-    def _sheet_of(self, account: _Account) -> _Sheet:
+    def _wants_renewal(self, account: Account) -> bool:
+        return not account.renewing and asyncio.get_running_loop().time() - account.made >= RENEWED_SECONDS
+
+    def _sheet_of(self, account: Account) -> Sheet:
         """The sheet for one more answer (4)."""
-        if len(account.sheet.requests) + account.sheet.active >= ANSWERS:
+        if account.sheet.full:
             self._turn(account)
+        elif len(account.sheet.requests) >= ANSWERS // 2:
+            self._begin_spare(account)
         return account.sheet
 
-    def _holds(self, account: _Account) -> bool:
+    def _holds(self, account: Account) -> bool:
         """(2)"""
-        door = self._door
+        door, person = self._door, self._door.tokens.trusted(account.token)
         return (
             asyncio.get_running_loop().time() - account.made < FRESH_SECONDS
-            and door.tokens.trusted(account.token) == account.standing
+            and (person is account.standing or person == account.standing)
             and not door.draining
             and door.sources() is account.sources
             and account.offer.holds()
             and door.audit.stands()
         )
 
-    async def _begin(self, account: _Account, sheet: _Sheet) -> None:
+    async def _begin(self, account: Account, sheet: Sheet) -> None:
         """(4) The begin, once for all who wait for it."""
+        begun = self._begin_soon(account, sheet)
+        if not begun.done():
+            await asyncio.shield(begun)
+        begun.result()
+
+    def _begin_soon(self, account: Account, sheet: Sheet) -> asyncio.Future[AuditToken]:
         if sheet.begun is None:
             sheet.begun = asyncio.ensure_future(self._door.audit.begin(account.offer.record))
-        if not sheet.begun.done():
-            await asyncio.shield(sheet.begun)
-        sheet.begun.result()
+        return sheet.begun
+
+    def _begin_spare(self, account: Account) -> None:
+        """The begin of the sheet after this one."""
+        if account.spare is None:
+            account.spare = Sheet()
+            self._begin_soon(account, account.spare)
 
     async def _give(
-        self, request: web.BaseRequest, account: _Account, sheet: _Sheet, span: Span, rates: Mapping[str, str]
+        self, request: web.BaseRequest, account: Account, sheet: Sheet, span: Span, decision: RateDecision
     ) -> web.StreamResponse | None:
         """Send it, on the sheet and with a name (5); None, with nothing sent, when the connection does not take it."""
         transport, status = request.transport, 206 if span.partial else 200
         if transport is None or not can_send_file(transport):
             return None
-        request_id = secrets.token_hex(8)
-        head = self._head(request, account, span, {**rates, "X-Request-Id": request_id})
+        request_id = self._ids.next()
+        head = account.head.of(span, self._new(request_id, decision), keep_alive=request.keep_alive)
         with Measured(self._door, request_id, "GET", account.route) as measured:
             sending = Sending(request, transport, head, span)
             try:
@@ -271,7 +269,7 @@ class Again:
                     measured.answered(status, sending.left)
         return self._given[request.keep_alive]
 
-    async def _send(self, sending: Sending, account: _Account) -> None:
+    async def _send(self, sending: Sending, account: Account) -> None:
         content, watch = account.offer.content, Watch(self._door, account.person, sending.transport, account.claims)
         try:
             if content is None:
@@ -288,50 +286,43 @@ class Again:
         finally:
             watch.stop()
 
-    def _head(self, request: web.BaseRequest, account: _Account, span: Span, more: Mapping[str, str]) -> bytes:
-        status = "206 Partial Content" if span.partial else "200 OK"
-        lines = [f"HTTP/1.1 {status}", f"Content-Length: {span.stop - span.start}", f"Date: {self._now()}"]
-        if span.partial:
-            lines.append(f"Content-Range: {span.content_range}")
-        lines += [f"{name}: {value}" for name, value in more.items()]
-        if not request.keep_alive:
-            lines.append("Connection: close")
-        return "\r\n".join([*lines, ""]).encode() + account.head + b"\r\n"
+    def _new(self, request_id: str, decision: RateDecision) -> dict[str, object]:
+        """What is new in a head."""
+        new = {name.lower(): value for name, value in rate_headers(decision).items()}
+        return {**new, "x-request-id": request_id, "date": self._clock.date()}
 
-    def _now(self) -> str:
-        second = int(time.time())
-        if self._date[0] != second:
-            self._date = (second, formatdate(second, usegmt=True))
-        return self._date[1]
-
-    def _turn(self, account: _Account) -> None:
+    def _turn(self, account: Account) -> None:
         """What comes now stands on another sheet; the last answer that is under way ends this one."""
-        old, account.sheet = account.sheet, _Sheet()
-        old.over = True
-        self._finish(old, account.offer)
+        old, account.sheet, account.spare = account.sheet, account.spare or Sheet(), None
+        self._end(old, account.offer)
 
-    def _retire(self, key: Key, account: _Account) -> None:
+    def _end_all(self, account: Account) -> None:
+        """Nothing comes any more; who is late has a sheet of their own."""
+        sheets = (account.sheet, account.spare)
+        account.sheet, account.spare = Sheet(over=True), None
+        for sheet in sheets:
+            if sheet is not None:
+                self._end(sheet, account.offer)
+
+    def _end(self, sheet: Sheet, offer: Offer) -> None:
+        sheet.over = True
+        self._finish(sheet, offer)
+
+    def _retire(self, key: Key, account: Account) -> None:
         """No more answers."""
         if self._accounts.get(key) is account:
             del self._accounts[key]
-        self._turn(account)
+            for head in account.heads:
+                self._at_once.pop(head, None)
+        self._end_all(account)
 
-    def _finish(self, sheet: _Sheet, offer: Offer) -> None:
+    def _finish(self, sheet: Sheet, offer: Offer) -> None:
         if not sheet.over or sheet.active or sheet.begun is None:
             return
         begun, sheet.begun = sheet.begun, None
-        task = asyncio.create_task(_end(sheet, offer, begun), name="end of repeated answers")
+        task = asyncio.create_task(end_of(sheet, offer, begun), name="end of repeated answers")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-
-async def _end(sheet: _Sheet, offer: Offer, begun: asyncio.Future[AuditToken]) -> None:
-    """(4)"""
-    try:
-        outcome = "aborted_by_client" if sheet.broken else "done" if sheet.requests else "cancelled"
-        await offer.end(Given(await begun, "failed" if sheet.code else outcome, sheet.code, sheet.requests, sheet.sent))
-    except HfitError:
-        return  # the log is red and says so; the next start writes the end
 
 
 def _key_of(request: web.BaseRequest) -> Key | None:

@@ -16,14 +16,15 @@ from hfitd.gateway.core import Gateway
 from hfitd.observe.events import ErrorRaised
 from hfitd.web.again import AGAIN, Again
 from hfitd.web.context import GATEWAY
+from hfitd.web.head_bytes import AtOnce, HeadBytes
 from hfitd.web.middleware import error_response
 
 
-class Connection(RequestHandler):
+class Connection(HeadBytes):
     """One connection of the listener."""
 
-    def __init__(self, listener: Listener, door: Gateway, **options: object) -> None:
-        super().__init__(listener, **options)  # type: ignore[arg-type]
+    def __init__(self, listener: Listener, door: Gateway, at_once: AtOnce, **options: object) -> None:
+        super().__init__(listener, at_once, **options)
         self._door = door
 
     def handle_error(
@@ -58,11 +59,11 @@ class Listener(web.Server):
             handler_cancellation=like.handler_cancellation,
             **like._kwargs,
         )
-        self._door = door
+        self._door, self._at_once = door, again.at_once
 
     def __call__(self) -> RequestHandler:
         """A new connection."""
-        return Connection(self, self._door, loop=self._loop, **self._kwargs)
+        return Connection(self, self._door, self._at_once, loop=self._loop, **self._kwargs)
 
 
 class Runner(web.AppRunner):

@@ -46,7 +46,7 @@ async def finish(
 ) -> web.StreamResponse:
     """End the response. A client that has everything may leave at once; that is no abort.
 
-    ``sent`` is the size of a body that went past the response.
+    ``sent`` is the size of the body where it is known; what aiohttp counts has the head in it.
     """
     await response.write_eof()
     request[SENT] = (response.status, response.body_length if sent is None else sent)
@@ -61,7 +61,7 @@ async def send_chunks(
     async for chunk in chunks:
         _count(request, len(chunk))
         await response.write(chunk)
-    return await finish(request, response)
+    return await finish(request, response, bytes_left(request))
 
 
 async def send_span(
@@ -158,7 +158,7 @@ async def send_bytes(
     response = await begin(request, 206 if span.partial else 200, head, span.stop - span.start)
     await response.write(memoryview(data)[span.start : span.stop] if span.partial else data)
     _count(request, span.stop - span.start)
-    return await finish(request, response)
+    return await finish(request, response, bytes_left(request))
 
 
 def head_response(headers: Mapping[str, str], length: int | None = None, status: int = 200) -> web.Response:

@@ -72,7 +72,20 @@ def test_credit_is_gone_after_a_second() -> None:
         caller.request()
     caller.now += SECONDS
     assert caller.credit.spend("key") is None
+    caller.now += SECONDS
     assert caller.credit.wanted("key", 6000) == 1
+
+
+def test_who_stays_busy_begins_each_second_with_what_the_last_one_took() -> None:
+    caller = Caller(60_000)
+    for _ in range(4000):
+        assert caller.request()
+        caller.now += 0.0011
+    before = caller.asked
+    for _ in range(4000):
+        assert caller.request()
+        caller.now += 0.0011
+    assert caller.asked - before <= 10
 
 
 @settings(max_examples=60)

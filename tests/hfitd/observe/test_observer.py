@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import logging
+import re
 import time
 import typing
 from collections.abc import Iterator
@@ -269,3 +270,36 @@ async def test_r15_a_blocked_loop_is_seen() -> None:
         await task
     assert samples(observer)["hfitd_event_loop_lag_seconds_sum", ()] > 0.1
     assert samples(observer)["hfitd_event_loop_held_seconds_count", ()] == 1
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+async def test_answers_told_together_have_the_lines_and_numbers_of_those_told_alone(style: str) -> None:
+    said: dict[bool, list[str]] = {}
+    numbers: dict[bool, list[str]] = {}
+    taken = [(f"{number:016x}", 0.0001234567 * 3**number, 55_000 + number) for number in range(12)]
+    for together in (False, True):
+        stream, observer = io.StringIO(), Observer()
+        configure_logging("info", style, stream)
+        answers = observer.answers("GET", "/api/v1/packages/{id}", 200)
+        for name, seconds, size in taken:
+            if together:
+                observer.answered(answers, name, seconds, size)
+            else:
+                with RequestContext(name):
+                    observer.event(events.RequestDone("GET", "/api/v1/packages/{id}", 200, seconds, size))
+        lines = observer.metrics_text().decode().splitlines()
+        numbers[together] = [text for text in lines if "hfitd_request" in text and "_created" not in text]
+        said[together] = [re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+", "", text) for text in stream.getvalue().splitlines()]
+    assert said[True] == said[False]
+    assert len(said[True]) == 12
+    assert numbers[True] == numbers[False]
+
+
+async def test_answers_that_nobody_asks_for_are_told_a_moment_later() -> None:
+    stream, observer = io.StringIO(), Observer()
+    configure_logging("info", "json", stream)
+    observer.answered(observer.answers("GET", "/x", 200), "0" * 16, 0.001, 1)
+    async with asyncio.timeout(5):
+        while not stream.getvalue():
+            await asyncio.sleep(0.01)
+    assert stream.getvalue().count("\n") == 1
