@@ -1,4 +1,7 @@
-"""What handlers find on an application and a request."""
+"""What handlers find on an application and a request.
+
+There is one application, so ``request.app`` has all of it; ``config_dict`` would make a chain of one at every look.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ REQUEST_ID = web.RequestKey("request_id", str)
 
 def gateway(request: web.Request) -> Gateway:
     """The daemon behind this request."""
-    return request.config_dict[GATEWAY]
+    return request.app[GATEWAY]
 
 
 def actor(request: web.Request) -> Actor:
@@ -36,4 +39,4 @@ def actor(request: web.Request) -> Actor:
 
 def route_of(request: web.Request) -> Route | None:
     """The row of the route table, or None for an unknown path."""
-    return request.config_dict[ROUTE].get(request.match_info.route)
+    return request.app[ROUTE].get(request.match_info.route)

@@ -232,8 +232,10 @@ def _check_host(request: web.Request, route: Route | None) -> None:
     """The Host has to be the origin's, or an address of this machine for health checks and local tools; so has the
     host of an address in its absolute form, which goes before the header. What a supervisor asks of the process may be
     asked by any address, as those who scrape do: an address, unlike a name, cannot be made to mean somebody else."""
-    hosts = request.headers.getall("Host", [])
-    allowed = {_name_of(gateway(request).config.server.origin.partition("://")[2]), "127.0.0.1", "localhost", "[::1]"}
+    hosts, own = request.headers.getall("Host", []), gateway(request).config.server.origin.partition("://")[2]
+    if len(hosts) == 1 and hosts[0] == request.host == own:
+        return
+    allowed = {_name_of(own), "127.0.0.1", "localhost", "[::1]"}
     asked = {_name_of(hosts[0]), _name_of(request.host)} if len(hosts) == 1 else {""}
     if route is not None and route.tag == "system":
         asked = {name for name in asked if not _is_address(name)}

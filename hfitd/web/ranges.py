@@ -66,8 +66,10 @@ def client_address(request: web.Request) -> str:
     A proxy may add its hop to the header or in a line of its own, below what its client wrote: all lines are one list,
     read from its end. What is no address was written by no proxy, so nothing before it is believed.
     """
-    peer = request.remote or ""
-    trusted = [ipaddress.ip_network(entry) for entry in gateway(request).config.server.trusted_proxies]
+    peer, proxies = request.remote or "", gateway(request).config.server.trusted_proxies
+    if not proxies:
+        return peer
+    trusted = [ipaddress.ip_network(entry) for entry in proxies]
     if not _within(peer, trusted):
         return peer
     hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
