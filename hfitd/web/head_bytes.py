@@ -51,7 +51,7 @@ class HeadBytes(RequestHandler):
         super().data_received(data)
         message = self._only_message(before, data)
         self._between = message is not None
-        if between and message is not None:
+        if between and message is not None and len(data) <= MAX_BYTES:
             self._whole = (message, data)
 
     def bytes_of(self, message: RawRequestMessage) -> bytes | None:
