@@ -24,14 +24,14 @@ import re
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hfitd.errors import Conflict, NotFound, StoreUnavailable
 from hfitd.export.contents import Contents, read_contents
 from hfitd.export.depot import Depot
-from hfitd.export.package.codec import CODECS
+from hfitd.export.kept import ARCHIVES, KeptArchives
 from hfitd.export.package.manifest import canonical_json
 from hfitd.model import Actor, Json
 from hfitd.store.fields import timestamp_of
@@ -45,7 +45,6 @@ SMALL_BYTES = 256 * 1024
 MEMORY_BYTES = 16 << 20  # of small packages
 _REMEMBERED = 10_000
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_ARCHIVES = tuple(codec.suffix for codec in CODECS.values())
 PRIVATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -111,6 +110,7 @@ class Artifacts:
         self._secret = secret
         self.ttl_seconds = ttl_seconds
         self._max_bytes = max_bytes
+        self._kept = KeptArchives(folder, max_bytes=max_bytes, ttl_seconds=ttl_seconds)
         self._checked: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._open_to: OrderedDict[tuple[str, str], tuple[float, Artifact]] = OrderedDict()
         self._small: OrderedDict[str, bytes] = OrderedDict()
@@ -157,7 +157,7 @@ class Artifacts:
         document = json.dumps(asdict(artifact)).encode()
         await self._store.write(f"artifact:{artifact.cache_key}", document, ttl_seconds=self.ttl_seconds)
         await self._store.write(f"package:{artifact.id}", document, ttl_seconds=self.ttl_seconds)
-        await asyncio.to_thread(self._make_room, artifact.file_name)
+        await asyncio.to_thread(self._kept.make_room, artifact.file_name, artifact.size)
 
     async def grant(self, package_id: str, actor: Actor) -> None:
         """(2) Remember that this principal's own request obtained the package."""
@@ -259,8 +259,8 @@ class Artifacts:
 
     async def remove_expired(self) -> None:
         """Remove files whose package has expired, was taken back or never got on record; StoreUnavailable."""
-        await asyncio.to_thread(self._make_room, "")
-        here = await asyncio.to_thread(lambda: [(path.name, modified) for modified, _, path in self._kept_files()])
+        await asyncio.to_thread(self._kept.make_room)
+        here = await asyncio.to_thread(lambda: [(file.name, file.modified) for file in self._kept.files()])
         for name in await self._unknown(here):
             (self.folder / name).unlink(missing_ok=True)
         if self._depot is not None:
@@ -280,7 +280,7 @@ class Artifacts:
     async def _unknown(self, files: Sequence[tuple[str, float]]) -> list[str]:
         """Of archives with their times, those that no package on record has; a fresh one may still get on record."""
         settled = time.time() - SETTLED_SECONDS
-        old = [name for name, modified in files if modified < settled and name.endswith(_ARCHIVES)]
+        old = [name for name, modified in files if modified < settled and name.endswith(ARCHIVES)]
         records = [await self._store.read(f"package:{name.partition('.')[0]}") for name in old]
         return [name for name, record in zip(old, records, strict=True) if record is None]
 
@@ -328,23 +328,6 @@ class Artifacts:
             return await asyncio.shield(coming)
         except StoreUnavailable:
             return False
-
-    def _make_room(self, newest: str) -> None:
-        files = sorted(self._kept_files())
-        total = sum(size for _, size, _ in files)
-        oldest_allowed = time.time() - self.ttl_seconds
-        for modified, size, path in files:
-            if path.name != newest and (modified < oldest_allowed or total > self._max_bytes):
-                total -= size
-                path.unlink(missing_ok=True)
-
-    def _kept_files(self) -> Iterator[tuple[float, int, Path]]:
-        """Archives with time and size. Nothing else in the folder is ours, and other instances remove files too."""
-        for path in self.folder.iterdir():
-            if path.name.removesuffix(".part").endswith(_ARCHIVES):
-                with contextlib.suppress(FileNotFoundError):
-                    stat = path.stat()
-                    yield stat.st_mtime, stat.st_size, path
 
 
 def no_package(package_id: str) -> NotFound:

@@ -7,8 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from hfitd.export.artifacts import Artifacts
-from hfitd.store.embedded import EmbeddedStore
+from hfitd.export.kept import KeptArchives
 from tests.attack.conftest import Till
 from tests.support.http import Api
 
@@ -50,14 +49,9 @@ async def reloaded(till: Till, body: str, api: Api) -> list[bytes]:
     return [name for name in (b"key.pem", b"open.txt") if name in listing]
 
 
-async def test_making_room_touches_nothing_but_packages(tmp_path: Path) -> None:
-    store = await EmbeddedStore.open(tmp_path / "store.db")
-    try:
-        artifacts = Artifacts(store, tmp_path / "shared", b"k", ttl_seconds=60, max_bytes=1)
-        for name in ("notes.txt", "old.tar.gz", "older.tar", "new.tar.gz"):
-            (artifacts.folder / name).write_text("x")
-            os.utime(artifacts.folder / name, (1, 1))
-        artifacts._make_room("new.tar.gz")
-        assert sorted(path.name for path in artifacts.folder.iterdir()) == ["new.tar.gz", "notes.txt"]
-    finally:
-        await store.close()
+def test_making_room_touches_nothing_but_packages(tmp_path: Path) -> None:
+    for name in ("notes.txt", "old.tar.gz", "older.tar", "new.tar.gz"):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (1, 1))
+    KeptArchives(tmp_path, ttl_seconds=60, max_bytes=1).make_room("new.tar.gz", 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.tar.gz", "notes.txt"]
