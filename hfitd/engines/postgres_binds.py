@@ -5,12 +5,14 @@
 2. Every text is prepared in the extended protocol before it is used, and that protocol refuses two statements. COPY
    runs in the simple protocol, so what stands in its parentheses has passed there as one statement first.
 3. A value is cast to the type the builder names or the server infers, and only if it is spelt as that type prints.
+4. What was described is not prepared again, on none of the snapshot's connections: all are the same role's at the same
+   server, and the first one's transaction, which goes on as long as any, holds the locks that keep its tables so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hfitd.engines.interface import OutputType, Select
@@ -27,6 +29,7 @@ from hfitd.engines.postgres_types import (
 from hfitd.errors import HfitError, SchemaChanged
 from hfitd.sql import Bind, Sql, Text
 
+_KEPT_CHARACTERS = 1000  # of a value; the keys of a subset are given once and then let go
 _SET_BINDS = """
 SELECT pg_catalog.count(pg_catalog.set_config(pg_catalog.concat('hfit.p', number), value, true))
 FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS given (value, number) WHERE value IS NOT NULL
@@ -72,18 +75,33 @@ def spell(sql: Sql, placeholders: Sequence[str]) -> str:
     return "".join(piece.sql if isinstance(piece, Text) else next(following) for piece in sql.pieces)
 
 
-class Statements:
-    """Prepares selects on one connection; remembers the types it has looked up."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the connections of one snapshot need to ask only once: types, and the statements that were described."""
 
-    def __init__(self, connection: Any) -> None:
+    types: dict[int, TypeInfo] = field(default_factory=dict)
+    named: dict[str, int] = field(default_factory=dict)
+    described: dict[int, Prepared] = field(default_factory=dict)  # by the identity of their ``Sql``, which they hold
+
+    def find(self, sql: Sql) -> Prepared | None:
+        """4. The statement, if this very one was described."""
+        prepared = self.described.get(id(sql))
+        return prepared if prepared is not None and prepared.sql is sql else None
+
+
+class Statements:
+    """Prepares selects on one connection."""
+
+    def __init__(self, connection: Any, known: Known) -> None:
         self._connection = connection
         self._setter: Any = None  # prepared once
-        self._types: dict[int, TypeInfo] = {}
-        self._named: dict[str, int] = {}
+        self._known = known
 
     async def prepare(self, select: Select, stage: Stage) -> Prepared:
         """Infer and check the binds, and learn the outputs. ParamInvalid names the label of a value that is not of
         its type; SqlRefused when the server does not take the statement, two statements included."""
+        if (known := self._known.find(select.sql)) is not None:
+            return known
         binds = select.sql.binds
         await self._look_up_names(bind.type_name for bind in binds if bind.type_name)
         placeholders = [
@@ -96,14 +114,17 @@ class Statements:
             outputs = [attribute.type.oid for attribute in statement.get_attributes()]
         await self._look_up([*inferred, *outputs])
         infos = [
-            self._of_name(bind.type_name) if bind.type_name else self._types[oid]
+            self._of_name(bind.type_name) if bind.type_name else self._known.types[oid]
             for bind, oid in zip(binds, inferred, strict=True)
         ]
-        return Prepared(
+        prepared = Prepared(
             select.sql,
             tuple(_bound(bind, info) for bind, info in zip(binds, infos, strict=True)),
-            tuple(OutputType(self._types[oid].spelled, self._types[oid].kind) for oid in outputs),
+            tuple(OutputType(self._known.types[oid].spelled, self._known.types[oid].kind) for oid in outputs),
         )
+        if stage is Stage.DESCRIBE and all(len(value or "") <= _KEPT_CHARACTERS for value in prepared.values):
+            self._known.described[id(select.sql)] = prepared
+        return prepared
 
     async def check_values(self, prepared: Prepared) -> None:
         """Let the server convert the values that a pattern alone cannot judge (30 February, a member of an enum);
@@ -147,23 +168,23 @@ class Statements:
         return True
 
     async def _look_up(self, oids: Sequence[int]) -> None:
-        missing = sorted(set(oids) - self._types.keys())
+        missing = sorted(set(oids) - self._known.types.keys())
         if missing:
             with translated(Stage.OWN):
-                self._types.update(type_infos(await self._connection.fetch(TYPES_SQL, missing)))
+                self._known.types.update(type_infos(await self._connection.fetch(TYPES_SQL, missing)))
 
     async def _look_up_names(self, names: Iterable[str]) -> None:
-        missing = sorted(set(names) - self._named.keys())
+        missing = sorted(set(names) - self._known.named.keys())
         if missing:
             with translated(Stage.OWN):
                 records = await self._connection.fetch(NAMED_TYPES_SQL, missing)
             if any(record["oid"] is None for record in records):
                 raise SchemaChanged("A type is no longer there; plan again.")
-            self._named.update({record["name"]: record["oid"] for record in records})
+            self._known.named.update({record["name"]: record["oid"] for record in records})
             await self._look_up([record["oid"] for record in records])
 
     def _of_name(self, name: str) -> TypeInfo:
-        return self._types[self._named[name]]
+        return self._known.types[self._known.named[name]]
 
 
 def _bound(bind: Bind, info: TypeInfo) -> Bound:

@@ -119,7 +119,7 @@ class Company:
             return None
         finally:
             self._joining -= 1
-        lane = Lane(lease)
+        lane = Lane(lease, self.first.known)
         self._others.append(lane)
         return lane
 

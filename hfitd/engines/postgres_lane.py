@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hfitd.engines.interface import Select
-from hfitd.engines.postgres_binds import Prepared, Statements
+from hfitd.engines.postgres_binds import Known, Prepared, Statements
 from hfitd.engines.postgres_errors import Stage, translated
 from hfitd.engines.postgres_pool import Lease
 
@@ -18,12 +18,13 @@ _NAP_SECONDS = 0.001
 
 
 class Lane:
-    """The connection of a lease, with what was prepared on it."""
+    """The connection of a lease. ``known`` is what the first of a snapshot has found out."""
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Lease, known: Known | None = None) -> None:
         self.lease = lease
         self.connection: Any = lease.connection
-        self.statements = Statements(lease.connection)
+        self.known = known or Known()
+        self.statements = Statements(lease.connection, self.known)
         self.turn = asyncio.Lock()
 
     async def prepare(self, select: Select, stage: Stage) -> Prepared:

@@ -91,9 +91,9 @@ class PartWriter:
 
     async def close(self) -> None:
         """Finish the part."""
-        await self._flush()
+        block = self._take_block()
         await self._settle()
-        await self._submit(self._finish)
+        await self._submit(lambda: self._finish(block))
         await self._settle()
 
     async def discard(self) -> None:
@@ -106,12 +106,14 @@ class PartWriter:
         self.path.unlink(missing_ok=True)
 
     async def _flush(self) -> None:
-        if not self._buffer:
-            return
-        block = b"".join(self._buffer)
-        self._buffer, self._buffered = [], 0
+        block = self._take_block()
         await self._settle()
         await self._submit(lambda: self._pump(block))
+
+    def _take_block(self) -> bytes:
+        block = b"".join(self._buffer)
+        self._buffer, self._buffered = [], 0
+        return block
 
     async def _submit(self, step: Callable[[], None]) -> None:
         self._running = asyncio.get_running_loop().run_in_executor(self._executor, step)
@@ -127,6 +129,7 @@ class PartWriter:
             self._hash.update(piece)
             self._file.write(self._frame.compress(piece))
 
-    def _finish(self) -> None:
+    def _finish(self, last: bytes) -> None:
+        self._pump(last)
         self._file.write(self._frame.finish())
         self._file.close()
