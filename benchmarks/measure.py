@@ -67,8 +67,8 @@ def run(
         errors = stack.enter_context((cwd / ".stderr").open("w+b"))
         started = time.perf_counter()
         process = subprocess.Popen(
-            [*map(str, argv)], cwd=cwd, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL,
-            stdout=target, stderr=errors,
+            [*map(str, argv)], cwd=cwd, env=_as_installed({**os.environ, **(environment or {})}),
+            stdin=subprocess.DEVNULL, stdout=target, stderr=errors,
         )  # fmt: skip
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
@@ -79,6 +79,11 @@ def run(
             raise CommandFailed(f"{Path(argv[0]).name} ended with {process.returncode}: {said}")
     size = output.stat().st_size if output else 0
     return Reading(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, size=size)
+
+
+def _as_installed(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without the wish to leave no bytecode behind: an installation has it, and only its first run would compile."""
+    return {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def shell(line: str, *, cwd: Path, environment: Mapping[str, str] | None = None, output: Path | None = None) -> Reading:
