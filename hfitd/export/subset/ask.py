@@ -104,9 +104,9 @@ class Asker:
 
     def _joins(self, edge: Edge, target: Side) -> bool:
         joins = self._places[target.node.source].dialect.joins_values
-        return joins and edge.across is None and not self._text_tells(edge, target)
+        return joins and edge.across is None and not self.text_tells(edge, target)
 
-    def _text_tells(self, edge: Edge, target: Side) -> bool:
+    def text_tells(self, edge: Edge, target: Side) -> bool:
         """Whether the text of a row's value says which value it equals. It does on PostgreSQL, which prints whole
         numbers in one way; a list of values costs it less than a join with them."""
         return edge.spelt_once and self._places[target.node.source].dialect.name == "postgresql"
@@ -132,7 +132,7 @@ class Asker:
                 met.update(place for place in places if place is not None)
                 if (page := _page(0, places, columns)) is not None:
                     yield page
-        if self._text_tells(edge, target):
+        if self.text_tells(edge, target):
             return
         rest = range(len(batch)) if odd else [n for n in range(len(batch)) if upwards and n not in met]
         async with aclosing(self._left_open(edge, shown, batch, rest, upwards=upwards)) as pages:

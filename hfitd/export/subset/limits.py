@@ -75,6 +75,10 @@ class Meter:
         self._note(node, "max_children_per_row", 1)
         return False
 
+    def has_left_out(self, node: Node) -> bool:
+        """Whether rows of a table were left out."""
+        return any(of == node for of, _ in self._left_out)
+
     def report(self, source: SourceKey) -> list[Json]:
         """What was left out of the tables of one database, for the manifest."""
         return [

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hfitd.engines.interface import Format, Row, Select
+from hfitd.engines.interface import Format, Row, Select, Wanted
 from hfitd.errors import SchemaChanged
 from hfitd.export.items.tables import mask_names
 from hfitd.export.package.manifest import TableEntry
@@ -28,6 +28,7 @@ from hfitd.masks.interface import BoundMask
 from hfitd.model import Catalog, Kind, Receipt, Sink, TableName
 
 Masks = Mapping[Node, Mapping[str, BoundMask]]
+Among = tuple[Sequence[Wanted], Sequence[Row]]
 WRITE_KEYS = 250_000  # at most so many in one statement, however many the engine takes
 SORT_KEYS = 1_000_000  # beyond, their order is read from the table rather than made here
 READ_ROWS = 4000
@@ -69,12 +70,23 @@ class Writer:
     async def _write_table(self, table: TableName, sink: Sink) -> Receipt:
         node = Node(self.source, table)
         found, receipts = self.walk.tables[node], list[Receipt]()
-        async for names in self._names(node, found):
-            receipts.append(await self.place.snapshot.render(self._select(node, names), Format.SQL, sink))
+        async for among in self._asked(node, found):
+            receipts.append(await self.place.snapshot.render(self._select(node, among), Format.SQL, sink))
         rows = sum(receipt.rows for receipt in receipts)
         if rows != found.rows:
             raise SchemaChanged(f"{table} has other rows than a moment ago, although it was read in one snapshot.")
         return Receipt(rows, sum(receipt.size for receipt in receipts))
+
+    async def _asked(self, node: Node, found: FoundRows) -> AsyncIterator[Among]:
+        """What to ask for, in one statement each: the rows by their parents where that is cheaper, else by name."""
+        wanted, owners = self.graph.identities[node].wanted, None
+        if len(wanted) > 1 and len(found) <= self._limit(node):  # several values of a row have to be joined with
+            owners = self.walk.owners(node)
+        if owners is not None and (edge := owners[0]).child.terms[0].indexed and len(edge.child.terms) == 1:
+            yield edge.wanted(edge.parent, edge.child), unpack_all(owners[1])
+            return
+        async for names in self._names(node, found):
+            yield wanted, names
 
     async def _names(self, node: Node, found: FoundRows) -> AsyncIterator[Sequence[Row]]:
         """The names of the rows, as many as a statement takes at a time; if it takes several, in the file's order."""
@@ -97,7 +109,7 @@ class Writer:
     def _limit(self, node: Node) -> int:
         return min(self.place.dialect.among_limit(len(self.graph.identities[node].wanted)), WRITE_KEYS)
 
-    def _select(self, node: Node, names: Sequence[Row]) -> Select:
+    def _select(self, node: Node, among: Among) -> Select:
         relation = self.graph.relations[node]
         return select_relation(
             relation,
@@ -108,7 +120,7 @@ class Writer:
             limit=None,
             into=self.into[node.table],
             leave_out=frozenset(item.column.name for item in relation.columns if item.column.generated),
-            among=(self.graph.identities[node].wanted, names),
+            among=among,
             hidden=True,
         )
 

@@ -90,15 +90,22 @@ class Downward:
         places = self._values.unknown(keys)
         self._values.add([keys[n] for n in places], [pairs[n][1] for n in places], list(repeat(0, len(places))))
 
+    def asked(self) -> Sequence[Key] | None:
+        """Every value that was asked for; None when they are not the parents' row keys and so are not kept."""
+        return None if self._order is None else self._sources(0).portion(0, self._asked)[0]
+
     def take(self) -> Sources | None:
         """What is new since the last time; None when nothing is."""
         if self._order is not None:
             start, self._asked = self._asked, len(self._parents)
-            return Sources(self._parents.keys, start, self._asked, self._order) if self._asked > start else None
+            return self._sources(start) if self._asked > start else None
         if not len(self._values):
             return None
         taken, self._values = self._values, self._store.table()
         return Sources(taken, 0, len(taken), None)
+
+    def _sources(self, start: int) -> Sources:
+        return Sources(self._parents.keys, start, self._asked, self._order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +168,19 @@ class Walk:
                 break
             for number, taken in above:
                 await self._go_up(number, taken)
+
+    def owners(self, node: Node) -> tuple[Edge, Sequence[Key]] | None:
+        """The edge down which every row of a table came, none left out, with the values that were asked for along it:
+        the rows that have one of them are the table's. None where that is not so."""
+        steps = self.tables[node].keys.steps()
+        step = min(steps, default=NO_STEP)
+        if len(steps) != 1 or step == NO_STEP or step % 2 or self.meter.has_left_out(node):
+            return None
+        edge = self._graph.edges[step // 2]
+        asked = self._downward[step // 2].asked()
+        if asked is None or edge.child.only is not None or not self._asker.text_tells(edge, edge.child):
+            return None
+        return edge, asked
 
     def dangling(self, source: SourceKey) -> list[Json]:
         """References of one database without a row, for the manifest. A ``virtual`` one breaks no constraint, one

@@ -48,3 +48,28 @@ async def test_more_text_keys_than_a_statement_takes_are_written_in_key_order(
     values = re.findall("'(ü[0-9]+)'", result.script.decode())
     assert len(values) == many and values == sorted(values)
     assert result.asked["render"] == 2
+
+
+async def test_rows_asked_for_by_their_parents_are_those_that_were_found(
+    postgres_server: Server, postgres_database: str
+) -> None:
+    script = """
+    CREATE TABLE parent (id integer PRIMARY KEY);
+    CREATE TABLE child (parent integer REFERENCES parent, n integer, peer integer REFERENCES parent, word text,
+        PRIMARY KEY (parent, n));
+    INSERT INTO parent SELECT generate_series(1, 60);
+    INSERT INTO child SELECT p, n, CASE WHEN n = 5 THEN 20 + p END, p || '-' || n
+        FROM generate_series(1, 60) p, generate_series(1, 5) n WHERE p <= 40;
+    """
+    run_sql(postgres_server, script, postgres_database)
+    cut = {"max_children_per_row": 2, "on_excess": "truncate"}
+    async with subset_world(server_provider(postgres_server, postgres_database)) as world:
+        one_way = await world.run(("parent", "id < 3"))
+        two_ways = await world.run(("parent", "id = 21"))
+        few = await world.run(("parent", "id < 3"), limits=cut)
+    # the parents 21 and 22, which came along upwards, bring no children with them
+    assert one_way.rows == {"public.parent": 4, "public.child": 10}
+    lines = re.findall(rb"^([0-9]+)\t([0-9]+)\t(?:\\N|[0-9]+)\t([0-9-]+)$", one_way.script, re.MULTILINE)
+    assert lines == [(b"%d" % p, b"%d" % n, b"%d-%d" % (p, n)) for p in (1, 2) for n in range(1, 6)]
+    assert two_ways.rows == {"public.parent": 3, "public.child": 6}
+    assert few.rows == {"public.parent": 2, "public.child": 4}
