@@ -22,12 +22,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from json.encoder import encode_basestring
 
 from hfitd.export.package.manifest import canonical_json
 from hfitd.export.sources import SourceKey
 from hfitd.export.subset.edges import Node
-from hfitd.export.subset.found import NO_STEP, FoundRows, Key, unpack
+from hfitd.export.subset.found import NO_STEP, FoundRows, Key
 from hfitd.export.subset.reach import Graph
 from hfitd.masks.interface import BoundMask
 from hfitd.model import Json, Kind
@@ -96,30 +97,32 @@ class Ways:
     def _rows(self, node: Node, numbers: Mapping[int, int]) -> Iterator[bytes]:
         separator = ""
         for keys, steps, origins in self.tables[node].keys.portions(ROWS_PER_PIECE):
-            came = {step: f"],[{numbers[step]}," for step in set(steps) if step != NO_STEP}
-            rows = [
-                "[[" + key + (f"{came[step]}{origin}]]" if step != NO_STEP else "],null]")
-                for key, step, origin in zip(self._keys(node, keys), steps, origins, strict=True)
-            ]
-            yield (separator + ",".join(rows)).encode()
+            shown, ways = self._keys(node, keys), set(steps)
+            if len(ways) == 1 and NO_STEP not in ways:  # the commonest by far: all rows of a piece came one way
+                row = f'[[{",".join(["%s"] * len(shown))}],[{numbers[ways.pop()]},%d]],'
+                text = (row * len(keys))[:-1] % tuple(chain.from_iterable(zip(*shown, origins, strict=True)))
+            else:
+                came = {step: f"],[{numbers[step]}," for step in ways if step != NO_STEP}
+                text = ",".join(
+                    "[[" + ",".join(key) + (f"{came[step]}{origin}]]" if step != NO_STEP else "],null]")
+                    for *key, step, origin in zip(*shown, steps, origins, strict=True)
+                )
+            yield (separator + text).encode()
             separator = ","
 
-    def _keys(self, node: Node, keys: Sequence[Key]) -> list[str]:
-        """Keys as the values of a JSON list."""
+    def _keys(self, node: Node, keys: Sequence[Key]) -> list[Sequence[str]]:
+        """The columns of keys as JSON strings."""
         identity = self.graph.identities[node]
         if not identity.columns:
-            return [f'"#{self.positions[node][key]}"' for key in keys]
+            return [[f'"#{self.positions[node][key]}"' for key in keys]]
         masks = [self.masks[node].get(column) for column in identity.columns]
-        if not any(masks):
-            values = "".join(map("".join, keys))
-            if len(encode_basestring(values)) == len(values) + 2:  # nothing in them is escaped
-                return [f'"{key}"' if isinstance(key, str) else '"' + '","'.join(key) + '"' for key in keys]
-            if len(masks) == 1:
-                return [encode_basestring(str(key)) for key in keys]
-            return [",".join(map(encode_basestring, key)) for key in keys]
-        kinds = [item.kind for item in identity.wanted]
-        shown = (map(show_value, map(str, unpack(key)), kinds, masks) for key in keys)
-        return [",".join(map(encode_basestring, values)) for values in shown]
+        columns: list[Sequence[str]] = [keys] if len(masks) == 1 else list(zip(*keys, strict=True))  # type: ignore[list-item]  # a single column is no tuple
+        if any(masks):
+            columns = [
+                [show_value(value, item.kind, mask) for value in column]
+                for column, item, mask in zip(columns, identity.wanted, masks, strict=True)
+            ]
+        return [list(map(encode_basestring, column)) for column in columns]
 
 
 def show_value(value: str, kind: Kind, mask: BoundMask | None) -> str:

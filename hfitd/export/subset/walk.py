@@ -301,7 +301,8 @@ class Walk:
         if not readout.exact:
             fresh.update(numbers)
         for edge, places in readout.up:
-            self.upward[edge].refer(*_given(take_keys(columns, places), numbers))
+            if step != 2 * edge or self.upward[edge].order is None:  # else each refers to the row it was reached from
+                self.upward[edge].refer(*_given(take_keys(columns, places), numbers))
         for edge, places in readout.down:
             self._downward[edge].add(*_given(take_keys(columns, places), numbers))
 
