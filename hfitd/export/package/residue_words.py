@@ -33,7 +33,7 @@ _SHAPES = bytes(
 )
 _PHONES = re.compile(rb"\+[1-9][0-9 ()./-]{6,20}[0-9]")
 # How a secret begins, by a byte of it that is rare: most pieces have none of these, and one byte is sought much faster
-_SECRET_STARTS = (
+SECRET_STARTS = (
     (b"$", (b"$2", b"$argon2")),
     (b"_", (b"ghp_", b"k_live_")),
     (b"A", (b"PRIVATE KEY-----", b"AKIA")),
@@ -62,7 +62,7 @@ def find_forms(unit: bytes) -> Iterator[tuple[str, bytes]]:
         yield from ((PHONE, found[0]) for found in _PHONES.finditer(unit) if _digits(found[0]) >= 8)
     yield from ((CARD, number) for number in _cards(unit) if _passes(is_card, number))
     yield from ((BANK, number) for number in _accounts(unit) if _passes(is_iban, number))
-    if any(rare in unit and any(start in unit for start in starts) for rare, starts in _SECRET_STARTS):
+    if any(rare in unit and any(start in unit for start in starts) for rare, starts in SECRET_STARTS):
         text = unit.decode("utf-8", "replace")
         yield from ((SECRET, b"") for kind in classes_within(text) if kind == SECRET)
 

@@ -9,7 +9,7 @@ import pytest
 from hfitd.engines.interface import Output, Select
 from hfitd.export.package import residue as residue_room
 from hfitd.export.package.residue import Alarm, Residue, describe_alarms, finish_tap
-from hfitd.export.package.residue_words import find_forms
+from hfitd.export.package.residue_words import SECRET_STARTS, find_forms
 from hfitd.masks.table import bind_mask
 from hfitd.model import Column, Kind, MaskRule
 from hfitd.sql import text
@@ -149,6 +149,7 @@ def test_addresses_are_whole_and_do_not_overlap(content: bytes, found: list[byte
         (b"4111111111111111", ["payment card"]),
         (b"-4111-1111 1111-1111 ", ["payment card"]),
         (b"2024-01-02 10:11 4111 1111 1111 1111", []),  # one long run
+        (b"at 2024-01-02 10:11\t2024-01-03 11:4111 1111 1111 1111", ["payment card"]),
         (b"4111  1111 1111 1111", []),
         (b"xDE89370400440532013000 DE89370400440532013000", ["bank account"]),
         (b"_DE89370400440532013000", []),
@@ -157,6 +158,10 @@ def test_addresses_are_whole_and_do_not_overlap(content: bytes, found: list[byte
 )
 def test_numbers_are_found_between_other_digits_and_letters(content: bytes, kinds: list[str]) -> None:
     assert [kind for kind, _ in find_forms(content)] == kinds
+
+
+def test_the_byte_by_which_a_secret_is_sought_is_in_it() -> None:
+    assert all(rare in start for rare, starts in SECRET_STARTS for start in starts)
 
 
 @pytest.mark.parametrize("piece", [1, 7, 997, 4096])
