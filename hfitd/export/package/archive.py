@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,13 +39,15 @@ class ArchiveWriter:
         self._padding = b""
         self.size = 0
 
-    def add_part(self, path: str, size: int, part: Path) -> None:
-        """Append a member whose content lies compressed in ``part``; ``size`` is its uncompressed size."""
+    def add_part(self, path: str, size: int, part: Path, grown: Callable[[int], object] = int) -> None:
+        """Append a member whose content lies compressed in ``part``; ``size`` is its uncompressed size. ``grown`` hears
+        of the archive's size whenever more of it can be read."""
         self._glue(path, size)
-        with part.open("rb") as source:
+        with part.open("rb", buffering=0) as source:
             while chunk := source.read(COPY_SIZE):
                 self._append(chunk)
-        self._file.flush()
+                self._file.flush()
+                grown(self.size)
 
     def add_bytes(self, path: str, content: bytes) -> None:
         """Append a small member."""

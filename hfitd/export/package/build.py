@@ -74,6 +74,7 @@ class PackageBuild:
         self._member_done = member_done
         self._residue = residue or Residue("off")
         self._writers: list[PartWriter] = []
+        self._over = False
 
     async def run(self, members: Sequence[Member], context: PackageContext, file: BinaryIO) -> Finished:
         """Build everything into ``file``; on any failure no part stays."""
@@ -88,6 +89,7 @@ class PackageBuild:
         except BaseExceptionGroup as group:
             raise _first_cause(group) from group
         finally:
+            self._over = True
             for future in futures.values():
                 future.cancel()
             for writer in self._writers:
@@ -132,17 +134,19 @@ class PackageBuild:
         texts = {"README.md": readme} | {f"METADATA/{name}": text for name, text in _metadata(context).items()}
         by_path = {member.path: member for member in members}
         begun = False
+        tell = partial(self._tell_soon, asyncio.get_running_loop())
         for path in sorted([*by_path, *texts], key=_archive_order):
             if path in texts:
                 entry = await self._add_text(archive, path, texts[path])
+                self._member_done(entry)
             else:
                 part = await futures[path]
                 entry = _entry(by_path[path], part, context, orders)
                 if part.built.modtime is not None:
                     times[path] = _timestamp(datetime.fromtimestamp(part.built.modtime, UTC))
-                await self._in_thread(partial(archive.add_part, path, part.writer.size, part.writer.path))
+                self._member_done(entry)  # before any of it leaves: its rows count against who gets them
+                await self._in_thread(partial(archive.add_part, path, part.writer.size, part.writer.path, tell))
                 await part.writer.discard()
-            self._member_done(entry)
             entries.append(entry)
             begun = begun or path in by_path
             if begun:  # before its first member a job may have to begin anew, so nobody gets the words in front of it
@@ -151,6 +155,14 @@ class PackageBuild:
         sha256 = await self._in_thread(archive.close)
         self._grown(archive.size)
         return Finished(archive.size, sha256, package_digest(entries), tuple(entries))
+
+    def _tell_soon(self, loop: asyncio.AbstractEventLoop, size: int) -> None:
+        """From a thread: of a large part the first pieces leave before the last are in the archive."""
+        loop.call_soon_threadsafe(self._tell, size)
+
+    def _tell(self, size: int) -> None:
+        if not self._over:  # a thread may be at work a moment longer than the job, which then begins anew
+            self._grown(size)
 
     async def _add_text(self, archive: ArchiveWriter, path: str, content: bytes) -> MemberEntry:
         await self._in_thread(lambda: archive.add_bytes(path, content))
