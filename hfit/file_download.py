@@ -58,7 +58,7 @@ def download_file(
     part = PartFile(folder, [gateway.origin, "file", volume, {key: query[key] for key in sorted(query)}])
     with locked(part.lock_target):
         digest = RunningDigest()
-        record, _ = receive(_FileSource(gateway, volume, query), part, progress, digest=digest)
+        record, _ = receive(_FileSource(gateway, volume, query), part, progress, listener=digest)
         try:
             verified = check_digest(digest, record.digest)
         except DigestMismatch:

@@ -1,6 +1,7 @@
 """From a template's name to a verified package on this machine.
 
-1. The archive goes into a hidden part file; nothing of it is used before the whole of it is verified.
+1. The archive goes into a hidden part file; nothing of it is used before the whole of it is verified, which is done
+   while it arrives where that is possible.
 2. It must be signed by a pinned key of the very server that was asked. A key that a pinned one endorsed is learned.
 3. Then it is extracted beside its place and renamed, or kept as an archive, or its SQL goes to standard output.
 """
@@ -20,11 +21,12 @@ from hfit.building import Follow, following
 from hfit.credentials.pins import Trust, learn_keys, parse_offered_keys, read_pins
 from hfit.errors import HfitClientError, IntegrityFailed, KeyUntrusted, PackageInvalid, UsageMistake
 from hfit.gateway import Gateway, Parameters
+from hfit.package.arriving import ArrivingArchive, arriving
 from hfit.package.extract import extracted
 from hfit.package.manifest import MAX_MANIFEST_BYTES, Member, check_expiry
 from hfit.package.names import MANIFEST
 from hfit.package.place import check_target, clear_leftovers, locked, place, place_file
-from hfit.package.verify import Report, verify_archive, verify_package
+from hfit.package.verify import Report, judge, scan_archive, verify_package
 from hfit.transfer import PartFile, Progress, Record, receive, silent
 from hfit.transport import Response
 
@@ -104,21 +106,24 @@ def download_package(
         if request.refresh:
             part.discard()
         digest = known.manifest.package_digest if known else ""
-        with following(gateway, building) as follow:
-            record, status = receive(_PackageSource(gateway, request, digest, follow), part, progress)
-        if status == 304:
-            if known is None:
-                raise PackageInvalid("The server says that nothing changed, but there is no earlier package here.")
-            return Downloaded(known.path, known, unchanged=True)
-        with part.path.open("rb") as file:
-            try:
-                report, trust = _verify(gateway, request, file, part.path)
-            except IntegrityFailed:
-                part.discard()
-                raise
-            if not request.archive:
-                target = request.output or Path.cwd() / report.manifest.package_name
-                _put_folder(request, file, report, target, trust)
+        with arriving(part.path) as archive:
+            with following(gateway, building) as follow:
+                record, status = receive(
+                    _PackageSource(gateway, request, digest, follow), part, progress, listener=archive
+                )
+            if status == 304:
+                if known is None:
+                    raise PackageInvalid("The server says that nothing changed, but there is no earlier package here.")
+                return Downloaded(known.path, known, unchanged=True)
+            with part.path.open("rb") as file:
+                try:
+                    report, trust = _verify(gateway, request, file, part.path, archive)
+                except IntegrityFailed:
+                    part.discard()
+                    raise
+                if not request.archive:
+                    target = request.output or Path.cwd() / report.manifest.package_name
+                    _put_folder(request, file, report, target, trust)
         if request.archive:
             target = request.output or Path.cwd() / (report.manifest.package_name + EXTENSIONS[request.compression])
             with locked(target):
@@ -138,14 +143,14 @@ def fetched_archive(
     removed; a broken download stays, for the next run to go on with.
     """
     part = _part(gateway, request, folder)
-    with locked(part.lock_target):
-        _, status = receive(_PackageSource(gateway, request, known_digest), part, progress)
+    with locked(part.lock_target), arriving(part.path) as archive:
+        _, status = receive(_PackageSource(gateway, request, known_digest), part, progress, listener=archive)
         if status == 304:
             yield None
             return
         try:
             with part.path.open("rb") as file:
-                report, _ = _verify(gateway, request, file, part.path)
+                report, _ = _verify(gateway, request, file, part.path, archive)
             yield report
         finally:
             part.discard()
@@ -162,15 +167,16 @@ def stream_sql(  # noqa: PLR0917 - what is wanted, where it goes, and who is tol
     """Write the SQL of a package to ``out`` in load order; everything is verified before the first byte."""
     with tempfile.TemporaryDirectory(prefix="hfit-") as temporary:
         part = _part(gateway, request, Path(temporary))
-        with following(gateway, building) as follow:
-            receive(_PackageSource(gateway, request, follow=follow), part, progress)
-        with part.path.open("rb") as file:
-            report, _ = _verify(gateway, request, file, part.path)
-            members = sql_members(report, provider)
-            with extracted(file, report, Path(temporary) / "package") as folder:
-                for member in members:
-                    with (folder / member.path).open("rb") as source:
-                        shutil.copyfileobj(source, out)
+        with arriving(part.path) as archive:
+            with following(gateway, building) as follow:
+                receive(_PackageSource(gateway, request, follow=follow), part, progress, listener=archive)
+            with part.path.open("rb") as file:
+                report, _ = _verify(gateway, request, file, part.path, archive)
+                members = sql_members(report, provider)
+                with extracted(file, report, Path(temporary) / "package") as folder:
+                    for member in members:
+                        with (folder / member.path).open("rb") as source:
+                            shutil.copyfileobj(source, out)
     return report
 
 
@@ -199,17 +205,20 @@ def _part(gateway: Gateway, request: PackageRequest, folder: Path) -> PartFile:
     return PartFile(folder, [gateway.origin, "package", request.template_name, plain, request.compression])
 
 
-def _verify(gateway: Gateway, request: PackageRequest, file: BinaryIO, path: Path) -> tuple[Report, Trust]:
-    """Steps 1 and 2."""
+def _verify(
+    gateway: Gateway, request: PackageRequest, file: BinaryIO, path: Path, archive: ArrivingArchive
+) -> tuple[Report, Trust]:
+    """Steps 1 and 2; ``archive`` has followed the file while it arrived."""
     config_dir = gateway.settings.config_dir
     trust = Trust(read_pins(config_dir))
+    scan = archive.finish(file) or scan_archive(file)
     try:
-        report = verify_archive(file, path, trust, allow_hidden=request.allow_hidden)
+        report = judge(scan, path, trust, allow_hidden=request.allow_hidden)
     except KeyUntrusted:
         if not learn_keys(config_dir, gateway.origin, parse_offered_keys(gateway.package_keys())):
             raise
         trust = Trust(read_pins(config_dir))
-        report = verify_archive(file, path, trust, allow_hidden=request.allow_hidden)
+        report = judge(scan, path, trust, allow_hidden=request.allow_hidden)
     if report.manifest.server != gateway.origin:
         raise PackageInvalid(
             "The package was made by another server than the one that was asked.",

@@ -69,6 +69,18 @@ class Source(Protocol):
         """Ask for the rest, with Range headers; 404 and 416 come back as answers."""
 
 
+class Listener(Protocol):
+    """Hears of every byte of a part in order, once it is in the file; ``size`` is how many it has heard of."""
+
+    size: int
+
+    def update(self, data: bytes) -> None:
+        """More bytes."""
+
+    def restart(self, path: Path | None = None) -> None:
+        """Forget everything, then take in what a file holds, if one is given."""
+
+
 class PartFile:
     """The unfinished file of one request. ``key`` says which request, so that only the same one goes on with it."""
 
@@ -119,10 +131,10 @@ def receive(
     part: PartFile,
     progress: Progress,
     pauses_seconds: Sequence[float] = PAUSES_SECONDS,
-    digest: RunningDigest | None = None,
+    listener: Listener | None = None,
 ) -> tuple[Record, int]:
     """Fill ``part`` and give its record and the first answer's status; 304 leaves nothing. Goes on with an earlier run.
-    ``digest`` covers the whole part in the end.
+    ``listener`` has heard of the whole part in the end.
 
     After each broken connection it waits the next of ``pauses_seconds``; after the last, the error is raised and the
     part stays for the next run. What the server no longer has, as when it was killed while making it, is asked for
@@ -138,7 +150,7 @@ def receive(
             return Record(), 304
         try:
             with response:
-                record = _store(response, part, progress, digest)
+                record = _store(response, part, progress, listener)
             return record, 200
         except NetworkFailed as error:
             record = part.read_record()
@@ -173,34 +185,35 @@ def _resume(source: Source, part: PartFile, record: Record) -> Response | None:
     return response
 
 
-def _store(response: Response, part: PartFile, progress: Progress, digest: RunningDigest | None) -> Record:
+def _store(response: Response, part: PartFile, progress: Progress, listener: Listener | None) -> Record:
     if response.status == 416:  # everything had arrived before the connection broke
         known = part.read_record()
         assert known is not None
-        _cover(part, digest)
+        _cover(part, listener)
         return known
     if response.status == 206:
         record = _check_rest(response, part)
     else:
         record = _record(response)
         part.begin(record)
-    _cover(part, digest)
+    _cover(part, listener)
     received = part.size()
     total = None if response.content_length is None else received + response.content_length
     with part.path.open("ab") as file:
         for piece in response.chunks():
             file.write(piece)
-            if digest is not None:
-                digest.update(piece)
+            if listener is not None:
+                file.flush()
+                listener.update(piece)
             received += len(piece)
             progress(received, total)
     return record
 
 
-def _cover(part: PartFile, digest: RunningDigest | None) -> None:
-    """Make the digest cover what the part holds; it does already while one run goes on with its own part."""
-    if digest is not None and digest.size != part.size():
-        digest.restart(part.path)
+def _cover(part: PartFile, listener: Listener | None) -> None:
+    """Make the listener cover what the part holds; it does already while one run goes on with its own part."""
+    if listener is not None and listener.size != part.size():
+        listener.restart(part.path)
 
 
 def _check_rest(response: Response, part: PartFile) -> Record:

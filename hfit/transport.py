@@ -26,7 +26,7 @@ from hfit.text import visible
 from hfit.version import VERSION
 
 MAX_DOCUMENT_BYTES = 4 << 20
-CHUNK_BYTES = 64 << 10
+CHUNK_BYTES = 256 << 10
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -130,7 +130,7 @@ class Response:
         self._connection.close()
 
     def chunks(self) -> Iterator[bytes]:
-        """The body in pieces of at most 64 KiB. NetworkFailed when it ends too early (step 4) or goes silent."""
+        """The body in pieces of at most 256 KiB. NetworkFailed when it ends too early (step 4) or goes silent."""
         if not self._raw.chunked and self._raw.length is None:
             raise AnswerMalformed("The server does not say where its answer ends, so it cannot be told to be whole.")
         while True:

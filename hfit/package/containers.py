@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol, cast
 
 from hfit.errors import PackageIncomplete, PackageInvalid
@@ -59,18 +59,24 @@ class _Inflate(Protocol):
         """See zlib."""
 
 
-class Source:
-    """A file read forward up to ``end``, with a look at what comes."""
+class Arrival(Protocol):
+    """How much of a file can be read that somebody else still writes."""
 
-    def __init__(self, file: BinaryIO, end: int) -> None:
-        self._file, self._left, self.pending = file, end, b""
-        file.seek(0)
+    def wait(self, size: int) -> int:
+        """Wait for so many bytes or for the end; how many there are, fewer only at the end. Raises to give up."""
+
+
+class Source:
+    """Pieces taken forward, with a look at what comes. ``given`` is how many bytes came so far."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self.pending, self.given = pieces, b"", 0
 
     def fill(self) -> bool:
-        """Read a further piece into ``pending``; False at the end."""
-        piece = self._file.read(min(PIECE_BYTES, self._left))
-        self._left -= len(piece)
-        self.pending += piece
+        """Take a further piece into ``pending``; False at the end."""
+        piece = next(self._pieces, b"")
+        self.given += len(piece)
+        self.pending = self.pending + piece if self.pending else piece
         return bool(piece)
 
     def take(self, size: int) -> bytes:
@@ -107,17 +113,55 @@ def read_container(file: BinaryIO) -> Iterator[bytes]:
     start = file.read(len(GZIP_HEADER))
     if start[:2] == GZIP_HEADER[:2]:
         end = _check_seal(file, size, GZIP_SEAL_HEADER, GZIP_SEAL_TAIL)
-        return _bounded(_GzipDecoder(Source(file, end)), end)
+        return _bounded(_GzipDecoder(Source(_pieces(file, end))), lambda: end)
     if start[:4] == ZSTD_MAGIC:
         end = _check_seal(file, size, ZSTD_SEAL_HEADER, b"")
-        return _bounded(_ZstdDecoder(Source(file, end)), end)
-    return _plain(Source(file, size))
+        return _bounded(_ZstdDecoder(Source(_pieces(file, end))), lambda: end)
+    return _pieces(file, size)
 
 
-def _plain(source: Source) -> Iterator[bytes]:
-    while source.fill():
-        piece, source.pending = source.pending, b""
+def read_arriving(file: BinaryIO, arrival: Arrival) -> Iterator[bytes]:
+    """The same of a file that is still being written, each byte read once: its seal is compared at the end (1), so
+    nothing that was given before may be used before this has ended well. Also raises what ``arrival`` does.
+    """
+    arrival.wait(len(GZIP_HEADER))
+    file.seek(0)
+    start = file.read(len(GZIP_HEADER))
+    file.seek(0)
+    if start[:2] == GZIP_HEADER[:2]:
+        source = Source(_sealed_pieces(file, arrival, GZIP_SEAL_HEADER, GZIP_SEAL_TAIL))
+        return _bounded(_GzipDecoder(source), lambda: source.given)
+    if start[:4] == ZSTD_MAGIC:
+        source = Source(_sealed_pieces(file, arrival, ZSTD_SEAL_HEADER, b""))
+        return _bounded(_ZstdDecoder(source), lambda: source.given)
+    return _arriving_pieces(file, arrival, 0)
+
+
+def _pieces(file: BinaryIO, end: int) -> Iterator[bytes]:
+    file.seek(0)
+    while end and (piece := file.read(min(PIECE_BYTES, end))):
+        end -= len(piece)
         yield piece
+
+
+def _arriving_pieces(file: BinaryIO, arrival: Arrival, held_back: int) -> Iterator[bytes]:
+    """Everything but the last ``held_back`` bytes."""
+    position = 0
+    while (left := arrival.wait(position + held_back + PIECE_BYTES) - held_back - position) > 0:
+        piece = file.read(min(PIECE_BYTES, left))
+        if not piece:
+            raise cut_short()
+        position += len(piece)
+        yield piece
+
+
+def _sealed_pieces(file: BinaryIO, arrival: Arrival, header: bytes, tail: bytes) -> Iterator[bytes]:
+    length = len(header) + 32 + len(tail)
+    digest = hashlib.sha256()
+    for piece in _arriving_pieces(file, arrival, length):
+        digest.update(piece)
+        yield piece
+    _compare_seal(file.read(length + 1), header, tail, digest.digest())
 
 
 def _check_seal(file: BinaryIO, size: int, header: bytes, tail: bytes) -> int:
@@ -128,12 +172,7 @@ def _check_seal(file: BinaryIO, size: int, header: bytes, tail: bytes) -> int:
         raise cut_short()
     file.seek(end)
     seal = file.read(length)
-    if not (seal.startswith(header) and seal.endswith(tail)):
-        raise PackageIncomplete(
-            "The package does not end with its seal.",
-            reason="It was cut short, or bytes were added or changed at its end.",
-            suggestions=["Download it again."],
-        )
+    _check_seal_form(seal, header, tail)
     digest, left = hashlib.sha256(), end
     file.seek(0)
     while left:
@@ -142,17 +181,31 @@ def _check_seal(file: BinaryIO, size: int, header: bytes, tail: bytes) -> int:
             raise cut_short()
         digest.update(piece)
         left -= len(piece)
-    if digest.digest() != seal[len(header) : len(header) + 32]:
-        raise altered("Its bytes do not fit its seal.")
+    _compare_seal(seal, header, tail, digest.digest())
     return end
 
 
-def _bounded(decoder: _Decoder, compressed: int) -> Iterator[bytes]:
-    """Step 3."""
-    allowed = compressed * MAX_RATIO + RATIO_GRACE_BYTES
+def _check_seal_form(seal: bytes, header: bytes, tail: bytes) -> None:
+    if len(seal) != len(header) + 32 + len(tail) or not (seal.startswith(header) and seal.endswith(tail)):
+        raise PackageIncomplete(
+            "The package does not end with its seal.",
+            reason="It was cut short, or bytes were added or changed at its end.",
+            suggestions=["Download it again."],
+        )
+
+
+def _compare_seal(seal: bytes, header: bytes, tail: bytes, digest: bytes) -> None:
+    _check_seal_form(seal, header, tail)
+    if digest != seal[len(header) : len(header) + 32]:
+        raise altered("Its bytes do not fit its seal.")
+
+
+def _bounded(decoder: _Decoder, compressed: Callable[[], int]) -> Iterator[bytes]:
+    """Step 3. ``compressed`` are the bytes that all of it came from, as far as that is known."""
+    given = 0
     while piece := decoder.decode(PIECE_BYTES):
-        allowed -= len(piece)
-        if allowed < 0:
+        given += len(piece)
+        if given > compressed() * MAX_RATIO + RATIO_GRACE_BYTES:
             raise altered("It unpacks to far more than an honest package of its size.")
         yield piece
 

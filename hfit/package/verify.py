@@ -77,8 +77,29 @@ def verify_package(
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """An archive whose form is right (steps 1 and 2): what is in it, and not yet whether that is to be believed."""
+
+    root: str
+    manifest: bytes
+    signature: bytes
+    entries: Mapping[str, Entry]
+
+
 def verify_archive(file: BinaryIO, path: Path, trust: Trust, *, allow_hidden: bool = False) -> Report:
     """Verify an open archive (steps 1 to 4)."""
+    return judge(scan_archive(file), path, trust, allow_hidden=allow_hidden)
+
+
+def scan_archive(file: BinaryIO) -> Scan:
+    """Steps 1 and 2."""
+    with made_ahead(read_container(file)) as pieces:
+        return scan_pieces(pieces)
+
+
+def scan_pieces(pieces: Iterator[bytes]) -> Scan:
+    """Steps 1 and 2 for the tar inside."""
     captured: dict[str, bytearray] = {}
     entries: dict[str, Entry] = {}
     root, previous = "", (0, b"")
@@ -92,22 +113,26 @@ def verify_archive(file: BinaryIO, path: Path, trust: Trust, *, allow_hidden: bo
         captured[inner] = bytearray()
         return captured[inner].extend
 
-    with made_ahead(read_container(file)) as pieces:
-        for entry in read_members(pieces, capture):  # 1
-            folder, _, inner = entry.path.partition("/")
-            root = root or folder
-            key = order_key(inner)
-            if folder != root or not inner or (entries and key <= previous):  # 2
-                raise altered("Its members are not in order, below one folder, each once.")
-            previous = key
-            entries[inner] = entry
+    for entry in read_members(pieces, capture):  # 1
+        folder, _, inner = entry.path.partition("/")
+        root = root or folder
+        key = order_key(inner)
+        if folder != root or not inner or (entries and key <= previous):  # 2
+            raise altered("Its members are not in order, below one folder, each once.")
+        previous = key
+        entries[inner] = entry
     if MANIFEST not in captured or SIGNATURE not in captured:
         raise PackageIncomplete("The package has no manifest, so it is not complete.")
-    manifest = read_manifest(bytes(captured[MANIFEST]), bytes(captured[SIGNATURE]), trust, allow_hidden=allow_hidden)
-    if root != manifest.package_name:  # 2
+    return Scan(root, bytes(captured[MANIFEST]), bytes(captured[SIGNATURE]), entries)
+
+
+def judge(scan: Scan, path: Path, trust: Trust, *, allow_hidden: bool = False) -> Report:
+    """Steps 3 and 4, and that the folder has its name."""
+    manifest = read_manifest(scan.manifest, scan.signature, trust, allow_hidden=allow_hidden)
+    if scan.root != manifest.package_name:  # 2
         raise altered("Its folder has another name than the manifest says.")
-    _compare(manifest, entries)  # 4
-    return Report(path, "archive", manifest, entries)
+    _compare(manifest, scan.entries)  # 4
+    return Report(path, "archive", manifest, scan.entries)
 
 
 def directory_manifest(directory: Path, trust: Trust, *, allow_hidden: bool = False) -> Manifest:
