@@ -47,7 +47,7 @@ ROOMS = {
 # An import inside a function is for a start-up that must not pay for every command, and for the extras of a release.
 LAZY = (
     *("hfit", "hfit.cli", "hfit.client", "hfit.commands", "hfit.gateway", "hfit.pytest_plugin"),
-    *("hfit.credentials.sshsig", "hfit.package.place"),
+    *("hfit.credentials.sshsig", "hfit.load.openers", "hfit.package.place"),
     *("hfitd.cli", "hfitd.cli_admin", "hfitd.cli_audit", "hfitd.audit.sinks", "hfitd.observe.tracing"),
     "hfitd.export.depots",
 )

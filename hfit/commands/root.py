@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "refresh": ("refresh", "Bring all packages of hfit.toml up to date and lock them."),
     "verify": ("packages", "Verify a package: every file, the archive, the signature."),
     "load": ("loading", "Load a package into PostgreSQL, MySQL/MariaDB or SQLite."),
-    "explain": ("loading", "Say why a row is in a subset: the foreign keys from the root to it."),
+    "explain": ("explaining", "Say why a row is in a subset: the foreign keys from the root to it."),
     "purge": ("purge", "Remove expired packages."),
     "doctor": ("doctor", "Look at server, clock, key, token and pins, and say what is wrong."),
     "audit": ("audit", "Read the audit log: who got what. Needs the right audit.read."),

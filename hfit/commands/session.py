@@ -9,14 +9,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from hfit.gateway import Gateway
 from hfit.output.console import colors_wanted
 from hfit.output.printer import Printer
 from hfit.settings import Settings, load_settings
 from hfit.transfer import Progress, silent
+
+if TYPE_CHECKING:
+    from hfit.gateway import Gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +29,11 @@ class Session:
     settings: Settings
     printer: Printer
 
-    def gateway(self, kind: type[Gateway] = Gateway) -> Gateway:
+    def gateway(self, kind: type[Gateway] | None = None) -> Gateway:
         """A connection to the server of the settings."""
-        return kind(settings=self.settings, ask_passphrase=ask_passphrase, warn=self.printer.warn)
+        from hfit.gateway import Gateway  # noqa: PLC0415 - lazy: commands without a server need none of it
+
+        return (kind or Gateway)(settings=self.settings, ask_passphrase=ask_passphrase, warn=self.printer.warn)
 
     @contextlib.contextmanager
     def progress(self, title: str, *, unit: str = "bytes") -> Iterator[Progress]:

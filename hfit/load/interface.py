@@ -88,13 +88,15 @@ class TableRef:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A statement that was looked through: where it stands, its digest, and where its rows of literals begin."""
+    """A statement that was looked through: where it stands, its digest, where its rows begin, and whether they were
+    proved to be literals."""
 
     offset: int
     size: int
     line: int
     rows_at: int
     sha256: bytes
+    proved: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Loading into MySQL and MariaDB: the package's own INSERT statements, without server-side files.
+"""Loading into MySQL and MariaDB: the package's own rows, as data or as INSERT statements, without server-side files.
 
 1. Rows are one transaction: when one fails, none stays, but in tables whose engine has no transactions
    (MyISAM). DDL ends a transaction on MySQL. The error names what is left: tables that were created, tables with rows.
@@ -6,13 +6,17 @@
    is looked through, and what refers to nothing is told. With ``replace`` a row outside of the package that would
    then refer to nothing refuses the load.
 3. The members set their session up and put it back; what this module sets ends with its connection.
-4. ``upsert`` goes by primary key: a row that meets another row by another unique key fails the load.
+4. Where the server takes LOAD DATA LOCAL, rows go as data (``mysql_bulk``). A statement is proved to hold only rows
+   of literals: before the first one runs where the need is known by then, else before it runs itself.
+5. ``upsert`` goes by primary key: a row that meets another row by another unique key fails the load.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from typing import BinaryIO
 
 import aiomysql
 from pymysql.err import MySQLError, OperationalError
@@ -20,6 +24,7 @@ from pymysql.err import MySQLError, OperationalError
 from hfit.errors import LoadFailed, NetworkFailed, TargetBusy, TargetRefused
 from hfit.load.compare import blur
 from hfit.load.interface import Canon, Cells, Mode, Options, Part, Progress, Script, TableRef, TableState, Target
+from hfit.load.mysql_bulk import Bulk
 from hfit.load.mysql_catalog import (
     find_lasting,
     find_occupied,
@@ -45,7 +50,7 @@ _SESSION = (
 _UNSURE = "Whether it holds the rows is not known: the connection broke at the very end."
 _LOST = frozenset((2006, 2013, 2014, 2055, 1053, 1927, 4031))  # the server or the way to it has gone
 _LOCKED = 1205
-_SEVERAL_ROWS = 1242  # what step 4 makes of a row met by another key
+_SEVERAL_ROWS = 1242  # what step 5 makes of a row met by another key
 _PAGE_ROWS = 1000
 
 
@@ -57,18 +62,19 @@ async def open_mysql(target: Target, lock_seconds: float) -> MysqlLoader:
         await connection._connect()
         for statement in _SESSION:
             await connection.run(statement % (seconds, seconds) if b"%d" in statement else statement)
-        ((limit,),) = await connection.fetch("SELECT @@max_allowed_packet")
+        ((limit, takes_rows),) = await connection.fetch("SELECT @@max_allowed_packet, @@local_infile")
     except (OSError, TimeoutError, MySQLError) as error:
         connection.abort()
         raise NetworkFailed(f"{target} cannot be reached.", reason=_why(error)) from error
-    return MysqlLoader(connection, target.database, int(limit))
+    return MysqlLoader(connection, target.database, int(limit), takes_rows=bool(takes_rows))
 
 
 class MysqlLoader:
     """One connection; see the module."""
 
-    def __init__(self, connection: TargetConnection, database: str, packet_bytes: int) -> None:
+    def __init__(self, connection: TargetConnection, database: str, packet_bytes: int, *, takes_rows: bool) -> None:
         self._connection, self._database, self._packet_bytes = connection, database, packet_bytes
+        self._takes_rows = takes_rows
         self.server = connection.server_name
         self._loads: dict[str, _Load] = {}
         self._committing = False
@@ -121,7 +127,7 @@ class MysqlLoader:
         return " ".join(filter(None, [*told, _UNSURE if lost and self._committing else ""]))
 
     def _load_of(self, script: Script) -> _Load:
-        load = _Load(self._connection, script, self._database, self._packet_bytes)
+        load = _Load(self._connection, script, self._database, self._packet_bytes, takes_rows=self._takes_rows)
         return self._loads.setdefault(script.provider, load)
 
     def package_rows(self, script: Script, part: Part, table: TableRef) -> Iterator[Cells]:
@@ -158,9 +164,13 @@ class MysqlLoader:
 class _Load:
     """What one script does."""
 
-    def __init__(self, connection: TargetConnection, script: Script, database: str, packet_bytes: int) -> None:
+    def __init__(
+        self, connection: TargetConnection, script: Script, database: str, packet_bytes: int, *, takes_rows: bool
+    ) -> None:
         self._connection, self._script, self._database = connection, script, database
-        self._packet_bytes = packet_bytes
+        self._packet_bytes, self._takes_rows = packet_bytes, takes_rows
+        self._bulk: Bulk | None = None
+        self._proved = False
         self._options = Options(Mode.CREATE)
         self._progress: Progress = silent
         self._total, self._done = sum(script.rows.values()), 0
@@ -169,14 +179,18 @@ class _Load:
         self._keys: dict[TableRef, tuple[str, ...]] = {}
 
     async def define(self) -> None:
+        self._prove()
         for part in self._script.parts:
             if part.is_ddl:
                 await self._run_part(part)
 
     async def fill(self, options: Options, progress: Progress) -> list[str]:
         self._options, self._progress = options, progress
+        self._prove()
         with _translated("The target"):
             orphans = await self._prepare()
+        if self._takes_rows and options.mode is not Mode.UPSERT:
+            self._bulk = Bulk(self._connection, self._database)
         for part in self._script.parts:
             if not part.is_ddl:
                 await self._run_part(part)
@@ -222,17 +236,53 @@ class _Load:
         orphans = await find_orphans(self._connection, filled, self._database, pointing_here=False)
         return [f"{count} rows refer to nothing: {key}." for key, count in orphans.items()]  # 2
 
+    def _prove(self) -> None:
+        """Step 4."""
+        if self._proved or (self._takes_rows and self._options.mode is not Mode.UPSERT):
+            return
+        for part in self._script.parts:
+            with part.file.open("rb") as file:
+                for item in read_again(file, [one for one in part.passed if not one.proved], part.path):
+                    kind_of(item, "mysql", part.path)
+        self._proved = True
+
     async def _run_part(self, part: Part) -> None:
         with part.file.open("rb") as file:
-            read = read_again(file, part.passed, part.path) if part.passed else read_script(file, "mysql", part.path)
-            for item in read:
-                assert not isinstance(item, CopyBlock)
-                where = f"{part.path}, line {item.line}"
-                with _translated(where):
-                    await self._run(item, part.path, where)
+            if not part.passed:
+                await self._run_all(read_script(file, "mysql", part.path), part)
+                return
+            for head, group in groupby(read_again(file, part.passed, part.path), _head_of):
+                await self._run_all(await self._send(head, group, part, file), part)
+
+    async def _run_all(self, items: Iterable[Statement | CopyBlock], part: Part) -> None:
+        for item in items:
+            assert not isinstance(item, CopyBlock)
+            where = f"{part.path}, line {item.line}"
+            with _translated(where):
+                await self._run(item, part.path, where)
+
+    async def _send(
+        self, head: bytes, group: Iterator[Statement], part: Part, file: BinaryIO
+    ) -> Iterable[Statement]:
+        """Rows as data; gives the statements that have to be run."""
+        if self._bulk is None or not head:
+            return group
+        table, columns, _ = insert_head(head, "mysql")
+        table = TableRef(self._script.databases.get(table.schema, table.schema), table.name)
+
+        def again(first: int, last: int) -> Iterator[Statement]:
+            return read_again(file, [one for one in part.passed if first <= one.offset <= last], part.path)
+
+        with _translated(f"{part.path}: rows of {table}"):
+            return await self._bulk.load(table, columns, group, again, self._tell)
+
+    def _tell(self, rows: int) -> None:
+        self._done += rows
+        self._progress(min(self._done, self._total), self._total)
 
     async def _run(self, statement: Statement, path: str, where: str) -> None:
-        kind, text, databases = kind_of(statement, "mysql", path), statement.text, self._script.databases
+        kind = kind_of(statement, "mysql", path, prove=not self._proved)
+        text, databases = statement.text, self._script.databases
         if kind is Kind.TRANSACTION:
             return
         if kind is not Kind.INSERT:
@@ -244,11 +294,10 @@ class _Load:
         table = TableRef(databases.get(table.schema, table.schema), table.name)
         head = map_databases(text[:start], databases)
         await self._insert(head + text[start:] + self._tail(table, columns), table, where)
-        self._done += 1 + text.count(b"\n(", start)  # a row a line; text may hold the same, and this is for a bar only
-        self._progress(min(self._done, self._total), self._total)
+        self._tell(1 + text.count(b"\n(", start))  # a row a line; text may hold the same, and this is for a bar only
 
     def _tail(self, table: TableRef, columns: Sequence[str]) -> bytes:
-        """Step 4: a row met by another key is an error, which a subquery with two rows is."""
+        """Step 5: a row met by another key is an error, which a subquery with two rows is."""
         if self._options.mode is not Mode.UPSERT:
             return b""
         key = self._keys[table]
@@ -275,6 +324,12 @@ class _Load:
                 f"{where}: a row meets another row of {table} by a key that is not its primary key: {keys}.",
                 suggestions=["Load with --mode replace, or into a fresh database."],
             ) from error
+
+
+def _head_of(statement: Statement) -> bytes:
+    """An INSERT as far as its rows; nothing of other statements."""
+    return statement.text[: statement.rows_at] if statement.rows_at >= 0 else b""
+
 
 @contextmanager
 def _translated(where: str) -> Iterator[None]:

@@ -1,7 +1,8 @@
 """A connection to a MySQL or MariaDB target that gives neither server nor package any power over this machine.
 
 1. One statement per command: the flag for several, which the driver always sets, is cleared.
-2. No file is ever sent: LOCAL_FILES is cleared, and a server that asks for a file all the same loses the connection.
+2. No file is ever opened. A server is given rows out of memory while a LOAD DATA of ours runs, whatever it calls the
+   file that it asks for; one that asks at any other time loses the connection.
 3. No TLS downgrade: with ``require`` or ``verify-full`` a server without TLS is left before anything is sent.
 4. A password never travels in the clear, except through a Unix socket.
 """
@@ -10,10 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import aiomysql
-from pymysql.constants import CLIENT
+from pymysql.connections import OKPacketWrapper
+from pymysql.constants import CLIENT, COMMAND
 from pymysql.err import MySQLError, OperationalError
 
 from hfit.load.interface import ServerName, Target
@@ -21,7 +25,8 @@ from hfit.load.interface import ServerName, Target
 CONNECT_SECONDS = 10.0
 FIRST_CLIENT_ERROR = 2000  # below are the server's own
 _CLEAR_TEXT = frozenset(("mysql_clear_password", "mysql_old_password", "dialog"))
-_TLS_MISSING, _AUTHENTICATION = 2026, 2059
+_TLS_MISSING, _AUTHENTICATION, _OUT_OF_STEP = 2026, 2059, 2014
+_PACKET_BYTES = 1 << 20
 
 
 class TargetConnection(aiomysql.Connection):  # type: ignore[misc]
@@ -47,7 +52,8 @@ class TargetConnection(aiomysql.Connection):  # type: ignore[misc]
         self._local = bool(target.socket)
         self._result: Any = None
         self.in_step = False  # whether the next statement can be sent
-        self.client_flag &= ~(CLIENT.MULTI_STATEMENTS | CLIENT.LOCAL_FILES)  # 1, 2
+        self.client_flag &= ~CLIENT.MULTI_STATEMENTS  # 1
+        self.client_flag |= CLIENT.LOCAL_FILES  # or the server would refuse LOAD DATA; 2
 
     async def _request_authentication(self) -> None:
         if self._ssl_context and not self.server_capabilities & CLIENT.SSL:  # 3
@@ -77,11 +83,44 @@ class TargetConnection(aiomysql.Connection):  # type: ignore[misc]
         self._result = None
         return rows
 
+    async def begin_rows(self, sql: bytes) -> None:
+        """Run a LOAD DATA LOCAL as far as where the server asks for its rows."""
+        with self._keeping_step():
+            await self._execute_command(COMMAND.COM_QUERY, sql)
+            packet = await self._read_packet()
+            if not packet.is_load_local_packet():
+                self.abort()
+                raise OperationalError(_OUT_OF_STEP, "the server did not ask for the rows")
+        self.in_step = False
+
+    async def send_rows(self, text: bytes) -> None:
+        """Some of the rows."""
+        for start in range(0, len(text), _PACKET_BYTES):
+            self.write_packet(text[start : start + _PACKET_BYTES])
+            assert self._writer is not None
+            await self._writer.drain()
+
+    async def end_rows(self) -> tuple[int, int]:
+        """That was all: how many rows were written, and how many warnings there are."""
+        with self._keeping_step():
+            self.write_packet(b"")
+            answer = OKPacketWrapper(await self._read_packet())
+        return int(answer.affected_rows), int(answer.warning_count)
+
     async def _ask(self, sql: str | bytes) -> None:
+        with self._keeping_step():
+            try:
+                await self.query(sql)
+            except RuntimeError as error:  # how the driver says that it was asked for a file; 2
+                self.abort()
+                raise OperationalError(_OUT_OF_STEP, "the server asked for a file") from error
+
+    @contextmanager
+    def _keeping_step(self) -> Iterator[None]:
         """An answer that was not read to its end, as after Ctrl-C, leaves the connection out of step."""
         self.in_step = False
         try:
-            await self.query(sql)
+            yield
         except MySQLError as error:
             self.in_step = self._writer is not None and error.args[0] < FIRST_CLIENT_ERROR
             raise

@@ -88,9 +88,12 @@ def choose_targets(loadables: Sequence[Loadable], targets: Mapping[str, Target])
     return chosen
 
 
-def read_plan(loadable: Loadable, folder: Path, databases: Mapping[str, str]) -> Script:
-    """Go through every member once. PackageInvalid for statements that no package holds."""
-    parts = [_part(member, loadable, folder, databases) for member in loadable.members]
+def read_plan(loadable: Loadable, folder: Path, databases: Mapping[str, str], *, prove: bool = True) -> Script:
+    """Go through every member once. PackageInvalid for statements that no package holds.
+
+    Without ``prove``, whether rows of MySQL are literals is left to who loads them.
+    """
+    parts = [_part(member, loadable, folder, databases, prove=prove) for member in loadable.members]
     labels = {table.label: table for part in parts for table in part.tables}
     rows: dict[TableRef, int] = {}
     masked: dict[TableRef, frozenset[str]] = {}
@@ -133,16 +136,16 @@ class _Found:
             raise PackageInvalid(f"{path} fills {table} with different columns.")
 
 
-def _part(member: Member, loadable: Loadable, folder: Path, databases: Mapping[str, str]) -> Part:
+def _part(member: Member, loadable: Loadable, folder: Path, databases: Mapping[str, str], *, prove: bool) -> Part:
     engine, found, path = loadable.engine, _Found(), folder / member.path
     passed: list[Passed] = []
     with path.open("rb") as file:
-        for item in read_script(file, engine, member.path):
+        for item in read_script(file, engine, member.path, prove=prove):
             if isinstance(item, CopyBlock):
                 table, columns = copy_head(item.head, member.path, item.line)
                 found.fill(_place(table, loadable, databases), columns, member.path)
                 continue
-            kind = kind_of(item, engine, member.path)
+            kind = kind_of(item, engine, member.path, prove=prove)
             if engine == "mysql" and len(passed) <= _REMEMBERED:
                 passed.append(_passed(item))
             if kind is Kind.CREATE_TABLE:
@@ -157,7 +160,8 @@ def _part(member: Member, loadable: Loadable, folder: Path, databases: Mapping[s
 
 
 def _passed(item: Statement) -> Passed:
-    return Passed(item.offset, len(item.text), item.line, item.rows_at, hashlib.sha256(item.text).digest())
+    digest = hashlib.sha256(item.text).digest()
+    return Passed(item.offset, len(item.text), item.line, item.rows_at, digest, item.proved)
 
 
 def _place(table: TableRef, loadable: Loadable, databases: Mapping[str, str]) -> TableRef:

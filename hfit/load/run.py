@@ -21,9 +21,10 @@ from hfit.errors import PackageInvalid, TargetDiffers
 from hfit.load.compare import Canons, Sides, find_difference, spelt
 from hfit.load.guards import choose_mode
 from hfit.load.interface import Cells, Loader, LoadReport, Progress, Script, TableRef, TableState, Target
+from hfit.load.openers import open_loader
 from hfit.load.plan import check_dangling, choose_targets, loadable_members, read_plan
 from hfit.load.target import check_host
-from hfit.load.together import LOCK_SECONDS, OPENERS, Job, Rules, load_together
+from hfit.load.together import LOCK_SECONDS, Job, Rules, load_together
 from hfit.package.extract import extracted
 from hfit.package.verify import Report, verify_archive, verify_package
 
@@ -71,7 +72,10 @@ def _jobs(request: LoadRequest, trust: Trust) -> Iterator[list[Job]]:
     for _, target in chosen:
         check_host(target, allow_remote=request.allow_remote)
     with _folder(report, trust, allow_hidden=request.allow_hidden) as folder:
-        scripts = [(target, read_plan(loadable, folder, request.databases)) for loadable, target in chosen]
+        scripts = [
+            (target, read_plan(loadable, folder, request.databases, prove=request.dry_run))
+            for loadable, target in chosen
+        ]
         yield [Job(target, script, choose_mode(request.mode, script)) for target, script in scripts]
 
 
@@ -93,7 +97,7 @@ async def _compare_all(jobs: Sequence[Job], lock_seconds: float) -> dict[str, in
     rows: dict[str, int] = {}
     for job in jobs:
         async with contextlib.AsyncExitStack() as stack:
-            loader = await OPENERS[job.target.engine](job.target, lock_seconds)
+            loader = await open_loader(job.target, lock_seconds)
             stack.push_async_callback(loader.close)
             states = await loader.inspect(list(job.script.filled))
             for table, columns in job.script.filled.items():

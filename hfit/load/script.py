@@ -19,8 +19,10 @@ from typing import BinaryIO
 from hfit.errors import PackageInvalid
 from hfit.load.grammar import INSERT, MYSQL_ROWS
 from hfit.load.interface import Passed
+from hfit.load.mysql_rows import rows_end
 
 READ_BYTES = 1 << 20
+_AWAITED_BYTES = 4 << 20  # a longer INSERT may be one that does not end as ours do
 _COPY = re.compile(rb"\s*COPY\s.*\sFROM\s+stdin\s*\Z", re.S | re.I)
 _END = b"\\.\n"
 
@@ -57,13 +59,14 @@ _LEADING_MYSQL = re.compile(rb"(?:\s++|--[^\n]*+\n|/\*(?![!M])(?:[^*]++|\*(?!/))
 class Statement:
     """One statement without its ``;``. ``line`` and ``offset`` are where it begins in the member.
 
-    ``rows_at``: it is an INSERT of MySQL, and from there on it holds rows of literals and nothing else.
+    ``rows_at``: it is an INSERT of MySQL, and its rows begin there; ``proved``: they are literals and nothing else.
     """
 
     text: bytes
     line: int
     offset: int = 0
     rows_at: int = -1
+    proved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +88,20 @@ def read_again(file: BinaryIO, passed: Iterable[Passed], path: str) -> Iterator[
         text = file.read(one.size)
         if hashlib.sha256(text).digest() != one.sha256:
             raise PackageInvalid(f"{path} has changed since it was looked through.")
-        yield Statement(text, one.line, one.offset, one.rows_at)
+        yield Statement(text, one.line, one.offset, one.rows_at, one.proved)
 
 
-def read_script(file: BinaryIO, engine: str, path: str) -> Iterator[Statement | CopyBlock]:
-    """The statements of a member; see the module. PackageInvalid names the member by ``path``."""
-    return _Reader(file, engine, path).items()
+def read_script(file: BinaryIO, engine: str, path: str, *, prove: bool = True) -> Iterator[Statement | CopyBlock]:
+    """The statements of a member; see the module. PackageInvalid names the member by ``path``.
+
+    Without ``prove``, the end of rows of MySQL is found by counting quotes, and whether they are literals is left open.
+    """
+    return _Reader(file, engine, path, prove=prove).items()
 
 
 class _Reader:
-    def __init__(self, file: BinaryIO, engine: str, path: str) -> None:
-        self._file, self._path = file, path
+    def __init__(self, file: BinaryIO, engine: str, path: str, *, prove: bool) -> None:
+        self._file, self._path, self._prove = file, path, prove
         self._engine = engine
         self._body = _BODIES[engine]
         self._dollars = engine == "postgresql"
@@ -103,10 +109,11 @@ class _Reader:
         self._offset = 0  # of the buffer in the member
         self._line = 1
         self._ended = False
+        self._reading = False  # whether somebody takes the data of the COPY that was met last
 
     def items(self) -> Iterator[Statement | CopyBlock]:
         while (cut := self._statement()) is not None:
-            text, rows_at = cut
+            text, rows_at, proved = cut
             offset = self._offset - len(text) - 1
             leading = (_LEADING_MYSQL if self._engine == "mysql" else _LEADING).match(text)
             before = leading.end() if leading else 0
@@ -115,13 +122,17 @@ class _Reader:
             self._line += text.count(b"\n")
             if self._dollars and _COPY.match(stripped):
                 self._skip_line_end()
+                self._reading = False
                 pieces = self._copy_pieces()
                 yield CopyBlock(stripped, begins, pieces)
+                if not self._reading:
+                    self._skip_copy()
+                    continue
                 for _ in pieces:
                     continue
             elif stripped:
                 rows_at -= before if rows_at >= 0 else 0
-                yield Statement(stripped.rstrip(), begins, offset + before, rows_at)
+                yield Statement(stripped.rstrip(), begins, offset + before, rows_at, proved)
 
     def _fill(self, size: int) -> bool:
         piece = self._file.read(size)
@@ -129,14 +140,14 @@ class _Reader:
         self._ended = not piece
         return bool(piece)
 
-    def _statement(self) -> tuple[bytes, int] | None:
+    def _statement(self) -> tuple[bytes, int, bool] | None:
         """Steps 1 and 3: reads twice as much each time that a statement is not whole yet."""
         size = READ_BYTES
         while True:
             if b";" in self._buffer:
-                rows_at, end = self._find_rows() or (-1, self._find_end())
+                rows_at, end, proved = self._find_rows() or (-1, self._find_end(), False)
                 if end is not None:
-                    return self._cut(end), rows_at
+                    return self._cut(end), rows_at, proved
             if not self._fill(size):
                 if self._buffer.strip():
                     raise self._cut_off()
@@ -148,16 +159,24 @@ class _Reader:
         self._offset += end + 1
         return text
 
-    def _find_rows(self) -> tuple[int, int] | None:
-        """Where the rows of an INSERT of MySQL begin and end, in one look that also proves them literals."""
+    def _find_rows(self) -> tuple[int, int | None, bool] | None:
+        """Where the rows of an INSERT of MySQL begin and end, and whether they are literals. No end: it may come with
+        the next piece."""
         if self._engine != "mysql":
             return None
         leading = _LEADING_MYSQL.match(self._buffer)
         head = INSERT["mysql"].match(self._buffer, leading.end() if leading else 0)
-        rows = MYSQL_ROWS.match(self._buffer, head.end()) if head else None
-        if head is None or rows is None or self._buffer[rows.end() : rows.end() + 1] != b";":
+        if head is None:
             return None
-        return head.end(), rows.end()
+        end = rows_end(self._buffer, head.end())
+        if end is None and not self._ended and len(self._buffer) < _AWAITED_BYTES:
+            return head.end(), None, False
+        if end is not None and not self._prove:
+            return head.end(), end, False
+        rows = MYSQL_ROWS.match(self._buffer, head.end())
+        if rows is None or self._buffer[rows.end() : rows.end() + 1] != b";":
+            return None
+        return head.end(), rows.end(), True
 
     def _find_end(self) -> int | None:
         at = 0
@@ -192,6 +211,7 @@ class _Reader:
 
     def _copy_pieces(self) -> Iterator[bytes]:
         r"""Step 2. The end is ``\.`` at the start of a line; a cell's backslash is always doubled or escapes."""
+        self._reading = True
         while True:
             if self._buffer.startswith(_END):
                 cut, ended = 0, True
@@ -211,6 +231,22 @@ class _Reader:
                 return
             if not self._fill(max(READ_BYTES, len(self._buffer))):
                 raise self._cut_off()
+
+    def _skip_copy(self) -> None:
+        """To behind the data, without making pieces of it."""
+        mark = b"\n" + _END
+        held = b"\n" + self._buffer  # where there is no data, its end stands right here
+        self._offset, self._line = self._offset - 1, self._line - 1
+        while (found := held.find(mark)) < 0:
+            gone = max(0, len(held) - len(mark) + 1)
+            self._offset, self._line = self._offset + gone, self._line + held.count(b"\n", 0, gone)
+            self._buffer = held[gone:]
+            if not self._fill(READ_BYTES):
+                raise self._cut_off()
+            held = self._buffer
+        end = found + len(mark)
+        self._offset, self._line = self._offset + end, self._line + held.count(b"\n", 0, end)
+        self._buffer = held[end:]
 
     def _cut_off(self) -> PackageInvalid:
         return PackageInvalid(

@@ -5,7 +5,9 @@
    nor change accounts. On PostgreSQL it may hold code, functions and DO blocks, which can do what the loading role may:
    there a package is as good as the key that signed it, and the role should be an ordinary one.
 2. Rows of MySQL are literals: no function that could read a file, no subquery. Quotes and backslashes in them are
-   doubled, so that a literal ends in the same place whatever the session says of backslashes.
+   doubled, so that a literal ends in the same place whatever the session says of backslashes. That is proved of every
+   statement before it runs; rows that a server takes as data, of which it executes nothing, are looked through as they
+   are sent, and those that are no literals end the load all the same.
 3. Transactions are the loader's: BEGIN and COMMIT of a member are left out. Counters of PostgreSQL wait for the end.
 4. Statements are UTF-8; of MySQL's rows only the names need to be.
 """
@@ -13,6 +15,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Mapping
 
@@ -63,12 +66,17 @@ _ONE_NAME = {engine: re.compile(name) for engine, name in NAME.items()}
 _QUALIFIER = re.compile(rb"('(?:[^'\\]|\\.|'')*')|(`(?:[^`]|``)+`)(?=\.`)", re.S)
 
 
-def kind_of(statement: Statement, engine: str, path: str) -> Kind:
-    """What to do with a statement; PackageInvalid for a kind that no package holds (steps 1 to 4)."""
+def kind_of(statement: Statement, engine: str, path: str, *, prove: bool = True) -> Kind:
+    """What to do with a statement; PackageInvalid for a kind that no package holds (steps 1 to 4).
+
+    Without ``prove``, rows of MySQL that nobody has proved to be literals yet are left for later.
+    """
     text = statement.text
     rows = INSERT[engine].match(text) if engine == "mysql" else None
     _require_text(text[: rows.end()] if rows else text, path, statement.line)  # 4
-    if rows and statement.rows_at != rows.end() and not MYSQL_ROWS.fullmatch(text, rows.end()):  # 2
+    at = rows.end() if rows else -1
+    settled = statement.rows_at == at and (statement.proved or not prove)
+    if rows and not settled and not MYSQL_ROWS.fullmatch(text, at):  # 2
         raise PackageInvalid(f"{path}, line {statement.line}: rows of a package are literals, and these are not.")
     if engine == "postgresql" and (_SETVAL.match(text) or (text[:3].upper() == b"DO " and b".setval(" in text)):  # 3
         return Kind.LATE
@@ -147,6 +155,7 @@ def _table(first: bytes, second: bytes | None, engine: str) -> TableRef:
     return TableRef("" if engine == "sqlite" and schema == "main" else schema, _unquote(second, engine))
 
 
+@functools.lru_cache(256)
 def _columns(listed: bytes | None, engine: str) -> tuple[str, ...]:
     return tuple(_unquote(name, engine) for name in _ONE_NAME[engine].findall(listed)) if listed else ()
 

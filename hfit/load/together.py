@@ -11,23 +11,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from hfit.errors import HfitClientError, LoadFailed
 from hfit.load.guards import check_target
 from hfit.load.interface import Loader, LoadReport, Mode, Options, Progress, Script, Target
-from hfit.load.mysql import open_mysql
-from hfit.load.postgres import open_postgres
-from hfit.load.sqlite import open_sqlite
+from hfit.load.openers import open_loader
 
 LOCK_SECONDS = 30.0
-OPENERS: Mapping[str, Callable[[Target, float], Coroutine[Any, Any, Loader]]] = {
-    "postgresql": open_postgres,
-    "mysql": open_mysql,
-    "sqlite": open_sqlite,
-}
 _ORDER = ("postgresql", "sqlite", "mysql")  # 2
 
 
@@ -78,7 +70,7 @@ async def _open_all(jobs: Sequence[Job], rules: Rules, stack: contextlib.AsyncEx
     for job in sorted(jobs, key=lambda item: _ORDER.index(item.target.engine)):
         key = job.target.place
         if key not in places:
-            loader = await OPENERS[job.target.engine](job.target, rules.lock_seconds)
+            loader = await open_loader(job.target, rules.lock_seconds)
             stack.push_async_callback(loader.close)
             places[key] = _Place(loader, job.target)
         places[key].jobs.append(job)

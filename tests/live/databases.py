@@ -173,3 +173,18 @@ def _table_digest(server: Server, database: str, table: str) -> str:
 
 def _literal(text: str) -> str:
     return f"CONVERT(X'{text.encode().hex()}' USING utf8mb4)"
+
+
+def data_statements(server: Server) -> int:
+    """How many LOAD DATA a MariaDB has run."""
+    return int(run_sql(server, "SHOW GLOBAL STATUS LIKE 'Com_load'").split()[1])
+
+
+@contextlib.contextmanager
+def statements_only(server: Server) -> Iterator[None]:
+    """A MariaDB that takes no LOAD DATA LOCAL."""
+    run_sql(server, "SET GLOBAL local_infile = 0")
+    try:
+        yield
+    finally:
+        run_sql(server, "SET GLOBAL local_infile = 1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hfit.errors import LoadFailed, PackageInvalid, TargetRefused
+from hfit.errors import LoadFailed, TargetRefused
 from tests.live.databases import fresh_database, run_sql
 from tests.live.servers import Server
 from tests.support.whole_packages import Content, Load, Packed
@@ -60,15 +60,3 @@ def test_a_failure_names_the_tables_that_no_rollback_empties(
     assert "which have no transactions: m." in caught.value.reason
     counts = run_sql(mariadb_server, "SELECT COUNT(*) FROM m; SELECT COUNT(*) FROM i", mariadb_database)
     assert counts.split() == ["1", "0"]
-
-
-@pytest.mark.parametrize(
-    "values",
-    [b"(LOAD_FILE('/etc/passwd'))", b"((SELECT user FROM mysql.user LIMIT 1))", b"(@@datadir)", b"(1),\n(SLEEP(9))",
-     b"(1) ON DUPLICATE KEY UPDATE `p` = 1", b"('a\\')", b"(1/*!,1*/)", b"(0x61)", b"(1,)", b"()"],
-)  # fmt: skip
-def test_rows_of_a_package_are_literals(values: bytes, packed: Packed, load: Load) -> None:
-    made = Content("mariadb", "shop")
-    made.add_rows("01.sql", b"INSERT INTO `c` (`p`) VALUES\n" + values + b";\n", "shop.c", 1)
-    with pytest.raises(PackageInvalid, match=r"01\.sql"):
-        load(packed(made), "mysql://root@127.0.0.1:1/x")  # refused before anything is reached

@@ -10,7 +10,7 @@ import pytest
 
 from hfit.errors import TargetDiffers
 from hfitd.config.model import ProviderConfig
-from tests.live.databases import value_digests
+from tests.live.databases import data_statements, statements_only, value_digests
 from tests.live.servers import Server
 from tests.support.whole_packages import Load, Packed, Verify, provider_of, read_content
 
@@ -36,11 +36,16 @@ async def test_mariadb_comes_out_with_the_same_values(
 ) -> None:  # fmt: skip
     original = request.getfixturevalue(source)
     path = packed(await read_content(provider_of(mariadb_server, original)))
-    url = mariadb_server.url(mariadb_database)
+    url, before = mariadb_server.url(mariadb_database), data_statements(mariadb_server)
     (report,) = load(path, url)
     assert not report.notes
-    assert value_digests(mariadb_server, mariadb_database) == value_digests(mariadb_server, original)
+    assert data_statements(mariadb_server) > before
+    expected = value_digests(mariadb_server, original)
+    assert value_digests(mariadb_server, mariadb_database) == expected
     assert verify(path, url) == dict(report.rows)
+    with statements_only(mariadb_server):
+        load(path, url, mode="replace")
+    assert value_digests(mariadb_server, mariadb_database) == expected
 
 
 async def test_sqlite_comes_out_with_the_same_values(

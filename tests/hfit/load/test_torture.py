@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.live.databases import value_digests
+from tests.live.databases import statements_only, value_digests
 from tests.live.servers import Server
 from tests.support.whole_packages import Load, Packed, Verify, provider_of, read_content
 
@@ -34,3 +34,6 @@ async def test_the_mysql_set_survives_export_and_load(
     before, after = (value_digests(mariadb_server, name).splitlines() for name in (original, mariadb_database))
     assert after == before
     assert verify(path, url) == dict(report.rows)
+    with statements_only(mariadb_server):
+        load(path, url, mode="replace")
+    assert value_digests(mariadb_server, mariadb_database).splitlines() == before
