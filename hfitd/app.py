@@ -6,8 +6,6 @@ What a reload exchanges is in ``offer``.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
 import gc
 import os
 import secrets
@@ -47,6 +45,7 @@ from hfitd.gateway.core import Gateway
 from hfitd.gateway.digests import FileDigests
 from hfitd.gateway.fair_share import FairThreads
 from hfitd.gateway.guards import Guards, make_guards
+from hfitd.gateway.heap import give_back_memory, use_few_heaps
 from hfitd.gateway.housekeeping import keep_tidy
 from hfitd.gateway.loans import LoanDesk
 from hfitd.gateway.measured_store import MeasuredStore
@@ -70,9 +69,6 @@ from hfitd.store.secret import load_secret
 from hfitd.store.templates import Templates
 from hfitd.store.users import Users
 from hfitd.web.server import WebServer
-
-ARENAS = 2
-_M_ARENA_MAX = -8  # malloc.h
 
 
 def installed_version() -> str:
@@ -262,7 +258,7 @@ def _audit_event(notice: AuditNotice) -> AuditState | SinkDropped:
 
 async def serve(path: Path, environ: Mapping[str, str], *, ready: asyncio.Event | None = None) -> None:
     """Run the daemon until SIGTERM or SIGINT."""
-    _use_few_arenas()
+    use_few_heaps()
     config = load_config(path, environ)
     configure_logging(config.log.level, config.log.format)
     asyncio.get_running_loop().set_default_executor(FairThreads(min(32, (os.cpu_count() or 1) + 4)))
@@ -286,13 +282,6 @@ async def observing(config: Config) -> AsyncIterator[Observer]:
         yield observer
     finally:
         await asyncio.to_thread(observer.tracer.close)
-
-
-def _use_few_arenas() -> None:
-    """glibc gives threads heaps of their own, up to eight for each processor, and what is freed in one is of no use to
-    the others: over days the process would grow by what they hold. Elsewhere there is nothing of the kind to set."""
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENAS)
 
 
 def _keep_start_out_of_collections() -> None:
@@ -327,6 +316,7 @@ async def run_daemon(
         web = WebServer(door)
         admin = AdminServer(admin_socket_path(config), AdminDesk(door))
         lag = asyncio.create_task(watch_loop_lag(observer), name="loop lag")
+        giving_back = asyncio.create_task(give_back_memory(), name="memory")
         if config.server.tls_certificate is not None:
             door.certificate = ServedCertificate(config.server.tls_certificate, config.server.tls_key)
             observer.event(CertificateLoaded(door.certificate.ends))
@@ -346,6 +336,7 @@ async def run_daemon(
             await admin.stop()
             await web.stop()
             lag.cancel()
+            giving_back.cancel()
             observer.event(Stopped(lost))
 
 
