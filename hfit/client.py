@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -16,6 +16,7 @@ from hfit.governance import Governance
 from hfit.load.interface import LoadReport
 from hfit.package.verify import Report, verify_package
 from hfit.package_download import Downloaded, PackageRequest, download_package, stream_sql
+from hfit.told import Planning, Told, unheard
 from hfit.transfer import Progress, silent
 from hfit.tree_download import DownloadedTree, TreeRequest, download_tree
 
@@ -38,20 +39,21 @@ class Client(Gateway):
         force: bool = False,
         progress: Progress = silent,
         building: Progress = silent,
+        planning: Callable[[Planning], None] = unheard,
     ) -> Downloaded:
         """Download, verify and place a package: a folder, or with ``archive`` the archive itself.
 
         ``progress`` is told of bytes that arrive, ``building`` of rows that the gateway has written while it still
-        makes the package, each with the whole where that is known.
+        makes the package, each with the whole where that is known; ``planning`` of how far the plan is before that.
         """
         request = PackageRequest(template_name, parameters, output, archive, compression, refresh, force)
-        return download_package(self, request, progress, building)
+        return download_package(self, request, Told(progress, building, planning))
 
     def stream_sql(
         self, template_name: str, out: BinaryIO, parameters: Parameters = (), *, provider: str | None = None
     ) -> Report:
         """Write a package's SQL to ``out`` in load order, after everything was verified."""
-        return stream_sql(self, PackageRequest(template_name, parameters), provider, out, silent)
+        return stream_sql(self, PackageRequest(template_name, parameters), provider, out)
 
     def download_file(
         self, volume: str, query: Query, *, output: Path | None = None, progress: Progress = silent

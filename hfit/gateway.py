@@ -13,7 +13,7 @@ from hfit.answers import json_body, json_object, json_value, malformed, server_e
 from hfit.credentials.token_file import StoredToken, forget_token, read_token
 from hfit.documents.catalog import FileEntry, Table
 from hfit.documents.packages import Plan
-from hfit.documents.session import OfferedKeys, Person
+from hfit.documents.session import OfferedKey, OfferedKeys, Person
 from hfit.documents.shapes import shaped, shaped_list
 from hfit.documents.templates import Template, TemplateResult, ValidTemplate
 from hfit.errors import AuthenticationFailed, ConnectionLost, UsageMistake
@@ -103,7 +103,7 @@ class Gateway:
         """``email``, ``roles``, ``key_fingerprint``, ``expires_in``."""
         return self._object(Person, "GET", "/auth/whoami")
 
-    def package_keys(self) -> object:
+    def package_keys(self) -> list[OfferedKey]:
         """The gateway's package keys as it lists them; ``credentials.pins`` judges them."""
         return self._object(OfferedKeys, "GET", "/package-keys")["keys"]
 
@@ -210,10 +210,13 @@ class Gateway:
 
     # --- packages --------------------------------------------------------------------------------------------------
 
-    def plan(self, template_name: str, parameters: Parameters = (), *, prepare: bool = False) -> Plan:
-        """What a download would do, without reading a data row."""
+    def plan(
+        self, template_name: str, parameters: Parameters = (), *, prepare: bool = False, watch: str = ""
+    ) -> Plan:
+        """What a download would do, without reading a data row. ``watch`` names it for ``hfit.building``."""
         body = json_body({"template_name": template_name, "parameters": _plain(parameters), "prepare": prepare})
-        return self._object(Plan, "POST", "/packplan", body=body, headers=_JSON, repeat=True)
+        headers = {**_JSON, **_given({"X-Hfit-Watch": watch})}
+        return self._object(Plan, "POST", "/packplan", body=body, headers=headers, repeat=True)
 
     def open_package(
         self,
@@ -223,11 +226,13 @@ class Gateway:
         compression: str = "gzip",
         refresh: bool = False,
         known_digest: str = "",
+        watch: str = "",
     ) -> Response:
-        """Start a package download. 304 when ``known_digest`` is the digest of what would be sent."""
+        """Start a package download. 304 when ``known_digest`` is the digest of what would be sent; ``watch`` names it
+        for ``hfit.building``."""
         document = {"template_name": template_name, "parameters": _plain(parameters)}
         body = json_body({**document, "compression": compression, "refresh": refresh})
-        headers = {**_JSON, **_given({"X-Hfit-Known-Digest": known_digest})}
+        headers = {**_JSON, **_given({"X-Hfit-Known-Digest": known_digest, "X-Hfit-Watch": watch})}
         return self.open("POST", "/packdownload", body=body, headers=headers, accept=(304,), repeat=True, slow=True)
 
     def reopen_package(self, package_id: str, headers: Mapping[str, str]) -> Response:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from hfit.building import Follow, following
+from hfit.building import Watch, following
 from hfit.credentials.pins import Trust, learn_keys, parse_offered_keys, read_pins
 from hfit.errors import HfitClientError, IntegrityFailed, KeyUntrusted, PackageInvalid, UsageMistake
 from hfit.gateway import Gateway, Parameters
@@ -27,7 +27,8 @@ from hfit.package.manifest import MAX_MANIFEST_BYTES, Member, check_expiry
 from hfit.package.names import MANIFEST
 from hfit.package.place import check_target, clear_leftovers, locked, place, place_file
 from hfit.package.verify import Report, judge, scan_archive, verify_package
-from hfit.transfer import PartFile, Progress, Record, receive, silent
+from hfit.told import NOBODY, Told
+from hfit.transfer import PartFile, Record, receive
 from hfit.transport import Response
 
 EXTENSIONS: Mapping[str, str] = {"gzip": ".tar.gz", "zstd": ".tar.zst", "none": ".tar"}
@@ -68,33 +69,32 @@ class Downloaded:
 class _PackageSource:
     gateway: Gateway
     request: PackageRequest
+    watch: Watch
     known_digest: str = ""
-    follow: Follow = lambda _: None
 
     def start(self) -> Response:
         request = self.request
+        self.watch.begin()
         response = self.gateway.open_package(
             request.template_name,
             request.parameters,
             compression=request.compression,
             refresh=request.refresh,
             known_digest=self.known_digest,
+            watch=self.watch.name,
         )
         if response.status == 200 and response.content_length is None:
-            self.follow(response.headers.get("x-hfit-package", ""))
+            self.watch.answered(response.headers.get("x-hfit-package", ""))
+        else:
+            self.watch.end()
         return response
 
     def resume(self, record: Record, headers: Mapping[str, str]) -> Response:
         return self.gateway.reopen_package(record.package_id, headers)
 
 
-def download_package(
-    gateway: Gateway, request: PackageRequest, progress: Progress, building: Progress = silent
-) -> Downloaded:
-    """Download, verify and place a package. Raises what its parts raise; nothing half-done gets the target's name.
-
-    ``building`` is told of rows while the gateway still makes the package.
-    """
+def download_package(gateway: Gateway, request: PackageRequest, told: Told = NOBODY) -> Downloaded:
+    """Download, verify and place a package. Raises what its parts raise; nothing half-done gets the target's name."""
     folder = request.output.parent if request.output else Path.cwd()
     folder.mkdir(parents=True, exist_ok=True)
     trust = Trust(read_pins(gateway.settings.config_dir))
@@ -107,10 +107,9 @@ def download_package(
             part.discard()
         digest = known.manifest.package_digest if known else ""
         with arriving(part.path) as archive:
-            with following(gateway, building) as follow:
-                record, status = receive(
-                    _PackageSource(gateway, request, digest, follow), part, progress, listener=archive
-                )
+            with following(gateway, told) as watch:
+                source = _PackageSource(gateway, request, watch, digest)
+                record, status = receive(source, part, told.arriving, listener=archive)
             if status == 304:
                 if known is None:
                     raise PackageInvalid("The server says that nothing changed, but there is no earlier package here.")
@@ -135,7 +134,7 @@ def download_package(
 
 @contextlib.contextmanager
 def fetched_archive(
-    gateway: Gateway, request: PackageRequest, folder: Path, known_digest: str, progress: Progress
+    gateway: Gateway, request: PackageRequest, folder: Path, known_digest: str, told: Told = NOBODY
 ) -> Iterator[Report | None]:
     """A verified archive in ``folder``, under a name of its own, for the block to take away; steps 1 and 2.
 
@@ -144,7 +143,9 @@ def fetched_archive(
     """
     part = _part(gateway, request, folder)
     with locked(part.lock_target), arriving(part.path) as archive:
-        _, status = receive(_PackageSource(gateway, request, known_digest), part, progress, listener=archive)
+        with following(gateway, told) as watch:
+            source = _PackageSource(gateway, request, watch, known_digest)
+            _, status = receive(source, part, told.arriving, listener=archive)
         if status == 304:
             yield None
             return
@@ -156,20 +157,15 @@ def fetched_archive(
             part.discard()
 
 
-def stream_sql(  # noqa: PLR0917 - what is wanted, where it goes, and who is told
-    gateway: Gateway,
-    request: PackageRequest,
-    provider: str | None,
-    out: BinaryIO,
-    progress: Progress,
-    building: Progress = silent,
+def stream_sql(
+    gateway: Gateway, request: PackageRequest, provider: str | None, out: BinaryIO, told: Told = NOBODY
 ) -> Report:
     """Write the SQL of a package to ``out`` in load order; everything is verified before the first byte."""
     with tempfile.TemporaryDirectory(prefix="hfit-") as temporary:
         part = _part(gateway, request, Path(temporary))
         with arriving(part.path) as archive:
-            with following(gateway, building) as follow:
-                receive(_PackageSource(gateway, request, follow=follow), part, progress, listener=archive)
+            with following(gateway, told) as watch:
+                receive(_PackageSource(gateway, request, watch), part, told.arriving, listener=archive)
             with part.path.open("rb") as file:
                 report, _ = _verify(gateway, request, file, part.path, archive)
                 members = sql_members(report, provider)

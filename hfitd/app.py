@@ -30,6 +30,7 @@ from hfitd.audit.record import AuditRecord
 from hfitd.config.load import load_config
 from hfitd.config.model import Config
 from hfitd.export.artifacts import Artifacts
+from hfitd.export.board import Board
 from hfitd.export.depots import artifact_folder, open_depot
 from hfitd.export.downloads import Downloads
 from hfitd.export.flights import Flights
@@ -173,6 +174,7 @@ def make_workshop(config: Config, ground: Ground) -> Workshop:
         sources=lambda: ground.current.sources,
         artifacts=artifacts,
         flights=Flights(ground.store),
+        board=Board(ground.store, lambda: ground.guards.fleet.size),
         approvals=Approvals(ground.store),
         spool=Spool(config.server.data_dir / "spool"),
         audit=ground.audit,

@@ -81,8 +81,8 @@ def pkg_download_command(
 
 
 def _download(session: Session, gateway: Gateway, request: PackageRequest) -> None:
-    with session.package_progress(request.template_name) as (progress, building):
-        done = download_package(gateway, request, progress, building)
+    with session.package_progress(request.template_name) as told:
+        done = download_package(gateway, request, told)
     if session.printer.json:
         session.printer.document({**done.document(), "insecure": not session.settings.verify_tls})
         return
@@ -100,8 +100,8 @@ def _stream(
     if output not in (None, "-"):
         raise UsageMistake("--stream-sql writes to standard output; use > FILE.")
     try:
-        with session.package_progress(request.template_name) as (progress, building):
-            stream_sql(gateway, request, provider, sys.stdout.buffer, progress, building)
+        with session.package_progress(request.template_name) as told:
+            stream_sql(gateway, request, provider, sys.stdout.buffer, told)
         sys.stdout.flush()
     except BrokenPipeError as error:
         raise LoadFailed(
@@ -123,8 +123,8 @@ def _archive_to_stdout(session: Session, gateway: Gateway, request: PackageReque
             refresh=request.refresh,
             allow_hidden=request.allow_hidden,
         )
-        with session.package_progress(request.template_name) as (progress, building):
-            download_package(gateway, wanted, progress, building)
+        with session.package_progress(request.template_name) as told:
+            download_package(gateway, wanted, told)
         with target.open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
 

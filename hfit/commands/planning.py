@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from hfit.building import following
 from hfit.commands.nearest import nearest, template_look
 from hfit.commands.parameters import name_argument, parameters_argument, parse_parameters
 from hfit.commands.plan_words import show_plan
@@ -28,13 +29,20 @@ def pkg_plan_command(name: str, parameters: tuple[str, ...], prepare: bool, grap
     """
     session = current_session()
     gateway = session.gateway()
-    with session.waiting(f"{name}: plan"), nearest(template_look(gateway, name)):
-        given = parse_parameters(parameters)
+    given = parse_parameters(parameters)
+    with (
+        session.plan_progress(name) as told,
+        nearest(template_look(gateway, name)),
+        following(gateway, told) as watch,
+    ):
+        watch.begin()
         if graph == "svg":
-            session.printer.raw(plan_svg(gateway, name, given, prepare=prepare).encode())
-            return
-        plan = gateway.plan(name, given, prepare=prepare)
-    if graph is not None:
+            picture = plan_svg(gateway, name, given, prepare=prepare, watch=watch.name)
+        else:
+            plan = gateway.plan(name, given, prepare=prepare, watch=watch.name)
+    if graph == "svg":
+        session.printer.raw(picture.encode())
+    elif graph is not None:
         session.printer.raw((write_dot if graph == "dot" else write_mermaid)(draw_plan(plan)).encode())
     elif session.printer.json:
         session.printer.document(plan)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,11 +13,13 @@ from click.shell_completion import CompletionItem
 from hfit.commands.root import HfitCommand
 from hfit.commands.session import Session, current_session
 from hfit.errors import HfitClientError, UsageMistake
+from hfit.output.refresh import RefreshLines, RefreshTold
 from hfit.refresh.cache import open_cache
 from hfit.refresh.fetch import Fetcher
-from hfit.refresh.project import Project, require_project
+from hfit.refresh.project import Project, Wanted, require_project
 from hfit.refresh.run import Mode, Outcome, exit_code, refresh
 from hfit.settings import Setting, Settings
+from hfit.told import Told
 
 DEFAULT_JOBS = 4
 MAX_JOBS = 32
@@ -57,9 +61,17 @@ def refresh_command(*, names: tuple[str, ...], jobs: int, locked: bool, check: b
     chosen = project.choose(names)
     session = _session_of(project)
     fetcher = Fetcher(session.gateway(), open_cache())
-    outcomes = refresh(
-        project, chosen, fetcher, mode=mode, jobs=jobs, done=lambda outcome: _say(session, outcome, mode), force=force
-    )
+    with _progress(session, len(chosen)) as told:
+
+        def done(outcome: Outcome) -> None:
+            told.end(outcome.wanted.name)
+            with told.aside():
+                _say(session, outcome, mode)
+
+        def begun(wanted: Wanted) -> Told:
+            return told.begin(wanted.name)
+
+        outcomes = refresh(project, chosen, fetcher, mode=mode, jobs=jobs, done=done, force=force, begun=begun)
     code = exit_code(outcomes, mode)
     if session.printer.json:
         documents = [outcome.document() for outcome in outcomes]
@@ -68,6 +80,22 @@ def refresh_command(*, names: tuple[str, ...], jobs: int, locked: bool, check: b
     if failed:
         session.printer.note(f"{failed} of {len(outcomes)} packages failed; they were left as they were.")
     return code
+
+
+@contextlib.contextmanager
+def _progress(session: Session, count: int) -> Iterator[RefreshTold]:
+    """Rows at a terminal, lines now and then elsewhere, nothing beside a document."""
+    printer = session.printer
+    if printer.json:
+        yield RefreshTold()
+    elif printer.progress_wanted:
+        from hfit.output.refresh_rows import refresh_rows  # noqa: PLC0415 - lazy: rich costs 60 ms
+
+        with refresh_rows(count, color=printer.color) as rows:
+            yield rows
+    else:
+        with RefreshLines(count, printer.note).running() as lines:
+            yield lines
 
 
 def _session_of(project: Project) -> Session:

@@ -16,6 +16,7 @@ import click
 from hfit.output.console import colors_wanted
 from hfit.output.printer import Printer
 from hfit.settings import Settings, load_settings
+from hfit.told import NOBODY, Told
 from hfit.transfer import Progress, silent
 
 if TYPE_CHECKING:
@@ -47,26 +48,26 @@ class Session:
             yield update
 
     @contextlib.contextmanager
-    def package_progress(self, name: str) -> Iterator[tuple[Progress, Progress]]:
-        """Two bars on a terminal, otherwise nothing: what arrives, and the rows of a package that is being made."""
+    def package_progress(self, name: str) -> Iterator[Told]:
+        """Bars on a terminal, otherwise nothing: the plan of a package, the rows that are made, what arrives."""
         if not self.printer.progress_wanted:
-            yield silent, silent
+            yield NOBODY
             return
         from hfit.output.progress import package_bars  # noqa: PLC0415 - lazy: rich costs 60 ms
 
-        with package_bars(name, color=self.printer.color) as bars:
-            yield bars
+        with package_bars(name, color=self.printer.color) as told:
+            yield told
 
     @contextlib.contextmanager
-    def waiting(self, title: str) -> Iterator[None]:
-        """A spinner with the time since when, on a terminal; for what says nothing until it is done."""
+    def plan_progress(self, name: str) -> Iterator[Told]:
+        """A bar on a terminal, otherwise nothing: how far a plan is, and since when it is waited for."""
         if not self.printer.progress_wanted:
-            yield
+            yield NOBODY
             return
-        from hfit.output.progress import spinner  # noqa: PLC0415 - lazy: rich costs 60 ms
+        from hfit.output.progress import plan_bar  # noqa: PLC0415 - lazy: rich costs 60 ms
 
-        with spinner(title, color=self.printer.color):
-            yield
+        with plan_bar(name, color=self.printer.color) as told:
+            yield told
 
 
 def current_session(**flags: str | None) -> Session:

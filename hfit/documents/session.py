@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, TypedDict
 
 
 class Failure(TypedDict):
@@ -50,10 +50,19 @@ class Person(TypedDict):
     expires_in: Annotated[int, "seconds that the token lives"]
 
 
+class OfferedKey(TypedDict):
+    """One package key of the gateway."""
+
+    public_key: Annotated[str, "an OpenSSH line"]
+    fingerprint: str
+    current: Annotated[bool, "whether packages are signed with it today"]
+    endorsement: Annotated[str | None, "what the key before it signed of it (SSHSIG); null of the first"]
+
+
 class OfferedKeys(TypedDict):
     """The package keys as the gateway lists them; whether they are what they claim to be is another question."""
 
-    keys: list[Any]
+    keys: list[OfferedKey]
 
 
 class Project(TypedDict):

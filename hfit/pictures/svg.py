@@ -33,11 +33,13 @@ _STYLE = (
 _LINE, _PAD, _GAP, _LETTER = 19, 12, 46, 7.9
 
 
-def plan_svg(gateway: Gateway, name: str, parameters: Parameters, *, prepare: bool) -> str:
+def plan_svg(gateway: Gateway, name: str, parameters: Parameters, *, prepare: bool, watch: str = "") -> str:
     """The picture of a plan; AnswerMalformed when the server sends anything that is no such picture."""
     given = dict(parameters) if isinstance(parameters, dict) else list(parameters)
     body = json_body({"template_name": name, "parameters": given, "prepare": prepare})
     headers = {"Content-Type": "application/json", "Accept": "image/svg+xml"}
+    if watch:
+        headers["X-Hfit-Watch"] = watch
     with gateway.open("POST", "/packplan", body=body, headers=headers, repeat=True, slow=True) as response:
         return check_svg(response.read(MAX_BYTES))
 

@@ -17,7 +17,7 @@ from hfit.package.verify import Report
 from hfit.package_download import PackageRequest, fetched_archive
 from hfit.refresh.cache import PackageCache, patiently_locked
 from hfit.refresh.project import request_digest
-from hfit.transfer import Progress, silent
+from hfit.told import NOBODY, Told
 
 TRIES = 3  # each with the patience that the gateway has for a package
 MAX_PAUSE_SECONDS = 60.0
@@ -49,7 +49,7 @@ class Fetcher:
             return None
 
     def fetch(
-        self, request: PackageRequest, known_digest: str, use: Callable[[Report], None], progress: Progress = silent
+        self, request: PackageRequest, known_digest: str, use: Callable[[Report], None], told: Told = NOBODY
     ) -> bool:
         """Have the package sent unless it is ``known_digest``; False then. ``use`` gets the verified archive.
 
@@ -57,7 +57,7 @@ class Fetcher:
         """
         for attempt in range(1, TRIES + 1):
             try:
-                return self._fetch_once(request, known_digest, use, progress)
+                return self._fetch_once(request, known_digest, use, told)
             except HfitClientError as error:
                 if error.status not in _BUSY or attempt == TRIES:
                     raise
@@ -65,13 +65,13 @@ class Fetcher:
         raise AssertionError("the loop returns or raises")
 
     def _fetch_once(
-        self, request: PackageRequest, known_digest: str, use: Callable[[Report], None], progress: Progress
+        self, request: PackageRequest, known_digest: str, use: Callable[[Report], None], told: Told
     ) -> bool:
         folder = self.cache.server_folder(self.origin)
         asked = request_digest(request.template_name, request.parameters)
         with (
             patiently_locked(folder / asked),
-            fetched_archive(self.gateway, request, folder, known_digest, progress) as report,
+            fetched_archive(self.gateway, request, folder, known_digest, told) as report,
         ):
             if report is not None:
                 use(report)

@@ -32,6 +32,7 @@ from hfit.refresh.fetch import Fetcher, install
 from hfit.refresh.lock import Locked, lock_entry, read_lock, write_lock
 from hfit.refresh.project import Project, Wanted
 from hfit.text import visible
+from hfit.told import NOBODY, Told
 
 # The worst first: a damaged or exchanged package outweighs a refusal, that a failing server, and so on.
 SEVERITY = (5, 6, 3, 4, 2, 1)
@@ -79,18 +80,20 @@ def refresh(
     jobs: int,
     done: Callable[[Outcome], None],
     force: bool = False,
+    begun: Callable[[Wanted], Told] = lambda _: NOBODY,
 ) -> list[Outcome]:
     """Refresh the chosen packages, at most ``jobs`` at once; ``done`` hears of each. Outcomes are in the file's order.
+    ``begun`` hears, in another thread, that it is one's turn, and says who is told how far that is.
 
     Raises only what concerns the whole run: a damaged lock file, another ``hfit refresh`` in the same project.
     """
     if mode is not Mode.UPDATE:
-        return _run(chosen, _Work(fetcher, read_lock(project.lock_path), mode, force), jobs, done)
+        return _run(chosen, _Work(fetcher, read_lock(project.lock_path), mode, force, begun), jobs, done)
     with locked(project.lock_path):
         entries = read_lock(project.lock_path)
         outcomes: list[Outcome] = []
         try:
-            return _run(chosen, _Work(fetcher, entries, mode, force), jobs, _both(outcomes.append, done))
+            return _run(chosen, _Work(fetcher, entries, mode, force, begun), jobs, _both(outcomes.append, done))
         finally:  # also what was in place before an interruption is locked
             fresh = {item.wanted.name: item.entry for item in outcomes if item.entry and not item.error}
             kept = {name: entry for name, entry in {**entries, **fresh}.items() if name in project.packages}
@@ -146,11 +149,13 @@ class _Work:
     entries: Mapping[str, Locked]
     mode: Mode
     force: bool
+    begun: Callable[[Wanted], Told]
 
     def outcome(self, wanted: Wanted) -> Outcome:
         """Step 1: whatever goes wrong with one package stays with it."""
         try:
-            return self._locked(wanted) if self.mode is Mode.LOCKED else self._updated(wanted)
+            told = self.begun(wanted)
+            return self._locked(wanted, told) if self.mode is Mode.LOCKED else self._updated(wanted, told)
         except HfitClientError as error:
             return Outcome(wanted, "failed", error=error)
         except OSError as error:
@@ -160,7 +165,7 @@ class _Work:
             reason = f"{type(error).__name__}: {visible(error)}"
             return Outcome(wanted, "failed", error=HfitClientError("hfit itself failed.", reason=reason))
 
-    def _updated(self, wanted: Wanted) -> Outcome:
+    def _updated(self, wanted: Wanted, told: Told) -> Outcome:
         is_new, here = _is_free(wanted.into), self._installed(wanted)
         entry = self.entries.get(wanted.name)
         known = here or self._cached(wanted)
@@ -172,7 +177,7 @@ class _Work:
                 install(report, wanted.into, self.fetcher.trust(), force=self.force)
 
         digest = known.manifest.package_digest if known else ""
-        sent = self.fetcher.fetch(_request(wanted), digest, use)
+        sent = self.fetcher.fetch(_request(wanted), digest, use, told)
         if sent:
             report = found[-1]
         else:
@@ -185,7 +190,7 @@ class _Work:
         result = "new" if is_new else "untouched" if _same(here, report) and fresh == entry else "updated"
         return Outcome(wanted, result, fresh, sent)
 
-    def _locked(self, wanted: Wanted) -> Outcome:
+    def _locked(self, wanted: Wanted, told: Told) -> Outcome:
         entry = self.entries.get(wanted.name)
         if entry is None or not entry.fits(wanted):
             what = "has no entry for it" if entry is None else "was written for another template or other parameters"
@@ -203,7 +208,7 @@ class _Work:
         if report is not None:
             use(report)
             return Outcome(wanted, result, entry)
-        self.fetcher.fetch(_request(wanted), "", use)
+        self.fetcher.fetch(_request(wanted), "", use, told)
         return Outcome(wanted, result, entry, transferred=True)
 
     def _installed(self, wanted: Wanted) -> Report | None:

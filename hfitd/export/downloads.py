@@ -37,7 +37,7 @@ from hfitd.export.delivery import Delivery, close_again, close_delivery
 from hfitd.export.filing import index_entry, package_context, what_decides
 from hfitd.export.items.interface import Member, RunScope
 from hfitd.export.job import Job
-from hfitd.export.members import check_members
+from hfitd.export.members import check_members, check_steps
 from hfitd.export.package.build import Finished, PackageBuild
 from hfitd.export.package.codec import CODECS
 from hfitd.export.package.context import PackageContext, SourceEntry
@@ -47,6 +47,7 @@ from hfitd.export.package.watched import watch_sources
 from hfitd.export.plan import Plan, describe_plan, needed_sources
 from hfitd.export.prepare import Variable, resolve_variables
 from hfitd.export.preview import expect_step, shown_name, shown_variables
+from hfitd.export.progress import Progress
 from hfitd.export.record import describe_end, describe_failure, is_unexpected, package_record, reopen_record
 from hfitd.export.requests import PackageRequest
 from hfitd.export.residual import tell_residue
@@ -72,17 +73,19 @@ class Downloads:
         self._by_id: dict[str, Job] = {}
         self.extractions = 0
         self.artifacts = workshop.artifacts
+        self.board = workshop.board
         self._flights = workshop.flights
 
     async def plan(self, request: PackageRequest, *, prepare: bool) -> Json:
         """What a download would do, without reading a data row; QueryTimeout."""
-        try:
-            async with asyncio.timeout(self._shop.limits.job_timeout_seconds):
-                return await self._plan(request, prepare=prepare)
-        except TimeoutError as error:
-            raise QueryTimeout("The plan took longer than limits.job_timeout allows.") from error
+        async with self.board.planning(request.actor.email, request.watch) as progress:
+            try:
+                async with asyncio.timeout(self._shop.limits.job_timeout_seconds):
+                    return await self._plan(request, progress, prepare=prepare)
+            except TimeoutError as error:
+                raise QueryTimeout("The plan took longer than limits.job_timeout allows.") from error
 
-    async def _plan(self, request: PackageRequest, *, prepare: bool) -> Json:
+    async def _plan(self, request: PackageRequest, progress: Progress, *, prepare: bool) -> Json:
         sources = self._shop.sources()
         async with open_sources(sources, needed_sources(request.template, sources), request.actor.email) as opened:
             request, plan = await plan_run(request, sources, opened, only_plan=not prepare)
@@ -97,7 +100,7 @@ class Downloads:
                 finally:
                     await asyncio.shield(self._shop.audit.end(token, outcome))
                 run = self._run_scope(request.actor, sources, opened, variables)
-            expected = {step.export.key: await expect_step(step, run, variables) for step in plan.steps}
+            expected = await check_steps(plan.steps, progress, lambda step: expect_step(step, run, variables))
         document = describe_plan(plan, expected, shown_variables(request, variables), shown_name(request, variables))
         return document | {"approval": describe_gate(request, sources)}
 
@@ -114,6 +117,8 @@ class Downloads:
             self._shop.observer.event(ExtractionJoined(request.stored.name))
         if job is None:
             job = self._start_job(key, request, sources)
+        if not job.done:
+            self.board.name(job.id, request.actor.email, request.watch)
         with job.reading():
             await job.checked()
             if request.known_digest:
@@ -149,6 +154,16 @@ class Downloads:
         await self._shop.quotas.check(actor)
         audit = await self._shop.audit.begin(reopen_record(actor, package_id, job.artifact))
         return Delivery(job, package_id, audit, True, actor, self._shop.quotas.reserve(actor))
+
+    async def is_elsewhere(self, package_id: str, actor: Actor) -> bool:
+        """Whether it is a package of the actor's that another instance is, or was, still writing."""
+        if package_id in self._by_id:
+            return False
+        try:
+            await self.artifacts.open_for(package_id, actor, self._shop.sources().version)
+        except NotFound:
+            return await self.artifacts.granted(package_id, actor)
+        return False
 
     async def _open_finished(self, package_id: str, actor: Actor, version: str) -> Artifact:
         """A finished package; one that another instance is still writing is waited for."""
@@ -228,8 +243,12 @@ class Downloads:
         job.effective = effective_policy(sources.version, request.actor)
         self._by_key[key] = job
         self._by_id[job.id] = job
-        job.task = asyncio.create_task(self._drive(job, request, sources), name=f"job {job.id}")
+        job.task = asyncio.create_task(self._post(job, request, sources), name=f"job {job.id}")
         return job
+
+    async def _post(self, job: Job, request: PackageRequest, sources: Sources) -> None:
+        async with self.board.posted(job.id, job.progress):
+            await self._drive(job, request, sources)
 
     async def _drive(self, job: Job, request: PackageRequest, sources: Sources) -> None:
         """Run a job to its end; the only place where one ends."""
@@ -286,7 +305,7 @@ class Downloads:
                 request, plan = await plan_run(request, sources, held)
             job.plan, job.approval = plan, request.approval
             job.residue = Residue(sources.policy.residual_scan, masks=any(table.masks for _, table in plan.tables))
-            opened = watch_sources(held, job.residue, job.pace)
+            opened = watch_sources(held, job.residue, job.progress.pace)
             await self._shop.quotas.count_tables(request.actor, planned_contents(plan).objects)
             audit = await self._shop.audit.begin(self._record(request, "package.build", plan))
             outcome, scratch = "failed", Scratch(folder)
@@ -298,7 +317,7 @@ class Downloads:
                     outcome = "cached"
                     return
                 run = replace(self._run_scope(request.actor, sources, opened, variables), scratch=scratch)
-                members = await check_members(plan, run, self._shop.observer, job.pace)
+                members = await check_members(plan, run, self._shop.observer, job.progress)
                 entries = {key: SourceEntry.of(key, source) for key, source in opened.items()}
                 context = package_context(request, plan, variables, entries, self._shop)
                 try:

@@ -12,23 +12,20 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 from hfitd.audit.log import AuditToken
-from hfitd.errors import HfitError, Internal
 from hfitd.export.artifacts import Artifact
 from hfitd.export.contents import Contents
 from hfitd.export.package.codec import Codec
 from hfitd.export.package.manifest import MemberEntry
-from hfitd.export.package.pace import Pace
 from hfitd.export.package.residue import Residue
 from hfitd.export.plan import Plan
-from hfitd.model import Json
+from hfitd.export.progress import Progress
 from hfitd.store.approvals import Approval
 
 READ_SIZE = 256 * 1024
-PACE_SECONDS = 1.0
 
 
 class Job:
@@ -44,7 +41,7 @@ class Job:
         self.effective = ""
         self.artifact: Artifact | None = None
         self.residue = Residue("off")
-        self.pace = Pace()
+        self.progress = Progress()
         self.cached = False  # the check found a finished package
         self.error: BaseException | None = None
         self.path: Path | None = None
@@ -53,9 +50,7 @@ class Job:
         self.started = time.monotonic()
         self.audit: AuditToken | None = None  # of a stream, until its reader has left
         self.contents = Contents()  # of a stream
-        self.events: list[tuple[str, Json]] = []
         self.task: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
         self._checked = asyncio.Event()
         self._done = asyncio.Event()
         self._readers = 0
@@ -75,32 +70,31 @@ class Job:
     def grow(self, size: int) -> None:
         """More of the archive can be read."""
         self.size = size
-        self._notify()
+        self.progress.notify()
 
     def start_over(self) -> bool:
         """Forget what was made so far, which then has to be made anew; False when somebody has some of it already."""
         if self._given or self.done:
             return False
-        self.size, self.rows, self.pace = 0, None, Pace()
-        self.events.clear()
+        self.size, self.rows = 0, None
+        self.progress.begin_anew()
         return True
 
     @property
     def rows_done(self) -> int:
         """Rows of the members that are complete."""
-        rows = (data.get("rows") for kind, data in self.events if kind == "member" and isinstance(data, dict))
+        rows = (data.get("rows") for kind, data in self.progress.events if kind == "member" and isinstance(data, dict))
         return sum(number for number in rows if isinstance(number, int))
 
     def add_member(self, entry: MemberEntry) -> None:
         """Tell whoever watches that a member is complete."""
-        self.events.append(("member", {"path": entry.path, "size": entry.size, "rows": entry.rows}))
-        self._notify()
+        self.progress.tell("member", {"path": entry.path, "size": entry.size, "rows": entry.rows})
 
     def finish(self, artifact: Artifact, *, cached: bool = False) -> None:
         """It is complete."""
         self.artifact, self.cached, self.size = artifact, cached, artifact.size
-        self.events.append(("done", {"size": artifact.size, "package_digest": artifact.package_digest}))
         self._end()
+        self.progress.finish("done", {"size": artifact.size, "package_digest": artifact.package_digest})
 
     def end(self) -> None:
         """It is complete and is no package."""
@@ -109,9 +103,8 @@ class Job:
     def fail(self, error: BaseException) -> None:
         """It ended badly; the cause of an unknown error stays here for the log."""
         self.error = error
-        known = error if isinstance(error, HfitError) else Internal()
-        self.events.append(("failed", {"category": known.category, "code": known.code, "message": known.message}))
         self._end()
+        self.progress.fail(error)
 
     async def checked(self) -> None:
         """Wait until it may no longer refuse; raises what it refused with."""
@@ -171,35 +164,14 @@ class Job:
         finally:
             os.close(descriptor)
 
-    async def follow(self) -> AsyncIterator[tuple[str, Json]]:
-        """Events from the first to the last; between them, each second at most, how far the rows are."""
-        position, told = 0, None
-        while True:
-            while position < len(self.events):
-                yield self.events[position]
-                position += 1
-            if self.done:
-                return
-            if told != (told := self.pace.document()):
-                yield "progress", told
-            changed = self._changed
-            if position == len(self.events) and not self.done:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), PACE_SECONDS)
-
     async def _wait_change(self, position: int) -> None:
-        changed = self._changed
         if self.size <= position and not self.done:
-            await changed.wait()
-
-    def _notify(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+            await self.progress.changed()
 
     def _end(self) -> None:
         self._checked.set()
         self._done.set()
-        self._notify()
+        self.progress.notify()
 
     def _abandon(self) -> None:
         if self._readers == 0 and not self.done and self.task is not None:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from hfitd.export.cycles import find_postponed
 from hfitd.export.dangling import find_dangling
-from hfitd.export.items.interface import Built, Member, RunScope
+from hfitd.export.items.interface import Built, Checked, Member, RunScope, Step
 from hfitd.export.package.build import refuse_collisions
 from hfitd.export.package.graph import graph_members
-from hfitd.export.package.pace import Pace
 from hfitd.export.plan import Plan
+from hfitd.export.progress import Progress
 from hfitd.model import Sink
 from hfitd.observe.observer import Observer
 
 
-async def check_members(plan: Plan, run: RunScope, observer: Observer, pace: Pace) -> list[Member]:
+async def check_members(plan: Plan, run: RunScope, observer: Observer, progress: Progress) -> list[Member]:
     """Every step's members, with what dangles between them; the step 6 of a request. Building one is a span, and
-    ``pace`` learns how many rows there will be."""
-    run = replace(run, postponed=find_postponed(plan.steps, run.opened))
-    checked = [await step.check(run) for step in plan.steps]
-    pace.expect(checked)
+    ``progress`` learns of each step, and how many rows there will be."""
+    run = replace(run, postponed=find_postponed(plan.steps, run.opened), walking=progress.planning.walk)
+    checked = list((await check_steps(plan.steps, progress, lambda step: step.check(run))).values())
+    progress.pace.expect(checked)
     members = [member for one in checked for member in one.members]
     members += graph_members([one.ways for one in checked if one.ways is not None])
     refuse_collisions(members)
@@ -33,6 +33,20 @@ async def check_members(plan: Plan, run: RunScope, observer: Observer, pace: Pac
         for member in members
     ]
     return [replace(member, build=_traced(member, observer)) for member in members]
+
+
+async def check_steps(
+    steps: Sequence[Step], progress: Progress, check: Callable[[Step], Awaitable[Checked]]
+) -> dict[str, Checked]:
+    """What ``check`` says of each step, by export key; ``progress`` is told how far they are."""
+    progress.planning.begin([len(step.tables) for step in steps])
+    progress.notify()
+    found: dict[str, Checked] = {}
+    for step in steps:
+        found[step.export.key] = await check(step)
+        progress.planning.end_export()
+        progress.notify()
+    return found
 
 
 def _traced(member: Member, observer: Observer) -> Callable[[Sink], Awaitable[Built]]:

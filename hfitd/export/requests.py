@@ -36,6 +36,7 @@ class PackageRequest:
     codec: Codec
     refresh: bool = False
     known_digest: str = ""
+    watch: str = ""  # the name by which the actor follows what is made of it
     approval: Approval | None = None  # one that holds for this text, policy and parameters
     unapproved: str = ""  # why there is none, in words
     approved_digest: str = ""  # of another text of this template that an approval still names
@@ -78,6 +79,7 @@ async def read_request(
     compression: str = "gzip",
     refresh: bool = False,
     known_digest: str = "",
+    watch: str = "",
 ) -> PackageRequest:
     """Find the template and bind the parameters; NotFound alike when it is missing or may not be run.
 
@@ -94,7 +96,7 @@ async def read_request(
         stored = await approved_version(shelf, stored, approval, wanted)
     template = await asyncio.to_thread(parse_template, stored.text)
     parameters = bind_parameters(template, given)
-    request = PackageRequest(actor, stored, template, parameters, CODECS[compression], refresh, known_digest)
+    request = PackageRequest(actor, stored, template, parameters, CODECS[compression], refresh, known_digest, watch)
     now, version = time.time(), sources.policy.version
     problem = judge(approval, stored.digest, version, now)
     if approval is not None and not problem:

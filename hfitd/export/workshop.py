@@ -10,6 +10,7 @@ from hfitd.access.quotas import Quotas
 from hfitd.audit.log import AuditLog
 from hfitd.config.model import LimitsConfig
 from hfitd.export.artifacts import Artifacts
+from hfitd.export.board import Board
 from hfitd.export.flights import Flights
 from hfitd.export.sources import Sources
 from hfitd.export.spool import Spool
@@ -25,6 +26,7 @@ class Workshop:
     sources: Callable[[], Sources]
     artifacts: Artifacts
     flights: Flights
+    board: Board
     approvals: Approvals
     spool: Spool
     audit: AuditLog

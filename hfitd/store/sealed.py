@@ -25,6 +25,7 @@ from hfitd.store.keys import kind_of
 SEALED_KINDS = frozenset({
     "user", "template", "template-version", "policy", "approval", "artifact", "package", "grant",
     "access-request", "access-loan", "console-ticket", "console-session", "schema", "nonce",
+    "progress",
 })  # fmt: skip
 _MAGIC = b"s1"
 _HEAD = struct.Struct(">2sQ32s")

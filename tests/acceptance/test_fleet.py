@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 
 import aiohttp
@@ -68,6 +69,30 @@ async def test_a_package_that_one_instance_still_writes_is_resumed_at_another(fl
     assert (answer.status, answer.headers["ETag"]) == (206, etag)
     assert start + answer.body == whole
     assert await extractions(fleet) == before + 1
+
+
+async def test_what_one_instance_makes_is_followed_at_another(fleet: Fleet, person: Person) -> None:
+    """By the name that the request had, before anybody knows the package's id, and by that; nobody else hears of it."""
+    one, two = (Api(daemon, person) for daemon in fleet.instances)
+    stranger = Api(fleet.instances[1], await asyncio.to_thread(fleet.add_person, "listens@example.org", "developer"))
+    while {(await asyncio.to_thread(daemon.admin, "status"))["instances"] for daemon in fleet.instances} != {2}:
+        await asyncio.sleep(0.1)
+    name = "w." + "f" * 24
+    named = asyncio.create_task(two.get(f"/packages/{name}/events"))
+    asked = {"template_name": "two", "parameters": [], "refresh": True}
+    headers = {"X-Hfit-Watch": name}
+    async with one.opened("POST", "/packdownload", json=asked, headers=headers) as response:
+        package = response.headers["X-Hfit-Package"]
+        assert (await stranger.get(f"/packages/{package}/events")).status == 404
+        by_id = asyncio.create_task(two.get(f"/packages/{package}/events"))
+        size = len(await response.read())
+    for answer in (await named, await by_id):
+        said = answer.body.decode()
+        assert '"expected_exports": 2' in said
+        assert any(0 < int(rows) <= 3100 for rows in re.findall(r'"rows": (\d+), "expected_rows": \d+', said)), said
+        last = said.strip().split("\n\n")[-1]
+        assert last.startswith("event: done")
+        assert f'"size": {size}' in last
 
 
 async def test_a_finished_package_comes_from_every_instance_in_ranges(fleet: Fleet, person: Person) -> None:

@@ -350,7 +350,8 @@ def test_c03_a_package_of_another_key_or_server_is_refused(logged_in: FakeHfitd,
 def test_c03_a_rotated_key_is_learned_when_the_old_one_endorsed_it(logged_in: FakeHfitd, hfit: Hfit) -> None:
     new = PackageKey()
     endorsement = logged_in.package_key.sign(new.line.encode(), "hfit-package-key@hfitd.v1").decode()
-    logged_in.offered.append({"public_key": new.line, "current": True, "endorsement": endorsement})
+    offered = {"public_key": new.line, "fingerprint": new.fingerprint, "current": True, "endorsement": endorsement}
+    logged_in.offered.append(offered)
     logged_in.package = dataclasses.replace(logged_in.package, key=new)
     assert hfit("pkg-download", NAME, "42").code == 0
 

@@ -181,11 +181,11 @@ def test_a_windows_console_is_told_to_understand_colours_and_an_old_one_gets_non
 
 def test_progress_says_rate_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
     program = (
-        "import time\nfrom hfit.output.progress import progress_bar, spinner\n"
+        "import time\nfrom hfit.output.progress import plan_bar, progress_bar\n"
         "with progress_bar('x: load', color=False, unit='rows') as update:\n"
         "    for done in range(1, 9):\n        update(done * 1000, 90_000)\n        time.sleep(0.15)\n"
         "with progress_bar('x: download', color=False) as update:\n    update(5_000_000, None)\n    time.sleep(0.3)\n"
-        "with spinner('x: plan', color=False):\n    time.sleep(0.2)\n"
+        "with plan_bar('x', color=False):\n    time.sleep(0.2)\n"
     )
     outer, inner = pty.openpty()
     read: list[bytes] = []

@@ -21,6 +21,13 @@ CREATE TABLE wide (id integer PRIMARY KEY, filler text);
 INSERT INTO wide SELECT i, repeat(md5(i::text), 31) FROM generate_series(1, 12000) i;
 CREATE VIEW slow_short AS SELECT i AS id, pg_sleep(0.02)::text AS pause FROM generate_series(1, 100) i;
 CREATE VIEW slow_long AS SELECT i AS id, pg_sleep(0.05)::text AS pause FROM generate_series(1, 1200) i;
+CREATE TABLE held (id integer PRIMARY KEY);
+CREATE TABLE head (id integer PRIMARY KEY);
+INSERT INTO head VALUES (1);
+CREATE TABLE link (id integer PRIMARY KEY, head integer REFERENCES head, parent integer REFERENCES link);
+INSERT INTO link SELECT i, CASE i WHEN 1 THEN 1 END, nullif(i - 1, 0) FROM generate_series(1, 30000) i;
+CREATE INDEX ON link (parent);
+ANALYZE head, link;
 """
 EVERYTHING = (
     "rows:**", "query:**", "ddl:**", "files.list:**", "files.read:**",

@@ -18,6 +18,8 @@ from hfitd.export.spool import Scratch
 from hfitd.export.template.model import Export
 from hfitd.model import Actor, Catalog, Json, Sink, TableName
 
+Walking = Callable[[Callable[[], int], int | None], None]
+
 
 @dataclass(frozen=True, slots=True)
 class PlanScope:
@@ -45,6 +47,7 @@ class RunScope:
     max_rows: int | None = None  # of the whole package
     walk: bool = True  # False: only estimate, read no row
     scratch: Scratch = field(default_factory=Scratch)
+    walking: Walking = lambda _, __: None  # told of a walk: what says how many rows it has found, and the expected
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,8 @@ class SubsetStep:
         store = KeyStore(scope.scratch.spill_rows, scope.scratch.folder)
         scope.scratch.close_later(store.close)
         walk = Walk(self.graph, places, limits, self.export.key, store)
+        known = [table.estimated_rows for table in tables if table.estimated_rows is not None]
+        scope.walking(lambda: walk.meter.rows, sum(known) if len(known) == len(tables) else None)
         await walk.run(roots)
         checked = await self._found(walk, tables, scope, places)
         members = tuple(

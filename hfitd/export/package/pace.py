@@ -22,6 +22,12 @@ class Pace:
         self._rows = 0
         self._bytes = 0
         self._running = 0  # bytes of statements that have not ended
+        self._begun = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to tell."""
+        return self._begun
 
     def expect(self, steps: Iterable[Checked]) -> None:
         """Take over what the checks of the steps found of tables whose rows are written."""
@@ -31,6 +37,7 @@ class Pace:
             if any(member.kind in {"data", "rows"} for member in step.members)
             for table in step.tables
         ]
+        self._begun = True
         known = [table.estimated_rows for table in tables if table.estimated_rows is not None]
         self.expected = sum(known) if len(known) == len(tables) else None
         self._expected_bytes = sum(table.estimated_bytes or 0 for table in tables)

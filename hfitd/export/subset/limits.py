@@ -37,6 +37,11 @@ class Meter:
         """How many rows of one child table one row may have by one key."""
         return self._limits.max_children
 
+    @property
+    def rows(self) -> int:
+        """How many rows were taken so far."""
+        return self._rows
+
     def take(self, node: Node, count: int, *, parent: bool) -> int:
         """How many of so many more rows may come; LimitExceeded unless the template lets rows be left out."""
         limits, before = self._limits, self._of.get(node, 0)

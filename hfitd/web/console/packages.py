@@ -23,7 +23,7 @@ async def package_page(request: web.Request) -> web.Response:
     package_id = request.match_info["id"]
     job = await gateway(request).downloads.look(package_id, actor(request))
     with job.reading():
-        members = [data for kind, data in job.events if kind == "member"]
+        members = [data for kind, data in job.progress.events if kind == "member"]
     artifact = job.artifact
     values = {
         "id": package_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +13,9 @@ from aiohttp import web
 
 from hfitd.errors import BadRequest, SourceChanged
 from hfitd.export.artifacts import Artifact, describe_artifact
+from hfitd.export.board import check_watch
 from hfitd.export.delivery import Delivery
+from hfitd.export.following import open_events
 from hfitd.export.record import reopen_record
 from hfitd.export.requests import Given, PackageRequest, read_request
 from hfitd.volumes.folder import shape_of
@@ -36,6 +39,7 @@ from hfitd.web.streams import (
 )
 
 MAX_BODY = 1024 * 1024
+EVENTS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -87,14 +91,13 @@ async def package_head(request: web.Request) -> web.StreamResponse:
 
 async def package_events(request: web.Request) -> web.StreamResponse:
     """Progress as server-sent events until it is done or has failed."""
-    delivery = await gateway(request).downloads.reopen(request.match_info["id"], actor(request))
-    headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    async with on_record(request, lambda outcome, code: _close(request, delivery, outcome, code)):
-        response = await begin(request, 200, headers, None)
-        with delivery.job.reading():
-            async for kind, data in delivery.job.follow():
-                await response.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode())
-        return await finish(request, response)
+    found = await open_events(gateway(request).downloads, request.match_info["id"], actor(request))
+    async with aclosing(found) as events:
+        response = await begin(request, 200, EVENTS, None)
+        async for kind, data in events:
+            told = f"event: {kind}\ndata: {json.dumps(data)}\n\n" if kind else ":\n\n"
+            await response.write(told.encode())
+    return await finish(request, response)
 
 
 async def _request(
@@ -110,6 +113,7 @@ async def _request(
         compression=compression,
         refresh=refresh,
         known_digest=request.headers.get("X-Hfit-Known-Digest", ""),
+        watch=check_watch(request.headers.get("X-Hfit-Watch", "")),
     )
 
 

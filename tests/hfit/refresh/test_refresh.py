@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import queue
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import pytest
 
 from hfit.client import Client
 from hfit.errors import NotFound
+from hfit.output.refresh import RefreshLines
 from hfit.package.place import locked
 from hfit.refresh.fetch import MAX_PAUSE_SECONDS, pause_seconds
 from hfit.transfer import PAUSES_SECONDS, receive
@@ -109,6 +112,18 @@ def test_unchanged_packages_are_not_transferred(project: FakeHfitd, hfit: Hfit, 
     told = {headers["X-Hfit-Known-Digest"] for headers in project.seen("POST", "/packdownload")}
     assert told == {lock(work)[name]["package_digest"] for name in NAMES}
     assert (work / "hfit.lock").read_bytes() == before
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is_and_how_long_it_will_take() -> None:
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+    lines = RefreshLines(3, said.put, every_seconds=0.01)
+    wanted = r"1 of 3 packages, [\d,.]+ packages/min, \d+:\d\d:\d\d left; now: beta\."
+    with lines.running():
+        lines.begin("alpha")
+        lines.begin("beta")
+        lines.end("alpha")
+        while not re.fullmatch(wanted, said.get(timeout=60)):
+            pass
 
 
 def test_a_changed_package_replaces_the_earlier_one(project: FakeHfitd, hfit: Hfit, work: Path) -> None:
