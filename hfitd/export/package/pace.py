@@ -57,6 +57,8 @@ class Pace:
         """``rows`` so far, about, and ``expected_rows``, about."""
         rows, size = (self._rows, self._bytes) if self._rows else (self.expected or 0, self._expected_bytes)
         begun = self._running * rows // size if size else 0
+        if self.expected is not None:  # a guess at bytes a row is no proof that there are more rows than expected
+            begun = min(begun, max(self.expected - self._rows, 0))
         return {"rows": self._rows + begun, "expected_rows": self.expected}
 
 
