@@ -228,8 +228,7 @@ class Gateway:
         known_digest: str = "",
         watch: str = "",
     ) -> Response:
-        """Start a package download. 304 when ``known_digest`` is the digest of what would be sent; ``watch`` names it
-        for ``hfit.building``."""
+        """Start a package download, named ``watch``. 304 when ``known_digest`` is the digest of what would be sent."""
         document = {"template_name": template_name, "parameters": _plain(parameters)}
         body = json_body({**document, "compression": compression, "refresh": refresh})
         headers = {**_JSON, **_given({"X-Hfit-Known-Digest": known_digest, "X-Hfit-Watch": watch})}

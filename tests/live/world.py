@@ -27,7 +27,7 @@ INSERT INTO head VALUES (1);
 CREATE TABLE link (id integer PRIMARY KEY, head integer REFERENCES head, parent integer REFERENCES link);
 INSERT INTO link SELECT i, CASE i WHEN 1 THEN 1 END, nullif(i - 1, 0) FROM generate_series(1, 30000) i;
 CREATE INDEX ON link (parent);
-ANALYZE head, link;
+ANALYZE quick, head, link;
 """
 EVERYTHING = (
     "rows:**", "query:**", "ddl:**", "files.list:**", "files.read:**",
