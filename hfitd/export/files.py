@@ -6,15 +6,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from hfitd.errors import NotFound
 from hfitd.export.sources import Sources
 from hfitd.model import Action, Actor
 from hfitd.volumes.interface import FileEntry, ListingQuery, OpenFile
 from hfitd.volumes.masked.rules import Masking
+
+T = TypeVar("T")
 
 
 def list_volumes(sources: Sources, actor: Actor) -> list[str]:
@@ -31,15 +34,20 @@ def require_volume(sources: Sources, actor: Actor, volume: str, action: Action) 
 
 
 async def list_files(
-    sources: Sources, actor: Actor, volume: str, query: ListingQuery
-) -> AsyncGenerator[list[FileEntry], None]:
-    """Entries that the actor may list, in batches; NotFound for a folder of which the actor may see nothing."""
+    sources: Sources, actor: Actor, volume: str, query: ListingQuery, shape: Callable[[list[FileEntry]], T]
+) -> AsyncGenerator[T, None]:
+    """What ``shape`` makes, in a thread, of each batch of entries that the actor may list; NotFound for a folder of
+    which the actor may see nothing."""
     may, empty = sources.policy.may_below(actor, Action.FILES_LIST, volume), True
-    async for batch in sources.volumes[volume].list(query):
-        visible = [entry for entry in batch if may(entry.path)]
-        if visible:
+
+    def visible(batch: Sequence[FileEntry]) -> tuple[T, ...]:
+        entries = [entry for entry in batch if may(entry.path)]
+        return (shape(entries),) if entries else ()
+
+    async for shaped in sources.volumes[volume].list_as(query, visible):
+        if shaped:
             empty = False
-            yield visible
+            yield shaped[0]
     if empty:
         require_folder(sources, actor, Action.FILES_LIST, volume, query.folder)
 

@@ -1,12 +1,15 @@
 """Threads that are shared fairly: whose turn it is does not depend on who asked for most.
 
-Everything that blocks (reading files, listings, compression, ``sendfile``) runs in the default threads of the event
-loop in short steps. Steps wait in a queue of the person they are for, and the queues take turns; so a thousand
-downloads of one person cost the next one a single step of waiting. Steps of nobody are one queue more.
+Everything that blocks (reading files, listings, compression) runs in the default threads of the event loop in short
+steps, ``sendfile`` in threads beside them. Steps wait in a queue of the person they are for, and the queues take turns;
+so a thousand downloads of one person cost the next one a single step of waiting. Steps of nobody are one queue more.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -36,19 +39,31 @@ class _Step:
             self.future.set_exception(error)
 
 
+def _stand_back(nice: int) -> None:
+    """Of a thread of its own Linux takes a priority; elsewhere, or where a sandbox refuses that, it stays as it is."""
+    if nice and sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+
+
 class FairThreads(ThreadPoolExecutor):
     """An executor whose steps are taken in turns of ``FOR_WHOM``, in order within each turn."""
 
-    def __init__(self, threads: int) -> None:
-        super().__init__(threads, thread_name_prefix="hfitd")
+    def __init__(self, threads: int, name: str = "hfitd", *, nice: int = 0) -> None:
+        """``nice`` is how far the threads stand behind the others of this process (setpriority(2))."""
+        super().__init__(threads, thread_name_prefix=name, initializer=partial(_stand_back, nice))
         self._lock = threading.Lock()
         self._queues: OrderedDict[str, deque[_Step]] = OrderedDict()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """See Executor."""
-        step = _Step(Future(), partial(fn, *args, **kwargs))
+        return self.submit_for(FOR_WHOM.get(), partial(fn, *args, **kwargs))
+
+    def submit_for(self, whom: str, call: Callable[[], T]) -> Future[T]:
+        """The same from a thread, where nobody is ``FOR_WHOM``."""
+        step = _Step(Future(), call)
         with self._lock:
-            self._queues.setdefault(FOR_WHOM.get(), deque()).append(step)
+            self._queues.setdefault(whom, deque()).append(step)
         super().submit(self._take_turn)
         return step.future
 

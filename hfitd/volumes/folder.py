@@ -17,9 +17,10 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import TypeVar
 
 from aiofiles.os import wrap
 
@@ -30,6 +31,8 @@ from hfitd.volumes.masked.rules import Masking, find_masking
 from hfitd.volumes.opener import Opener, Parts, choose_opener
 from hfitd.volumes.paths import decode_raw_path, split_path
 from hfitd.volumes.scan import Caps, Rules, Scan, describe, precedes, sort_entries, visible
+
+T = TypeVar("T")
 
 FIRST_BATCH = 20  # soon something to read
 BATCH = 1000
@@ -65,16 +68,22 @@ class FolderVolume:
         self._mask_key = mask_key
         self._rules = Rules(config.allowed_extensions, config.hidden_files, config.follow_symlinks)
 
-    async def list(self, query: ListingQuery) -> AsyncIterator[list[FileEntry]]:
+    def list(self, query: ListingQuery) -> AsyncIterator[Sequence[FileEntry]]:
         """Batches of at most 1,000 entries, the first a small one. TooLarge when a cap is passed: never less."""
+        return self.list_as(query, _as_it_is)
+
+    async def list_as(
+        self, query: ListingQuery, shape: Callable[[Sequence[FileEntry]], T]
+    ) -> AsyncGenerator[T, None]:
+        """What ``shape`` makes of each of these batches; see ``interface.Volume``."""
         pull = Pull(Scan(self._root, self._opener, self._rules, query, self._caps))
         try:
             if query.sort_field:
                 entries = await asyncio.to_thread(pull.take_sorted, query, self._caps.sorted)
                 for start in range(0, len(entries), BATCH):
-                    yield entries[start : start + BATCH]
+                    yield await asyncio.to_thread(shape, entries[start : start + BATCH])
                 return
-            async with contextlib.aclosing(_look_ahead(pull)) as batches:
+            async with contextlib.aclosing(_look_ahead(pull, shape)) as batches:
                 async for batch in batches:
                     yield batch
         finally:
@@ -208,13 +217,22 @@ class HeldFile:
         os.close(self._descriptor)
 
 
-async def _look_ahead(pull: Pull) -> AsyncGenerator[list[FileEntry], None]:
-    """Batch after batch; the next one is taken while the caller works on this one."""
-    ahead = asyncio.ensure_future(asyncio.to_thread(pull.take, FIRST_BATCH))
+def _as_it_is(batch: Sequence[FileEntry]) -> Sequence[FileEntry]:
+    return batch
+
+
+async def _look_ahead(pull: Pull, shape: Callable[[Sequence[FileEntry]], T]) -> AsyncGenerator[T, None]:
+    """Batch after batch; the next one is taken and shaped while the caller works on this one."""
+
+    def take(count: int) -> tuple[T, ...]:
+        batch = pull.take(count)
+        return (shape(batch),) if batch else ()
+
+    ahead = asyncio.ensure_future(asyncio.to_thread(take, FIRST_BATCH))
     try:
-        while batch := await ahead:
-            ahead = asyncio.ensure_future(asyncio.to_thread(pull.take, BATCH))
-            yield batch
+        while shaped := await ahead:
+            ahead = asyncio.ensure_future(asyncio.to_thread(take, BATCH))
+            yield shaped[0]
     finally:
         pull.scan.stopped = True
         ahead.cancel()

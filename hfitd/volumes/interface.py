@@ -6,12 +6,14 @@ PathRefused (the path itself is not acceptable) and NotFound (no such regular fi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from hfitd.volumes.masked.rules import Masking
+
+T = TypeVar("T")
 
 
 class FileEntry(NamedTuple):
@@ -71,8 +73,12 @@ class Volume(Protocol):
     name: str
     max_file_size: int | None  # bytes; what is larger is listed, and TooLarge when it is opened
 
-    def list(self, query: ListingQuery) -> AsyncIterator[list[FileEntry]]:
+    def list(self, query: ListingQuery) -> AsyncIterator[Sequence[FileEntry]]:
         """Matching entries in batches; memory does not grow with the folder unless a sort is asked."""
+
+    def list_as(self, query: ListingQuery, shape: Callable[[Sequence[FileEntry]], T]) -> AsyncIterator[T]:
+        """What ``shape`` makes of each batch in the thread that looks, so that the event loop has nothing to do with
+        single entries."""
 
     async def best(self, query: ListingQuery) -> FileEntry | None:
         """The first file (never a folder) in the query's order, in one pass and constant memory."""

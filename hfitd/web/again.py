@@ -43,7 +43,7 @@ from hfitd.web.heads import Clock, Head, Ids
 from hfitd.web.measured import Measured
 from hfitd.web.offers import ANSWERS, BUSY, Account, Given, Key, Offer, Sheet, end_of
 from hfitd.web.ranges import Span, span_of
-from hfitd.web.sendfile import can_send_file
+from hfitd.web.sendfile import Sender, can_send_file
 from hfitd.web.sending import Left, Sending
 from hfitd.web.standing import Watch
 
@@ -63,8 +63,8 @@ HEADERS = frozenset(
 class Again:
     """The offers of this process."""
 
-    def __init__(self, door: Gateway) -> None:
-        self._door = door
+    def __init__(self, door: Gateway, sender: Sender) -> None:
+        self._door, self._sender = door, sender
         self._accounts: dict[Key, Account] = {}
         self._at_once: dict[tuple[str, bytes], tuple[Key, Account]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -275,7 +275,7 @@ class Again:
             if content is None:
                 FOR_WHOM.set(account.person.email)
                 watch.arm()
-                await sending.file(account.offer.opening)
+                await sending.file(self._sender, account.offer.opening)
             elif not sending.content(content):
                 watch.arm()
                 await sending.drained()

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from hfitd.errors import SourceChanged
 from hfitd.web.ranges import Span
-from hfitd.web.sendfile import send_file
+from hfitd.web.sendfile import Sender
 
 
 class Left(web.StreamResponse):
@@ -54,7 +54,7 @@ class Sending:
         """Wait until little of it waits in memory."""
         await self.request.protocol._drain_helper()
 
-    async def file(self, opening: Callable[[], int]) -> None:
+    async def file(self, sender: Sender, opening: Callable[[], int]) -> None:
         """From a file; HfitError, with nothing sent, when it is not what it was."""
 
         def opened() -> int:
@@ -65,7 +65,7 @@ class Sending:
             self.began = True
             return descriptor
 
-        await send_file(self.transport, opened, self.span.start, self.span.stop, self._count, head=self.head)
+        await sender.send(self.transport, opened, self.span.start, self.span.stop, self._count, head=self.head)
 
     def _count(self, size: int) -> None:
         self.left += size

@@ -29,6 +29,7 @@ from hfitd.web.inherited import inherited_socket
 from hfitd.web.middleware import answer_errors, authenticate, identify, refuse_oddities
 from hfitd.web.openapi import make_document
 from hfitd.web.routes import ROUTES
+from hfitd.web.sendfile import SENDER, Sender
 from hfitd.web.table import Route
 
 HEAD_TIMEOUT_SECONDS = 10.0
@@ -47,7 +48,8 @@ def build_app(
     app = web.Application(middlewares=[identify, answer_errors, refuse_oddities, authenticate])
     app[GATEWAY] = door
     app[BODY_SECONDS] = body_timeout_seconds
-    app[AGAIN] = Again(door)
+    app[SENDER] = Sender()
+    app[AGAIN] = Again(door, app[SENDER])
     door.document = json.dumps(make_document(routes, door.version)).encode()
     table: dict[web.AbstractRoute, Route] = {}
     app[PAGES] = make_pages()
@@ -56,7 +58,12 @@ def build_app(
         table[added] = route
     app[ROUTE] = table
     app.on_response_prepare.append(_tidy_headers)
+    app.on_cleanup.append(_close_sender)
     return app
+
+
+async def _close_sender(app: web.Application) -> None:
+    app[SENDER].close()
 
 
 async def _tidy_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -15,7 +15,7 @@ from aiohttp import web
 from hfitd.errors import HfitError, Internal, RateLimited, SourceChanged
 from hfitd.web.context import BEGAN, LEFT, SENT
 from hfitd.web.ranges import Span
-from hfitd.web.sendfile import can_send_file, send_file
+from hfitd.web.sendfile import SENDER, can_send_file
 
 CHUNK = 128 * 1024
 MAX_CHUNK = 1024 * 1024
@@ -83,7 +83,9 @@ async def send_span(
     while position < span.stop:
         if span.stop - position > SMALL and can_send_file(transport):
             try:
-                await send_file(transport, descriptor, position, span.stop, partial(_count, request))
+                await request.config_dict[SENDER].send(
+                    transport, descriptor, position, span.stop, partial(_count, request)
+                )
             finally:  # who leaves the moment everything is there cancels this, and has it all the same
                 if bytes_left(request) == span.stop - span.start:
                     request[SENT] = (response.status, span.stop - span.start)

@@ -33,7 +33,7 @@ async def files_page(request: web.Request) -> web.Response:
     query = parse_listing_query(_filters(request), time.time())
     token = await door.audit.begin(actor_record(Action.FILES_LIST.value, person, (volume,)))
     outcome, found = "refused", list[FileEntry]()
-    batches = list_files(door.sources(), person, volume, query)
+    batches = list_files(door.sources(), person, volume, query, list)
     try:
         async for batch in batches:
             found += batch

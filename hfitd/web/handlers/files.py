@@ -45,10 +45,10 @@ async def files(request: web.Request) -> web.StreamResponse:
     token = await door.audit.begin(actor_record(Action.FILES_LIST.value, actor(request), (volume,)))
     async with (
         on_record(request, lambda outcome, code: door.audit.end(token, outcome, code=code)),
-        aclosing(list_files(door.sources(), actor(request), volume, query)) as batches,
+        aclosing(list_files(door.sources(), actor(request), volume, query, _render)) as pieces,
     ):
-        first: list[FileEntry] = await anext(batches, [])  # a folder that is not there can still be refused
-        return await send_chunks(request, _lines(first, batches), NDJSON)
+        first = await anext(pieces, b"")  # a folder that is not there can still be refused
+        return await send_chunks(request, _pieces(first, pieces), NDJSON)
 
 
 async def download_file(request: web.Request) -> web.StreamResponse:
@@ -170,10 +170,10 @@ async def file_head(request: web.Request) -> web.StreamResponse:
     return await download_file(request)
 
 
-async def _lines(first: list[FileEntry], rest: AsyncIterator[list[FileEntry]]) -> AsyncIterator[bytes]:
-    yield _render(first)
-    async for batch in rest:
-        yield _render(batch)
+async def _pieces(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
 
 
 def _render(batch: list[FileEntry]) -> bytes:

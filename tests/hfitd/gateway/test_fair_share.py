@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import threading
 from collections.abc import Callable
 
@@ -49,3 +50,12 @@ async def test_a_step_that_was_given_up_is_not_run_and_an_error_comes_back() -> 
         await broken
     assert await blocked
     assert not ran.is_set()
+
+
+def test_threads_can_stand_behind_the_others_of_their_process() -> None:
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    threads = FairThreads(1, "behind", nice=5)
+    assert threads.submit(priority).result() == min(19, priority() + 5)
+    threads.shutdown()

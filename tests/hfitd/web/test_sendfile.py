@@ -8,13 +8,13 @@ import os
 import random
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from hfitd.errors import SourceChanged
-from hfitd.web.sendfile import can_send_file, send_file
+from hfitd.web.sendfile import Sender, can_send_file
 
 SIZE = 24 << 20
 
@@ -24,6 +24,13 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("large") / "file"
     path.write_bytes(random.Random(1).randbytes(SIZE))
     return path
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[Sender]:
+    threads = Sender()
+    yield threads
+    threads.close()
 
 
 @asynccontextmanager
@@ -56,34 +63,43 @@ async def take(client: socket.socket, count: int, piece: int) -> bytes:
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, SIZE), (12_345, SIZE - 678)])
-async def test_a_reader_gets_exactly_the_bytes_asked_for(large: Path, start: int, stop: int) -> None:
+async def test_a_reader_gets_exactly_the_bytes_asked_for(sender: Sender, large: Path, start: int, stop: int) -> None:
     descriptor = os.open(large, os.O_RDONLY)
     async with connected() as (writer, client):
         assert can_send_file(writer.transport)
-        sending = asyncio.create_task(send_file(writer.transport, descriptor, start, stop))
+        sending = asyncio.create_task(sender.send(writer.transport, descriptor, start, stop))
         got = await take(client, stop - start, 100_000)
         await sending
     os.close(descriptor)
     assert hashlib.sha256(got).digest() == hashlib.sha256(large.read_bytes()[start:stop]).digest()
 
 
-async def test_a_reader_that_takes_nothing_holds_no_thread(large: Path) -> None:
+async def test_readers_that_take_nothing_hold_no_thread(sender: Sender, large: Path) -> None:
     descriptor = os.open(large, os.O_RDONLY)
-    async with connected() as (writer, client):
-        sending = asyncio.create_task(send_file(writer.transport, descriptor, 0, SIZE))
-        await asyncio.gather(*(asyncio.to_thread(os.getpid) for _ in range(100)))
-        assert not sending.done()
-        got = await take(client, SIZE, 1 << 20)
-        await sending
+    many = 40  # more than there are threads
+    async with AsyncExitStack() as stack:
+        idle = [await stack.enter_async_context(connected()) for _ in range(many)]
+        sending = [
+            asyncio.create_task(sender.send(writer.transport, descriptor, 0, SIZE)) for writer, _ in idle
+        ]
+        async with connected() as (writer, client):
+            another = asyncio.create_task(sender.send(writer.transport, descriptor, 0, SIZE))
+            assert await take(client, SIZE, 1 << 20) == large.read_bytes()
+            await another
+        assert not any(task.done() for task in sending)
+        assert await take(idle[-1][1], SIZE, 1 << 20) == large.read_bytes()
+        await sending[-1]
+        for task in sending:
+            task.cancel()
+        await asyncio.gather(*sending, return_exceptions=True)
     os.close(descriptor)
-    assert got == large.read_bytes()
 
 
-async def test_a_cancelled_download_closes_its_descriptors(large: Path) -> None:
+async def test_a_cancelled_download_closes_its_descriptors(sender: Sender, large: Path) -> None:
     descriptor = os.open(large, os.O_RDONLY)
     async with connected() as (writer, _):
         before = descriptors()
-        sending = asyncio.create_task(send_file(writer.transport, descriptor, 0, SIZE))
+        sending = asyncio.create_task(sender.send(writer.transport, descriptor, 0, SIZE))
         await asyncio.sleep(0.01)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -93,13 +109,13 @@ async def test_a_cancelled_download_closes_its_descriptors(large: Path) -> None:
     os.close(descriptor)
 
 
-async def test_whatever_has_gone_is_told_also_of_a_cancelled_download(large: Path) -> None:
+async def test_whatever_has_gone_is_told_also_of_a_cancelled_download(sender: Sender, large: Path) -> None:
     """So that nobody gets a file past the day's quota by leaving the moment it is there."""
     descriptor = os.open(large, os.O_RDONLY)
     for wanted in (1, 3 << 20, 9 << 20):
         told: list[int] = []
         async with connected() as (writer, client):
-            sending = asyncio.create_task(send_file(writer.transport, descriptor, 0, SIZE, told.append))
+            sending = asyncio.create_task(sender.send(writer.transport, descriptor, 0, SIZE, told.append))
             got = len(await take(client, wanted, 1 << 20))
             sending.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -111,10 +127,10 @@ async def test_whatever_has_gone_is_told_also_of_a_cancelled_download(large: Pat
     os.close(descriptor)
 
 
-async def test_a_client_that_leaves_is_a_broken_connection(large: Path) -> None:
+async def test_a_client_that_leaves_is_a_broken_connection(sender: Sender, large: Path) -> None:
     descriptor = os.open(large, os.O_RDONLY)
     async with connected() as (writer, client):
-        sending = asyncio.create_task(send_file(writer.transport, descriptor, 0, SIZE))
+        sending = asyncio.create_task(sender.send(writer.transport, descriptor, 0, SIZE))
         await take(client, 1000, 1000)
         client.close()
         with pytest.raises(ConnectionError):
@@ -122,11 +138,11 @@ async def test_a_client_that_leaves_is_a_broken_connection(large: Path) -> None:
     os.close(descriptor)
 
 
-async def test_f13_a_file_that_became_shorter_is_no_client_that_left(tmp_path: Path) -> None:
+async def test_f13_a_file_that_became_shorter_is_no_client_that_left(sender: Sender, tmp_path: Path) -> None:
     path = tmp_path / "short"
     path.write_bytes(b"short")
     descriptor = os.open(path, os.O_RDONLY)
     async with connected() as (writer, _):
         with pytest.raises(SourceChanged):
-            await send_file(writer.transport, descriptor, 0, 1000)
+            await sender.send(writer.transport, descriptor, 0, 1000)
     os.close(descriptor)
