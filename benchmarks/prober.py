@@ -36,7 +36,9 @@ def probing(port: int) -> Iterator[list[float]]:
     """Ask during the block; the list is filled when it ends."""
     latencies: list[float] = []
     argv = [sys.executable, "-m", "benchmarks.prober", str(port)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             yield latencies
         finally:

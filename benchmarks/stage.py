@@ -50,7 +50,7 @@ http {{
   access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  server {{ listen 127.0.0.1:{port}; root {root}; }}
+  server {{ listen 127.0.0.1:{port}; root {root}; location = /health {{ return 200 "ok"; }} }}
   server {{ listen 127.0.0.1:{tls} ssl; root {root};
     ssl_certificate {certificate}; ssl_certificate_key {key}; ssl_protocols TLSv1.3; }}
 }}
