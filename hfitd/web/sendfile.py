@@ -13,6 +13,7 @@
 
 6. The threads stand behind the event loop when both want a processor (``NICE``): what they do is long, its answers are
    short. (Between bytecodes they never hold the interpreter's lock for long: nearly all their time is in the kernel.)
+   What is as short as an answer, ``BRIEF`` bytes, has threads of its own that do not.
 
 Linux; elsewhere, and over TLS, connections are written to by their transport.
 """
@@ -37,6 +38,7 @@ MORE_THREADS = 2  # than processors: some wait for disks
 NICE = 10
 BLOCK = 1 << 20
 STINT = 8 << 20
+BRIEF = 1 << 20
 PATIENCE_MS = 2
 UNSENT_BYTES = 256 * 1024  # in the kernel, per connection; without a limit it keeps up to 4 MiB for a slow reader
 UNSENT_BYTES_FAST = 1 << 20  # for one that took the last ``STINT`` within ``FAST_SECONDS``: fewer turns
@@ -57,7 +59,9 @@ class Sender:
     """The threads that send, and the one that watches the connections that are full."""
 
     def __init__(self) -> None:
-        self._threads = FairThreads(min(32, (os.cpu_count() or 1) + MORE_THREADS), "send", nice=NICE)
+        count = min(32, (os.cpu_count() or 1) + MORE_THREADS)
+        self._threads = FairThreads(count, "send", nice=NICE)
+        self._brief = FairThreads(count, "send-brief")
         self._full: dict[int, _Sending] = {}
         self._lock = threading.Lock()
         self._room = select.epoll()
@@ -94,7 +98,7 @@ class Sender:
 
     def give_turn(self, sending: _Sending) -> None:
         """Let a thread work on it, in a turn of the person it is for."""
-        self._threads.submit_for(sending.whom, sending.work)
+        (self._brief if sending.brief else self._threads).submit_for(sending.whom, sending.work)
 
     def wait_for_room(self, sending: _Sending) -> None:
         """Give it its next turn when the connection takes more."""
@@ -118,6 +122,7 @@ class Sender:
         os.eventfd_write(self._stop, 1)
         self._watcher.join()
         self._threads.shutdown()
+        self._brief.shutdown()
         self._room.close()
         os.close(self._stop)
 
@@ -156,6 +161,7 @@ class _Sending:
         self._opening = source if callable(source) else None
         self._source = -1 if callable(source) else os.dup(source)
         self._position, self._stop = self._start, _ = span
+        self.brief = span[1] - span[0] <= BRIEF
         self._head = head
         self._room = select.poll()
         self._room.register(self.out, select.POLLOUT)
