@@ -184,15 +184,21 @@ def at_terminal(
     ) as process:  # fmt: skip
         os.close(follower)
         shown = ""
-        while not re.search(until, shown):
-            try:
-                piece = os.read(leader, 65536).decode(errors="replace")
-            except OSError:  # it has ended, and Linux ends a terminal so
-                break
+        while not re.search(until, shown) and (piece := read_terminal(leader)):
             if raw is not None:
                 raw.append(piece)
             shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown + piece)
         process.send_signal(signal.SIGINT)
+        while read_terminal(leader):
+            pass  # nobody can end who waits for a terminal that is not read
         process.wait()
     os.close(leader)
     return shown
+
+
+def read_terminal(leader: int) -> str:
+    """What was written at a terminal; nothing when its program has ended, which is an error of the device on Linux."""
+    try:
+        return os.read(leader, 65536).decode(errors="replace")
+    except OSError:
+        return ""
