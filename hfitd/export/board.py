@@ -30,6 +30,7 @@ RENEW_SECONDS = 4.0  # what has not changed is said again after so long
 TOLD_SECONDS = 12.0  # a record ends so long after it was written last
 WAIT_SECONDS = 30.0  # for what somebody follows to begin
 LOOK_SECONDS = 0.1
+MAX_NAMES = 10_000  # the oldest is forgotten: who is followed by it is not told, and has the answer all the same
 LINGER_SECONDS = 10.0  # who asks a moment too late still hears how it ended
 WATCH = re.compile(r"w\.[A-Za-z0-9_-]{22,64}")  # no package id has a dot
 _KIND = "progress"
@@ -55,6 +56,8 @@ class Board:
     def name(self, run: str, email: str, watch: str) -> None:
         """Let a person follow a run of this process by a name, until a moment after its end."""
         if watch:
+            if len(self._names) >= MAX_NAMES:
+                del self._names[next(iter(self._names))]
             self._names[email, watch] = run
 
     @asynccontextmanager
