@@ -1,7 +1,7 @@
 """R14: mixed requests for a long time; what the daemon keeps of them in memory, descriptors and jobs.
 
 ``python -m tests.faults.soak --seconds 3600`` prints the slope of the resident memory after a warm-up, by least squares
-over all samples; the suite runs a few seconds of it. The daemon keeps small packages in memory, up to a bound: that is
+over all samples; the suite runs three minutes of it. The daemon keeps small packages in memory, up to a bound: that is
 filled before the measurement, which would otherwise show for an hour how it fills.
 """
 
