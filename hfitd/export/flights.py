@@ -46,16 +46,19 @@ class Flights:
         False does not wait, for who wants the work done anew.
         """
         work, job = key_of("flight", key), key_of("flight", "job", job_id)
-        found = await self._wait_for_turn(work, job_id, find) if share else None
-        if found is not None:
-            yield found
-            return
+        found, renewals = None, list[asyncio.Task[None]]()
         held = [work, job] if share else [job]
-        renewals = [asyncio.create_task(self._hold(name, job_id), name=f"lease of job {job_id}") for name in held]
         try:
-            yield None
+            with contextlib.suppress(StoreUnavailable):  # 4
+                found = await self._wait_for_turn(work, job_id, find) if share else None
+                if found is None:
+                    await self._store.acquire(job, job_id, LEASE_SECONDS)  # 3: before it may be heard of anywhere
+            if found is None:
+                renewals += [asyncio.create_task(renew_lease(self._store, n, job_id, LEASE_SECONDS)) for n in held]
+            yield found
         finally:
-            await asyncio.shield(self._let_go(renewals, held, job_id))
+            if found is None:
+                await asyncio.shield(self._let_go(renewals, held, job_id))
 
     async def landed(self, job_id: str) -> str:
         """Wait for as long as a job is under way anywhere (3); the code it failed with, if it did. StoreUnavailable."""
@@ -69,35 +72,21 @@ class Flights:
             await self._store.write(key_of("flight", "failed", job_id), code.encode(), ttl_seconds=FAILED_SECONDS)
 
     async def _wait_for_turn(self, work: str, job_id: str, find: Callable[[str], Awaitable[T | None]]) -> T | None:
-        try:
-            while not await self._acquire(work, job_id):
-                other = await self._store.holder(work)
-                if other is not None:
-                    await self._wait_for_end(work, other)
-                    found = await find(other)  # 2
-                    if found is not None:
-                        return found
-        except StoreUnavailable:  # 4
-            pass
+        """What another job has made, or None when it is this job's turn; StoreUnavailable."""
+        while not await self._store.acquire(work, job_id, LEASE_SECONDS):
+            other = await self._store.holder(work)
+            if other is not None:
+                await self._wait_for_end(work, other)
+                found = await find(other)  # 2
+                if found is not None:
+                    return found
         return None
-
-    async def _acquire(self, name: str, owner: str) -> bool:
-        try:
-            return await self._store.acquire(name, owner, LEASE_SECONDS)
-        except asyncio.CancelledError:  # it may have been granted
-            await asyncio.shield(self._release([name], owner))
-            raise
 
     async def _wait_for_end(self, name: str, owner: str) -> None:
         pause = FIRST_PAUSE_SECONDS
         while await self._store.holder(name) == owner:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LAST_PAUSE_SECONDS)
-
-    async def _hold(self, name: str, owner: str) -> None:
-        with contextlib.suppress(StoreUnavailable):
-            await self._store.acquire(name, owner, LEASE_SECONDS)
-        await renew_lease(self._store, name, owner, LEASE_SECONDS)
 
     async def _let_go(self, renewals: list[asyncio.Task[None]], names: list[str], owner: str) -> None:
         for renewal in renewals:

@@ -109,7 +109,7 @@ async def test_who_wants_it_anew_waits_for_nobody_and_is_seen(store: Store) -> N
     hall = Hall(store)
     first, anew = asyncio.create_task(hall.want("first")), asyncio.create_task(hall.want("anew", share=False))
     await building(hall, 2)
-    landed = asyncio.create_task(hall.flights.landed("anew"))
+    landed = asyncio.create_task(hall.flights.landed("anew"))  # at once: what builds is known by then
     await asyncio.sleep(0.2)
     assert not landed.done()
     hall.finish.set()
