@@ -58,7 +58,7 @@ from hfitd.observe.events import AuditState, AuditTime, SinkDropped, StoreTamper
 from hfitd.observe.lag import watch_loop_lag
 from hfitd.observe.logs import configure_logging
 from hfitd.observe.observer import Observer
-from hfitd.observe.process import CertificateLoaded, InsecureSetting, Started, Stopped, Stopping
+from hfitd.observe.process import CertificateLoaded, InsecureSetting, Started, Stopped, Stopping, WalkerLost
 from hfitd.observe.tracing import open_tracer
 from hfitd.offer import Current, close_sources, keys_folder, open_sources_of, reload_sources
 from hfitd.store.access import AccessRequests
@@ -69,6 +69,7 @@ from hfitd.store.open import open_store
 from hfitd.store.secret import load_secret
 from hfitd.store.templates import Templates
 from hfitd.store.users import Users
+from hfitd.volumes.walkers import Walkers
 from hfitd.web.server import WebServer
 
 
@@ -121,6 +122,7 @@ class Ground:
     store: Store
     audit: AuditLog
     guards: Guards
+    walkers: Walkers
     current: Current
     observer: Observer
 
@@ -155,9 +157,11 @@ async def open_ground(config: Config, observer: Observer) -> AsyncIterator[Groun
         stack.push_async_callback(audit.close)
         alarms.audit = audit
         guards = make_guards(config, store, instance, observer, alarms.tables_carried_off)
-        current = Current(config, open_sources_of(config, guards.places, observer))
+        walkers = Walkers(lambda reason: observer.event(WalkerLost(reason)))
+        stack.push_async_callback(walkers.close)
+        current = Current(config, open_sources_of(config, guards.places, walkers, observer))
         stack.push_async_callback(lambda: close_sources(current.sources))
-        yield Ground(token_keys, package_keys, store, audit, guards, current, observer)
+        yield Ground(token_keys, package_keys, store, audit, guards, walkers, current, observer)
 
 
 def make_workshop(config: Config, ground: Ground) -> Workshop:
@@ -212,6 +216,7 @@ async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tupl
             quotas=ground.guards.quotas,
             places=ground.guards.places,
             fleet=ground.guards.fleet,
+            walkers=ground.walkers,
             audit=ground.audit,
             observer=observer,
             sources=workshop.sources,
@@ -225,9 +230,7 @@ async def open_gateway(config: Config, observer: Observer) -> AsyncIterator[tupl
                 instance=ground.audit.instance,
                 observer=observer,
             ),
-            loans=LoanDesk(
-                requests, users, tokens, workshop, templates=library.templates, limits=ground.guards.limits
-            ),
+            loans=LoanDesk(requests, users, tokens, workshop, templates=library.templates, limits=ground.guards.limits),
             downloads=downloads,
             row_streams=RowStreams(workshop),
             readiness=Readiness(ground.guards.places, observer),

@@ -37,6 +37,7 @@ from hfitd.store.secret import load_secret
 from hfitd.volumes.folder import open_volume
 from hfitd.volumes.interface import Volume
 from hfitd.volumes.masked.rules import find_rule_mistakes, rules_digest
+from hfitd.volumes.walkers import Walkers
 
 PROVIDER_CLOSE_SECONDS = 5.0
 RELOADED = ("providers", "volumes", "policy", "roles")
@@ -64,30 +65,29 @@ def refuse_mistakes(config: Config) -> None:
         raise ConfigError(mistakes)
 
 
-def open_sources_of(config: Config, places: AllPlaces, observer: Observer) -> Sources:
+def open_sources_of(config: Config, places: AllPlaces, walkers: Walkers, observer: Observer) -> Sources:
     """Engines, volumes and policy of a configuration; connects to nothing."""
     refuse_mistakes(config)
     key = config.policy.mask_key
     mask_key = key.reveal().encode() if key else load_secret(keys_folder(config) / "mask.key")
     return Sources(
         engines={
-            name: open_guarded(provider, config.server, places, observer)
-            for name, provider in config.providers.items()
+            name: open_guarded(provider, config.server, places, observer) for name, provider in config.providers.items()
         },
         default_databases={name: p.database or "main" for name, p in config.providers.items()},
-        volumes=_open_volumes(config, mask_key),
+        volumes=_open_volumes(config, mask_key, walkers),
         policy=Policy(config.policy, config.roles, mask_key, file_rules=rules_digest(config.volumes)),
         identity=_identity(config, mask_key),
         rules=rules_of(config),
     )
 
 
-def _open_volumes(config: Config, mask_key: bytes) -> dict[str, Volume]:
+def _open_volumes(config: Config, mask_key: bytes, walkers: Walkers) -> dict[str, Volume]:
     """All of them or, with Unavailable, none."""
     opened: dict[str, Volume] = {}
     try:
         for name, volume in config.volumes.items():
-            opened[name] = open_volume(volume, mask_key)
+            opened[name] = open_volume(volume, mask_key, walkers=walkers)
     except BaseException:
         for volume_before in opened.values():
             volume_before.close()
@@ -122,7 +122,7 @@ async def reload_sources(door: Gateway, current: Current, path: Path, environ: M
         try:
             config = await asyncio.to_thread(load_config, path, environ)
             renewed = await asyncio.to_thread(door.certificate.read) if door.certificate is not None else None  # 4
-            fresh = await asyncio.to_thread(open_sources_of, config, door.places, door.observer)
+            fresh = await asyncio.to_thread(open_sources_of, config, door.places, door.walkers, door.observer)
         except ConfigError as error:
             _refuse(door, tuple(f"{m.key}: {m.message}" for m in error.mistakes))
             return

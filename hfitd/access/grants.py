@@ -120,7 +120,7 @@ def decide_below(grants: Iterable[Grant], action: Action, top: str) -> Callable[
     denying = [grant.glob.path.fullmatch for grant in mine if grant.deny]
     allowing = [grant.glob for grant in mine if not grant.deny]
     prefix = f"{top}/"
-    if not denying and any(_covers_all_below(glob, top) for glob in allowing):
+    if covers_below(mine, action, top):
         return lambda path: True
     matchers = [glob.path.fullmatch for glob in allowing]
 
@@ -129,6 +129,12 @@ def decide_below(grants: Iterable[Grant], action: Action, top: str) -> Callable[
         return not any(deny(object_) for deny in denying) and any(allow(object_) for allow in matchers)
 
     return allowed
+
+
+def covers_below(grants: Iterable[Grant], action: Action, top: str) -> bool:
+    """Whether everything below ``top`` is allowed and no grant of the action denies anything."""
+    mine = [grant for grant in grants if grant.action is action]
+    return not any(grant.deny for grant in mine) and any(_covers_all_below(grant.glob, top) for grant in mine)
 
 
 def _covers_all_below(glob: Glob, top: str) -> bool:

@@ -33,6 +33,7 @@ from hfitd.access.globs import compile_glob, escape
 from hfitd.access.grants import (
     Decision,
     Grant,
+    covers_below,
     decide,
     decide_below,
     decide_raw_file,
@@ -143,6 +144,10 @@ class Policy:
     def may_below(self, actor: Actor, action: Action, top: str) -> Callable[[str], bool]:
         """``may`` for many objects ``top/PATH`` of one volume, prepared once: PATH -> whether."""
         return decide_below(self.grants_of(actor), action, top)
+
+    def may_all_below(self, actor: Actor, action: Action, top: str) -> bool:
+        """Whether nothing in a volume is kept from the actor, so that no path has to be looked at."""
+        return covers_below(self.grants_of(actor), action, top)
 
     def may_enter(self, actor: Actor, action: Action, *path: str) -> bool:
         """Whether some grant of this action reaches into a provider, a volume, or a schema of a provider."""

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from hfitd.errors import NotFound
 from hfitd.export.sources import Sources
 from hfitd.model import Action, Actor
 from hfitd.volumes.interface import FileEntry, ListingQuery, OpenFile
+from hfitd.volumes.lines import render
 from hfitd.volumes.masked.rules import Masking
 
 T = TypeVar("T")
@@ -44,12 +45,24 @@ async def list_files(
         entries = [entry for entry in batch if may(entry.path)]
         return (shape(entries),) if entries else ()
 
-    async for shaped in sources.volumes[volume].list_as(query, visible):
-        if shaped:
-            empty = False
-            yield shaped[0]
+    async with aclosing(sources.volumes[volume].list_as(query, visible)) as batches:
+        async for shaped in batches:
+            if shaped:
+                empty = False
+                yield shaped[0]
     if empty:
         require_folder(sources, actor, Action.FILES_LIST, volume, query.folder)
+
+
+async def list_lines(sources: Sources, actor: Actor, volume: str, query: ListingQuery) -> AsyncGenerator[bytes, None]:
+    """The same entries as NDJSON, whole lines in each piece."""
+    if sources.policy.may_all_below(actor, Action.FILES_LIST, volume):  # then no path has to be looked at
+        found = sources.volumes[volume].list_lines(query)
+    else:
+        found = list_files(sources, actor, volume, query, render)
+    async with aclosing(found) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
 def require_folder(sources: Sources, actor: Actor, action: Action, volume: str, folder: str) -> None:

@@ -31,6 +31,7 @@ from hfitd.observe.observer import Observer
 from hfitd.store.fleet import Fleet
 from hfitd.store.interface import Store
 from hfitd.store.users import Users
+from hfitd.volumes.walkers import Walkers
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Gateway:
     quotas: Quotas
     places: AllPlaces
     fleet: Fleet
+    walkers: Walkers
     audit: AuditLog
     observer: Observer
     sources: Callable[[], Sources]

@@ -22,6 +22,7 @@ from hfitd.observe.process import (
     Started,
     Stopped,
     Stopping,
+    WalkerLost,
 )
 
 
@@ -342,6 +343,7 @@ Event = (
     | SourcesAsked
     | LoopLag
     | LoopHeld
+    | WalkerLost
     | ErrorRaised
     | AuditState
     | SinkDropped

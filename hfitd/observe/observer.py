@@ -128,6 +128,7 @@ class Observer:
                 | process.Stopped()
                 | process.ConfigReloaded()
                 | process.InsecureSetting()
+                | process.WalkerLost()
                 | events.ProviderSilent()
                 | events.TemplateBroken()
             ):

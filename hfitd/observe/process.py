@@ -61,6 +61,14 @@ class InsecureSetting(Observed):
 
 
 @dataclass(frozen=True, slots=True)
+class WalkerLost(Observed):
+    """A process that lists large volumes is not there any more, and why; another takes its place."""
+
+    level: ClassVar[int] = logging.WARNING
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoopLag(Observed):
     """The event loop was away this long, and has this many tasks."""
 

@@ -16,35 +16,41 @@ import contextlib
 import hashlib
 import os
 import stat
-import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from aiofiles.os import wrap
 
 from hfitd.config.model import VolumeConfig
-from hfitd.errors import Forbidden, NotFound, SourceChanged, TooLarge, Unavailable
+from hfitd.errors import Forbidden, Internal, NotFound, SourceChanged, TooLarge, Unavailable
 from hfitd.volumes.interface import FileEntry, ListingQuery, OpenFile
+from hfitd.volumes.lines import LINES, join, render
 from hfitd.volumes.masked.rules import Masking, find_masking
 from hfitd.volumes.opener import Opener, Parts, choose_opener
 from hfitd.volumes.paths import decode_raw_path, split_path
-from hfitd.volumes.scan import Caps, Rules, Scan, describe, precedes, sort_entries, visible
+from hfitd.volumes.pull import BATCH, Pull, look_ahead, take_best, take_sorted
+from hfitd.volumes.scan import AsEntries, Caps, Rules, Scan, Shape, Wish, describe, visible
+from hfitd.volumes.walkers import BrokenWalk, Walkers
 
 T = TypeVar("T")
+E = TypeVar("E")
 
-FIRST_BATCH = 20  # soon something to read
-BATCH = 1000
+LARGE = 10_000  # names of a listing after which the volume is walked by a process, where there is one
 ROOT_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def open_volume(
-    config: VolumeConfig, mask_key: bytes = b"", *, caps: Caps | None = None, opener: Opener | None = None
+    config: VolumeConfig,
+    mask_key: bytes = b"",
+    *,
+    caps: Caps | None = None,
+    opener: Opener | None = None,
+    walkers: Walkers | None = None,
 ) -> FolderVolume:
     """The volume of a configuration. Unavailable when its folder is not there or may not be entered.
 
-    Without ``mask_key`` no keyed mask works: files that need one cannot be served.
+    Without ``mask_key`` no keyed mask works: files that need one cannot be served. Without ``walkers`` everything is
+    listed in threads.
     """
     try:
         root = os.open(config.path, ROOT_FLAGS)
@@ -55,45 +61,73 @@ def open_volume(
             suggestions=("Run hfitd check --volumes on the server.",),
         ) from error
     chosen = opener or choose_opener(root, follow_symlinks=config.follow_symlinks)
-    return FolderVolume(config, root, chosen, caps or Caps(), mask_key)
+    return FolderVolume(config, root, chosen, caps or Caps(), mask_key=mask_key, walkers=walkers)
 
 
 class FolderVolume:
     """Lists and opens files beneath one folder; see ``interface.Volume``."""
 
-    def __init__(self, config: VolumeConfig, root: int, opener: Opener, caps: Caps, mask_key: bytes) -> None:
+    def __init__(
+        self,
+        config: VolumeConfig,
+        root: int,
+        opener: Opener,
+        caps: Caps,
+        *,
+        mask_key: bytes = b"",
+        walkers: Walkers | None = None,
+    ) -> None:
         self.name = config.name
         self.max_file_size = config.max_file_size
         self._config, self._root, self._opener, self._caps = config, root, opener, caps
-        self._mask_key = mask_key
+        self._mask_key, self._walkers, self._large = mask_key, walkers, False
         self._rules = Rules(config.allowed_extensions, config.hidden_files, config.follow_symlinks)
 
     def list(self, query: ListingQuery) -> AsyncIterator[Sequence[FileEntry]]:
         """Batches of at most 1,000 entries, the first a small one. TooLarge when a cap is passed: never less."""
         return self.list_as(query, _as_it_is)
 
-    async def list_as(
-        self, query: ListingQuery, shape: Callable[[Sequence[FileEntry]], T]
-    ) -> AsyncGenerator[T, None]:
+    async def list_as(self, query: ListingQuery, shape: Callable[[Sequence[FileEntry]], T]) -> AsyncGenerator[T, None]:
         """What ``shape`` makes of each of these batches; see ``interface.Volume``."""
-        pull = Pull(Scan(self._root, self._opener, self._rules, query, self._caps))
+        pull = self._pull(query, AsEntries())
         try:
             if query.sort_field:
-                entries = await asyncio.to_thread(pull.take_sorted, query, self._caps.sorted)
+                entries = await asyncio.to_thread(take_sorted, pull, query, self._caps.sorted)
                 for start in range(0, len(entries), BATCH):
                     yield await asyncio.to_thread(shape, entries[start : start + BATCH])
                 return
-            async with contextlib.aclosing(_look_ahead(pull, shape)) as batches:
+            async with contextlib.aclosing(look_ahead(pull, shape)) as batches:
                 async for batch in batches:
                     yield batch
         finally:
             pull.stop()
 
+    async def list_lines(self, query: ListingQuery) -> AsyncGenerator[bytes, None]:
+        """The entries as NDJSON; see ``interface.Volume``. Listings that are to be sorted stay in a thread, and so does
+        the first large one of a volume."""
+        by_process = self._large and self._root >= 0 and not query.sort_field
+        walker = self._walkers.take() if self._walkers is not None and by_process else None
+        given = False
+        if self._walkers is not None and walker is not None:
+            try:
+                async with contextlib.aclosing(self._walkers.walk(walker, self._root, self._wish(query))) as answer:
+                    async for piece in answer:
+                        given = True
+                        yield piece
+                self._large = walker.seen >= LARGE
+                return
+            except BrokenWalk as error:
+                if given:
+                    raise Internal("The listing broke off on the server; ask for it again.") from error
+        async with contextlib.aclosing(self._lines_of_thread(query)) as pieces:
+            async for piece in pieces:
+                yield piece
+
     async def best(self, query: ListingQuery) -> FileEntry | None:
         """The first file in the query's order (by path when it names none), or None; holds one entry at a time."""
-        pull = Pull(Scan(self._root, self._opener, self._rules, query, self._caps))
+        pull = self._pull(query, AsEntries())
         try:
-            return await asyncio.to_thread(pull.take_best, query)
+            return await asyncio.to_thread(take_best, pull, query)
         finally:
             pull.stop()
 
@@ -137,6 +171,29 @@ class FolderVolume:
         root, self._root = self._root, -1
         if root >= 0:
             os.close(root)
+
+    def _wish(self, query: ListingQuery) -> Wish:
+        return Wish(self._rules, query, self._caps)
+
+    def _pull(self, query: ListingQuery, shape: Shape[E]) -> Pull[E]:
+        return Pull(Scan(self._root, self._opener, self._wish(query), shape))
+
+    async def _lines_of_thread(self, query: ListingQuery) -> AsyncGenerator[bytes, None]:
+        if query.sort_field:
+            async with contextlib.aclosing(self.list_as(query, render)) as batches:
+                async for batch in batches:
+                    yield batch
+            return
+        pull = self._pull(query, LINES)
+        try:
+            async with contextlib.aclosing(look_ahead(pull, join)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            pull.stop()
+            if pull.scan.seen >= LARGE and self._walkers is not None:
+                self._large = True
+                self._walkers.want()
 
     def _open(self, parts: Parts) -> HeldFile:
         """Open and judge; in a thread."""
@@ -219,69 +276,6 @@ class HeldFile:
 
 def _as_it_is(batch: Sequence[FileEntry]) -> Sequence[FileEntry]:
     return batch
-
-
-async def _look_ahead(pull: Pull, shape: Callable[[Sequence[FileEntry]], T]) -> AsyncGenerator[T, None]:
-    """Batch after batch; the next one is taken and shaped while the caller works on this one."""
-
-    def take(count: int) -> tuple[T, ...]:
-        batch = pull.take(count)
-        return (shape(batch),) if batch else ()
-
-    ahead = asyncio.ensure_future(asyncio.to_thread(take, FIRST_BATCH))
-    try:
-        while shaped := await ahead:
-            ahead = asyncio.ensure_future(asyncio.to_thread(take, BATCH))
-            yield shaped[0]
-    finally:
-        pull.scan.stopped = True
-        ahead.cancel()
-        await asyncio.gather(ahead, return_exceptions=True)
-
-
-@dataclass(slots=True)
-class Pull:
-    """Takes entries from a scan, one caller at a time, and ends the scan in the thread that runs it."""
-
-    scan: Scan
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _entries: Iterator[FileEntry] | None = None
-
-    def take(self, count: int) -> list[FileEntry]:
-        """The next entries; none at the end."""
-        with self._lock:
-            if self._entries is None:
-                self._entries = self.scan.entries()
-            return list(islice(self._entries, count))
-
-    def take_sorted(self, query: ListingQuery, cap: int) -> list[FileEntry]:
-        """All entries in order; TooLarge when there are more than ``cap``."""
-        entries = self.take(cap + 1)
-        if len(entries) > cap:
-            raise TooLarge(f"More than {cap} entries cannot be sorted; narrow the listing.")
-        sort_entries(entries, query)
-        return entries
-
-    def take_best(self, query: ListingQuery) -> FileEntry | None:
-        """The first file in order among all."""
-        best: FileEntry | None = None
-        while batch := self.take(BATCH):
-            for entry in batch:
-                usable = not entry.isdir and not entry.error
-                if usable and (best is None or precedes(entry, best, query)):
-                    best = entry
-        return best
-
-    def stop(self) -> None:
-        """No more entries are wanted; a running scan notices and gives its descriptors back."""
-        self.scan.stopped = True
-        if self._lock.acquire(blocking=False):
-            try:
-                entries, self._entries = self._entries, iter(())
-                if entries is not None and hasattr(entries, "close"):
-                    entries.close()
-            finally:
-                self._lock.release()
 
 
 def shape_of(found: os.stat_result) -> tuple[int, ...]:

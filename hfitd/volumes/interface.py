@@ -6,12 +6,13 @@ PathRefused (the path itself is not acceptable) and NotFound (no such regular fi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from hfitd.volumes.masked.rules import Masking
+if TYPE_CHECKING:  # a walker, a process of its own, needs what is here and none of the masks
+    from hfitd.volumes.masked.rules import Masking
 
 T = TypeVar("T")
 
@@ -76,16 +77,17 @@ class Volume(Protocol):
     def list(self, query: ListingQuery) -> AsyncIterator[Sequence[FileEntry]]:
         """Matching entries in batches; memory does not grow with the folder unless a sort is asked."""
 
-    def list_as(self, query: ListingQuery, shape: Callable[[Sequence[FileEntry]], T]) -> AsyncIterator[T]:
+    def list_as(self, query: ListingQuery, shape: Callable[[Sequence[FileEntry]], T]) -> AsyncGenerator[T, None]:
         """What ``shape`` makes of each batch in the thread that looks, so that the event loop has nothing to do with
         single entries."""
+
+    def list_lines(self, query: ListingQuery) -> AsyncGenerator[bytes, None]:
+        """The same entries as NDJSON (``lines``), whole lines in each piece; the cheapest way to have very many."""
 
     async def best(self, query: ListingQuery) -> FileEntry | None:
         """The first file (never a folder) in the query's order, in one pass and constant memory."""
 
-    def open(
-        self, path: str, *, raw: bool = False, original: bool = False
-    ) -> AbstractAsyncContextManager[OpenFile]:
+    def open(self, path: str, *, raw: bool = False, original: bool = False) -> AbstractAsyncContextManager[OpenFile]:
         """Open one regular file beneath the root. With ``raw`` the path is base64, as ``FileEntry.raw_path``.
 
         A file that a mask rule covers is Forbidden, unless the caller asks for the ``original``: who does so has to

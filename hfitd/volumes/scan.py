@@ -9,8 +9,9 @@ import os
 import re
 import stat
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from hfitd.errors import NotFound, TooLarge
 from hfitd.volumes.interface import FileEntry, ListingQuery
@@ -23,6 +24,9 @@ from hfitd.volumes.paths import (
     show_path,
     split_path,
 )
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 CHECK_EVERY = 64  # names between two looks at the clock
 TYPE_BITS = stat.S_IFMT(0o177777)
@@ -47,21 +51,65 @@ class Rules:
     links: bool = False
 
 
-class Scan:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is looked for: what may be seen of what is asked for, and when to give up."""
+
+    rules: Rules
+    query: ListingQuery
+    caps: Caps
+
+
+class Shape(Protocol[T_co]):
+    """What a scan gives for an entry. Plain files, nearly all there are, have a way of their own."""
+
+    def below(self, prefix: str) -> Callable[[str, os.stat_result], T_co]:
+        """Name and status of a plain file -> what is given for it. ``prefix`` is the path of its folder, with ``/``."""
+
+    def of(self, entry: FileEntry) -> T_co:
+        """What is given for any entry."""
+
+
+class AsEntries:
+    """The entries themselves."""
+
+    def below(self, prefix: str) -> Callable[[str, os.stat_result], FileEntry]:
+        """See ``Shape``."""
+        make = tuple.__new__
+
+        def entry(name: str, status: os.stat_result) -> FileEntry:
+            return make(FileEntry, (name, prefix + name, status.st_size, status.st_mtime, False, "", ""))
+
+        return entry
+
+    def of(self, entry: FileEntry) -> FileEntry:
+        """See ``Shape``."""
+        return entry
+
+
+class Scan(Generic[T]):
     """The matching entries beneath one folder. Not found folders are NotFound, passed caps TooLarge."""
 
-    def __init__(self, root: int, opener: Opener, rules: Rules, query: ListingQuery, caps: Caps) -> None:
-        self._root, self._opener, self._rules, self._query, self._caps = root, opener, rules, query, caps
+    def __init__(self, root: int, opener: Opener, wish: Wish, shape: Shape[T]) -> None:
+        self._root, self._opener, self._shape = root, opener, shape
+        self._rules, self._query, self._caps = wish.rules, wish.query, wish.caps
+        query = wish.query
         globs = [fnmatch.translate(glob) for glob in query.name_globs]
         self._name = re.compile("|".join(globs)) if globs else None
         limits = (query.min_size, query.max_size, query.exact_size, query.newer_than, query.older_than)
         self._unconditional = all(limit is None for limit in limits)
-        self._seen, self._pause = 0, 1
-        self._deadline = time.monotonic() + caps.seconds
+        self.seen, self._pause = 0, 1
+        self._deadline = time.monotonic() + wish.caps.seconds
         self.stopped = False  # set by another thread: the reader has left
 
-    def entries(self) -> Iterator[FileEntry]:
+    def entries(self) -> Iterator[T]:
         """In the order of the file system; at most ``depth`` descriptors are open at a time."""
+        with contextlib.closing(self.pieces()) as found:
+            for some in found:
+                yield from some
+
+    def pieces(self) -> Generator[list[T], None, None]:
+        """The same, some at a time, perhaps none."""
         start = split_path(self._query.folder) if self._query.folder else ()
         if not self._rules.hidden and any(is_hidden(part) for part in start):
             raise NotFound("There is no such folder in this volume.", resource=self._query.folder)
@@ -69,22 +117,21 @@ class Scan:
             descriptor, _ = self._opener.open(self._root, start, directory=True)
         except OSError as error:
             raise NotFound("There is no such folder in this volume.", resource=self._query.folder) from error
-        with contextlib.closing(self._folder(descriptor, start)) as found:
-            for some in found:
-                yield from some
+        yield from self._folder(descriptor, start)
 
-    def _folder(self, descriptor: int, parts: Parts) -> Generator[list[FileEntry], None, None]:
+    def _folder(self, descriptor: int, parts: Parts) -> Generator[list[T], None, None]:
         """One folder and those below it, some entries at a time; closes the descriptor. A listing spends nearly all its
         time here, so a plain file costs one call of the system and as few of Python as can be."""
         prefix = "".join(os.fsdecode(part) + "/" for part in parts)
         plain, hidden, unconditional = not _has_raw(prefix), self._rules.hidden, self._unconditional
         endings, matches = self._rules.extensions, self._name.match if self._name else None
-        entries: list[FileEntry] = []
+        make = self._shape.below(prefix)
+        entries: list[T] = []
         try:
             with os.scandir(descriptor) as found:
                 for item in found:
-                    self._seen += 1
-                    if self._seen >= self._pause:
+                    self.seen += 1
+                    if self.seen >= self._pause:
                         self._pause = self._check()
                         yield entries
                         entries = []
@@ -96,17 +143,16 @@ class Scan:
                         entries = []
                         yield from self._below(item, (*parts, os.fsencode(name)), descriptor)
                     elif not plain or item.is_symlink() or not (name.isascii() or not _has_raw(name)):
-                        entries += self._odd(item, (*parts, os.fsencode(name)))
+                        entries += map(self._shape.of, self._odd(item, (*parts, os.fsencode(name))))
                     elif (matches is None or matches(name)) and (not endings or name_has_extension(name, endings)):
                         try:
                             status = item.stat(follow_symlinks=False)
                         except OSError as error:
-                            entries += _untold(error, name, prefix)
+                            entries += map(self._shape.of, _untold(error, name, prefix))
                             continue
                         servable = status.st_nlink == 1 and status.st_mode & TYPE_BITS == stat.S_IFREG
                         if servable and (unconditional or self._fits(status)):
-                            fields = (name, prefix + name, status.st_size, status.st_mtime, False, "", "")
-                            entries.append(tuple.__new__(FileEntry, fields))
+                            entries.append(make(name, status))
             yield entries
         finally:
             os.close(descriptor)
@@ -124,7 +170,7 @@ class Scan:
         elif found is not None and self._fits(found):
             yield describe(parts, found)
 
-    def _below(self, item: os.DirEntry[str], parts: Parts, folder: int) -> Iterator[list[FileEntry]]:
+    def _below(self, item: os.DirEntry[str], parts: Parts, folder: int) -> Iterator[list[T]]:
         """A folder's own entry, then its content; one that cannot be entered is an entry with an error (F14)."""
         if len(parts) > self._caps.depth:
             raise TooLarge(f"The volume has folders more than {self._caps.depth} deep; narrow it with folder:.")
@@ -132,12 +178,12 @@ class Scan:
             inner, _ = self._opener.open(folder, (parts[-1],), directory=True)
         except OSError as error:
             if error.errno == errno.EACCES:
-                yield [describe(parts, None, "EACCES", folder=True)]
+                yield [self._shape.of(describe(parts, None, "EACCES", folder=True))]
             return  # another mount, or gone meanwhile
         try:
             found = os.fstat(inner)
             if self._wanted(item.name) and self._fits(found):
-                yield [describe(parts, found)]
+                yield [self._shape.of(describe(parts, found))]
         except BaseException:
             os.close(inner)
             raise
@@ -189,9 +235,9 @@ class Scan:
 
     def _check(self) -> int:
         """Give up when a cap is passed or nobody reads; else the number of names after which to look again."""
-        if self._seen > self._caps.names or time.monotonic() > self._deadline or self.stopped:
+        if self.seen > self._caps.names or time.monotonic() > self._deadline or self.stopped:
             raise TooLarge("The volume has more files than one listing may look at; narrow it with folder:.")
-        return min(self._seen + CHECK_EVERY, self._caps.names + 1)
+        return min(self.seen + CHECK_EVERY, self._caps.names + 1)
 
 
 def _has_raw(text: str) -> bool:

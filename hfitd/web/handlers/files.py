@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from json.encoder import encode_basestring as _text
 
 from aiohttp import web
 
@@ -14,12 +13,12 @@ from hfitd.access.reservation import Reservation
 from hfitd.audit.log import AuditToken
 from hfitd.audit.record import AuditRecord
 from hfitd.errors import BadRequest, NotFound, SourceChanged
-from hfitd.export.files import OpenedFile, find_best, list_files, list_volumes, open_file, require_volume
+from hfitd.export.files import OpenedFile, find_best, list_lines, list_volumes, open_file, require_volume
 from hfitd.export.masked_files import Served, etag_of
 from hfitd.export.record import actor_record, file_record
 from hfitd.model import Action
 from hfitd.observe.events import FileSent
-from hfitd.volumes.interface import FileEntry, ListingQuery, OpenFile
+from hfitd.volumes.interface import ListingQuery, OpenFile
 from hfitd.volumes.listing import parse_listing_query
 from hfitd.volumes.paths import shown_raw_path
 from hfitd.web.again import AGAIN, Given, Offer
@@ -45,7 +44,7 @@ async def files(request: web.Request) -> web.StreamResponse:
     token = await door.audit.begin(actor_record(Action.FILES_LIST.value, actor(request), (volume,)))
     async with (
         on_record(request, lambda outcome, code: door.audit.end(token, outcome, code=code)),
-        aclosing(list_files(door.sources(), actor(request), volume, query, _render)) as pieces,
+        aclosing(list_lines(door.sources(), actor(request), volume, query)) as pieces,
     ):
         first = await anext(pieces, b"")  # a folder that is not there can still be refused
         return await send_chunks(request, _pieces(first, pieces), NDJSON)
@@ -154,9 +153,7 @@ async def _answer(
     return await send_span(request, served.file.fileno(), span, await _headers(request, opened, served, etag))
 
 
-async def _close(
-    request: web.Request, token: AuditToken, reservation: Reservation, outcome: str, code: str
-) -> None:
+async def _close(request: web.Request, token: AuditToken, reservation: Reservation, outcome: str, code: str) -> None:
     """End the record of a download and count what has left."""
     door, left = gateway(request), bytes_left(request)
     if left or SENT in request:
@@ -174,22 +171,6 @@ async def _pieces(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
     yield first
     async for piece in rest:
         yield piece
-
-
-def _render(batch: list[FileEntry]) -> bytes:
-    """Lines as ``json.dumps`` would write them, without a dictionary for each: listings have millions."""
-    return "".join(
-        [
-            f'{{"name": {_text(name)}, "path": {_text(path)}, "size": {size}, "modtime": {int(modtime)}, '
-            f'"isdir": {"true" if isdir else "false"}{_rest(raw_path, error) if raw_path or error else ""}}}\n'
-            for name, path, size, modtime, isdir, raw_path, error in batch
-        ]
-    ).encode()
-
-
-def _rest(raw_path: str, error: str) -> str:
-    more = {"raw_path": raw_path, "error": error}
-    return "".join(f', "{key}": {_text(value)}' for key, value in more.items() if value)
 
 
 def _query(request: web.Request) -> ListingQuery:

@@ -54,6 +54,7 @@ EXAMPLES: list[events.Event] = [
     process.CertificateLoaded(1790000000.0),
     process.LoopLag(0.003, 12),
     process.LoopHeld(0.3),
+    process.WalkerLost("ended before its listing was whole"),
     events.ErrorRaised("INTERNAL", ValueError("secret row")),
     events.AuditState(False, "disk full", 7),
     events.SinkDropped("syslog", 3),

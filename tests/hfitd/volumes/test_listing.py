@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from hfitd.errors import BadRequest, NotFound, PathRefused, TooLarge
-from hfitd.volumes.folder import BATCH, FIRST_BATCH, FolderVolume
+from hfitd.volumes.folder import FolderVolume
 from hfitd.volumes.interface import FileEntry, ListingQuery
 from hfitd.volumes.listing import parse_listing, parse_listing_query, parse_sort
+from hfitd.volumes.pull import BATCH, FIRST_BATCH
 from hfitd.volumes.scan import Caps
 from tests.hfitd.volumes.conftest import World
 

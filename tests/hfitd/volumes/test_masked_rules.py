@@ -58,9 +58,7 @@ def test_all_rules_of_a_file_apply_together() -> None:
     assert find_masking((EMAIL,), KEY, [(b"x.txt",)]) is None
 
 
-@pytest.mark.parametrize(
-    "other", [VolumeMask(("*",), "json", {"a": MaskRule("null")}), replace(EMAIL, delimiter=";")]
-)
+@pytest.mark.parametrize("other", [VolumeMask(("*",), "json", {"a": MaskRule("null")}), replace(EMAIL, delimiter=";")])
 def test_rules_that_contradict_one_another_refuse_the_file(other: VolumeMask) -> None:
     with pytest.raises(FileNotMaskable, match="two rules"):
         machine(EMAIL, other)
