@@ -70,6 +70,7 @@ def _sizes(options: argparse.Namespace) -> Sizes:
     }
     if options.file_mib:
         wanted["file_bytes"] = options.file_mib << 20
+        wanted["crowd_bytes"] = min(sizes.crowd_bytes, options.file_mib << 20)
     chosen: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     return replace(sizes, **chosen)
 
@@ -81,7 +82,7 @@ def _options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each side runs")
     parser.add_argument("--rows", type=int, help="rows of the large table")
     parser.add_argument("--files", type=int, help="files of the tree")
-    parser.add_argument("--file-mib", type=int, help="size of the large file")
+    parser.add_argument("--file-mib", type=int, help="size of the large file, and the most of that for a crowd")
     parser.add_argument("--curve", type=int, help="rows of the largest table of the scaling section")
     parser.add_argument("--clients", type=int, help="clients of its largest crowd")
     parser.add_argument("--packages", type=int, help="tables of its largest package")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import selectors
 import socket
 import subprocess
@@ -17,10 +19,11 @@ from pathlib import Path
 
 from benchmarks.export import package
 from benchmarks.files import package_id
-from benchmarks.measure import Reading, Series, interleave, peak_rss, percentile, reset_peak, tree_cpu
+from benchmarks.measure import Reading, Series, interleave, peak_rss, percentile, reset_peak, run, tree_cpu
 from benchmarks.plan import Benchmark, CannotRun, Goal, Result
 from benchmarks.prober import probing
 from benchmarks.stage import Nginx, Stage
+from tests.live.daemon import BIN
 
 RECEIVE_BUFFER = 4096
 KIB_PER_MIB = 1024
@@ -182,8 +185,8 @@ def crowd_memory(stage: Stage) -> Result:
     return Result(interleave({"ours": once}, stage.sizes.rounds), f"{CLIENTS} clients", "MiB")
 
 
-def _crowd(stage: Stage, port: int, pid: int, request: bytes, beside: AbstractContextManager[object]) -> Reading:
-    """Fifty clients download one thing while ``/health`` of the same server is asked; each checks its digest.
+def _crowd(port: int, pid: int, request: bytes, digest: str, beside: AbstractContextManager[object]) -> Reading:
+    """Fifty clients download one thing while ``/health`` of the same server is asked; each has to have the SHA-256.
     ``seconds`` is the time, ``gateway_rss`` the peak, ``value`` the p99 of ``/health`` in ms."""
     argv = [sys.executable, "-m", "benchmarks.crowd_client", str(CLIENTS)]
     reset_peak(pid)
@@ -191,8 +194,9 @@ def _crowd(stage: Stage, port: int, pid: int, request: bytes, beside: AbstractCo
     with beside, probing(port) as latencies:
         said = subprocess.run(argv, input=b"%d\n%b" % (port, request), stdout=subprocess.PIPE, check=False)
     found = said.stdout.decode().splitlines()
-    if said.returncode or len(found) != 1 or not found[0].startswith(f"{CLIENTS} "):
-        raise CannotRun("the clients did not get the same bytes")
+    right = len(found) == 1 and found[0].startswith(f"{CLIENTS} ") and found[0].endswith(f" {digest}")
+    if said.returncode or not right:
+        raise CannotRun("the clients did not get the right bytes")
     return Reading(
         time.perf_counter() - started,
         gateway_cpu=tree_cpu(pid) - before,
@@ -201,39 +205,58 @@ def _crowd(stage: Stage, port: int, pid: int, request: bytes, beside: AbstractCo
     )
 
 
-def _crowds(stage: Stage, name: str) -> dict[str, Series]:
-    """The crowd at the gateway, where it wants one finished package of the size of the large file and the tree is
-    listed again and again, and at nginx, where it wants the file itself and ``find`` walks the tree instead."""
-    stage.keep_files_template(name, "files", "big.bin")
-    path = "/packages/" + package_id(stage, name, compression="none")
+@functools.cache
+def _crowds(stage: Stage) -> dict[str, Series]:
+    """Both rows are of one run, which is long. The crowd at the gateway, where it wants one finished package of a large
+    file and the tree is listed again and again, and at nginx, where it wants the file itself and ``find`` walks the
+    tree instead."""
+    stage.keep_files_template("crowd-file", "files", "crowd.bin")
+    path = "/packages/" + package_id(stage, "crowd-file", compression="none")
+    package_digest, file_digest = _verified(stage, "crowd-file"), _digest(stage.volume / "crowd.bin")
 
     def ours() -> Reading:
         gateway = stage.gateway
-        return _crowd(stage, gateway.port, gateway.pid, _request(stage, path), _looping(stage, "/files/tree"))
+        listing = _looping(stage, "/files/tree")
+        return _crowd(gateway.port, gateway.pid, _request(stage, path), package_digest, listing)
 
     def theirs(nginx: Nginx) -> Reading:
-        request = f"GET /big.bin HTTP/1.1\r\nHost: 127.0.0.1:{nginx.port}\r\nConnection: close\r\n\r\n".encode()
+        request = f"GET /crowd.bin HTTP/1.1\r\nHost: 127.0.0.1:{nginx.port}\r\nConnection: close\r\n\r\n".encode()
         walk = ["find", str(stage.folder / "tree"), "-type", "f", "-printf", "%P %s %T@\n"]
-        return _crowd(stage, nginx.port, nginx.pid, request, _repeating(walk))
+        return _crowd(nginx.port, nginx.pid, request, file_digest, _repeating(walk))
 
     readings = [(ours(), theirs(stage.need_nginx())) for _ in range(stage.sizes.rounds)]
     return {"ours": Series([mine for mine, _ in readings]), "nginx": Series([other for _, other in readings])}
 
 
+def _verified(stage: Stage, template: str) -> str:
+    """SHA-256 of a finished package whose digests and signature hfit has verified."""
+    argv = [BIN / "hfit", "pkg-download", template, "--archive", "--force", "--compression", "none"]
+    run(argv, cwd=stage.work, environment=stage.hfit_environment())
+    (made,) = stage.work.glob(f"{template}.tar*")
+    digest = _digest(made)
+    made.unlink()
+    return digest
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def crowd_package(stage: Stage) -> Result:
-    """Peak memory of the gateway while fifty clients download one finished package of the size of the large file and
-    check its digest, and the tree is listed again and again."""
-    found = _crowds(stage, "crowd-memory")
+    """Peak memory of the gateway while fifty clients download one finished package of a large file and check
+    its digest, and the tree is listed again and again."""
+    found = _crowds(stage)
     series = {
         name: Series([replace(reading, value=reading.gateway_rss) for reading in one.readings])
         for name, one in found.items()
     }
-    return Result(series, f"{CLIENTS} clients, {stage.sizes.file_bytes >> 20} MiB each, all alike", "MiB")
+    return Result(series, f"{CLIENTS} clients, {stage.sizes.crowd_bytes >> 20} MiB each, all digests right", "MiB")
 
 
 def crowd_health(stage: Stage) -> Result:
     """p99 of `/health` meanwhile, and of one that nginx answers in the same crowd: what the machine allows."""
-    found = _crowds(stage, "crowd-health")
+    found = _crowds(stage)
     least = found["nginx"].median()
     return Result(found, f"{least:.1f} ms where nginx serves this crowd and answers /health itself", "ms")
 

@@ -100,12 +100,13 @@ def fill_mariadb(server: Server, sizes: Sizes) -> None:
 
 
 def fill_volume(folder: Path, sizes: Sizes) -> None:
-    """One large file, one of 50 KB, and a tree of many small files."""
+    """Two large files, one for a single reader and one for a crowd, and one of 50 KB."""
     chance = random.Random(sizes.seed)
     folder.mkdir()
-    with (folder / "big.bin").open("wb") as file:
-        for _ in range(sizes.file_bytes // BLOCK):
-            file.write(chance.randbytes(BLOCK))
+    for name, size in (("big.bin", sizes.file_bytes), ("crowd.bin", sizes.crowd_bytes)):
+        with (folder / name).open("wb") as file:
+            for _ in range(size // BLOCK):
+                file.write(chance.randbytes(BLOCK))
     (folder / "small.bin").write_bytes(chance.randbytes(50_000))
 
 

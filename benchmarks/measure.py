@@ -1,7 +1,8 @@
 """Measuring: processes with their CPU and memory, servers before and after, sides in turn, medians and spread.
 
 CPU of a command is that of the command and everything it waited for (wait4). CPU of a server is that of its whole
-process tree from /proc, ended children included. Peak memory of the gateway is VmHWM, reset before each run.
+process tree from /proc, ended children included. Peak memory of the gateway is VmHWM, reset before each run, with that
+of the processes that list large volumes for it.
 """
 
 from __future__ import annotations
@@ -93,6 +94,11 @@ def shell(line: str, *, cwd: Path, environment: Mapping[str, str] | None = None,
 
 def tree_cpu(root: int) -> float:
     """CPU seconds of a process, its living descendants and those they waited for."""
+    return sum(_family(root).values()) / _TICKS
+
+
+def _family(root: int) -> dict[int, int]:
+    """A process and its living descendants, with the ticks of each and of those it waited for."""
     parents: dict[int, int] = {}
     ticks: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
@@ -109,21 +115,26 @@ def tree_cpu(root: int) -> float:
             chain.append(parents[chain[-1]])
         if chain[-1] in inside:
             inside.update(chain)
-    return sum(ticks.get(pid, 0) for pid in inside) / _TICKS
+    return {pid: ticks.get(pid, 0) for pid in inside}
 
 
-def peak_rss(pid: int) -> float:
-    """Peak resident memory in MiB since ``reset_peak``."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+def peak_rss(root: int) -> float:
+    """Peak resident memory in MiB since ``reset_peak``: of a process and its living descendants, as if they all were at
+    once."""
+    total = 0.0
+    for pid in _family(root):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    total += int(line.split()[1]) / 1024
+    return total
 
 
-def reset_peak(pid: int) -> None:
+def reset_peak(root: int) -> None:
     """Let the peak begin anew (proc(5), clear_refs 5)."""
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/clear_refs").write_text("5")
+    for pid in _family(root):
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def watched(action: Callable[[], Reading], gateway: int | None = None, peers: Sequence[int] = ()) -> Reading:

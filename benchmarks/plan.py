@@ -22,6 +22,7 @@ class Sizes:
     tables: int
     table_rows: int
     file_bytes: int
+    crowd_bytes: int  # of the file that fifty clients want at once
     files: int
     slow_readers: int
     seconds: float  # of the rows that last as long as one lets them
@@ -33,13 +34,14 @@ class Sizes:
 
 
 QUICK = Sizes(
-    rounds=2, rows=100_000, tables=20, table_rows=2_000, file_bytes=256 << 20, files=50_000, slow_readers=200,
-    seconds=2.0, curve=(1_000, 10_000, 100_000), clients=(1, 10, 100), packages=(1, 10, 100), scale=0.1,
+    rounds=2, rows=100_000, tables=20, table_rows=2_000, file_bytes=256 << 20, crowd_bytes=256 << 20, files=50_000,
+    slow_readers=200, seconds=2.0, curve=(1_000, 10_000, 100_000), clients=(1, 10, 100), packages=(1, 10, 100),
+    scale=0.1,
 )  # fmt: skip
 FULL = Sizes(
-    rounds=5, rows=1_200_000, tables=20, table_rows=20_000, file_bytes=2 << 30, files=1_000_000, slow_readers=1_000,
-    seconds=10.0, curve=(1_000, 10_000, 100_000, 1_000_000, 10_000_000), clients=(1, 10, 100, 1_000, 5_000),
-    packages=(1, 10, 100, 1_000), scale=0.1,
+    rounds=5, rows=1_200_000, tables=20, table_rows=20_000, file_bytes=2 << 30, crowd_bytes=1 << 30, files=1_000_000,
+    slow_readers=1_000, seconds=10.0, curve=(1_000, 10_000, 100_000, 1_000_000, 10_000_000),
+    clients=(1, 10, 100, 1_000, 5_000), packages=(1, 10, 100, 1_000), scale=0.1,
 )  # fmt: skip
 
 

@@ -28,8 +28,8 @@ from hfitd.volumes.lines import LINES, join, render
 from hfitd.volumes.masked.rules import Masking, find_masking
 from hfitd.volumes.opener import Opener, Parts, choose_opener
 from hfitd.volumes.paths import decode_raw_path, split_path
-from hfitd.volumes.pull import BATCH, Pull, look_ahead, take_best, take_sorted
-from hfitd.volumes.scan import AsEntries, Caps, Rules, Scan, Shape, Wish, describe, visible
+from hfitd.volumes.pull import Pull, look_ahead, take_best, take_sorted
+from hfitd.volumes.scan import BATCH, AsEntries, Caps, Rules, Scan, Shape, Wish, describe, visible
 from hfitd.volumes.walkers import BrokenWalk, Walkers
 
 T = TypeVar("T")

@@ -11,14 +11,10 @@ from typing import Generic, TypeVar
 
 from hfitd.errors import TooLarge
 from hfitd.volumes.interface import FileEntry, ListingQuery
-from hfitd.volumes.scan import Scan, precedes, sort_entries
+from hfitd.volumes.scan import BATCH, FIRST_BATCH, Scan, precedes, sort_entries
 
 T = TypeVar("T")
 E = TypeVar("E")
-
-FIRST_BATCH = 20  # soon something to read
-BATCH = 1000
-
 
 @dataclass(slots=True)
 class Pull(Generic[E]):

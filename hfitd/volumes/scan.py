@@ -28,6 +28,8 @@ from hfitd.volumes.paths import (
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
+FIRST_BATCH = 20  # entries that are given together at first, so that there is soon something to read
+BATCH = 1000
 CHECK_EVERY = 64  # names between two looks at the clock
 TYPE_BITS = stat.S_IFMT(0o177777)
 

@@ -24,8 +24,7 @@ from hfitd.errors import HfitError, NotFound, TooLarge
 from hfitd.volumes.interface import ListingQuery
 from hfitd.volumes.lines import LINES, join
 from hfitd.volumes.opener import choose_opener
-from hfitd.volumes.pull import BATCH, FIRST_BATCH
-from hfitd.volumes.scan import Caps, Rules, Scan, Wish
+from hfitd.volumes.scan import BATCH, FIRST_BATCH, Caps, Rules, Scan, Wish
 
 LENGTH_BYTES = 4
 FRAME_READY, FRAME_LINES, FRAME_END = b"R", b"L", b"E"

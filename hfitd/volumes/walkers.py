@@ -74,12 +74,12 @@ class Walkers:
         self._idle: list[Walker] = []
         self._alive: set[Walker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._starting, self._closed = 0, False
+        self._starting, self._closed = False, False
 
     def want(self) -> None:
         """See to it that there will be an idle one soon (1)."""
-        if not self._idle and not self._closed and len(self._alive) + self._starting < WALKERS:
-            self._starting += 1
+        if not self._idle and not self._starting and not self._closed and len(self._alive) < WALKERS:
+            self._starting = True
             self._run(self._start())
 
     def take(self) -> Walker | None:
@@ -126,7 +126,7 @@ class Walkers:
             self._on_lost("could not be started; large volumes are listed in threads")
             return
         finally:
-            self._starting -= 1
+            self._starting = False
         self._alive.add(walker)
         self._give_back(walker, usable=not self._closed)
 

@@ -15,8 +15,7 @@ from hfitd.errors import BadRequest, NotFound, PathRefused, TooLarge
 from hfitd.volumes.folder import FolderVolume
 from hfitd.volumes.interface import FileEntry, ListingQuery
 from hfitd.volumes.listing import parse_listing, parse_listing_query, parse_sort
-from hfitd.volumes.pull import BATCH, FIRST_BATCH
-from hfitd.volumes.scan import Caps
+from hfitd.volumes.scan import BATCH, FIRST_BATCH, Caps
 from tests.hfitd.volumes.conftest import World
 
 NOW = 1_700_000_000.0

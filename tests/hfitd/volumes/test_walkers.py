@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -25,6 +25,7 @@ from hfitd.volumes.listing import parse_listing
 from hfitd.volumes.scan import Caps
 from hfitd.volumes.walkers import Walkers
 from tests.hfitd.volumes.conftest import open_targets
+from tests.support.processes import walkers_of
 
 NOW = 1_700_000_000.0
 ROWS = 10_000  # lines of a listing that does not fit into the buffers between a walker and its reader
@@ -72,13 +73,7 @@ def wide(tmp_path: Path) -> Path:
 
 def children() -> set[int]:
     """Walkers that this process has."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == os.getpid() and b"hfitd.volumes.walker" in (entry / "cmdline").read_bytes():
-                found.add(int(entry.name))
-    return found
+    return walkers_of(os.getpid())
 
 
 def opened(top: Path, walkers: Walkers | None = None, caps: Caps | None = None, **settings: object) -> FolderVolume:
@@ -274,6 +269,13 @@ async def test_the_process_is_given_nothing_but_the_root(
     held = {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}
     assert {name.partition(":")[0] for name in held} == {"socket", "/dev/null"}
     assert not [target for target in open_targets() if target.startswith(f"{nasty}/")]
+
+
+def test_the_process_loads_no_configuration_no_mask_and_no_library() -> None:
+    program = "import sys, hfitd.volumes.walker; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout.split()
+    assert not [name for name in loaded if name.startswith(("hfitd.config", "hfitd.masks", "hfitd.volumes.masked"))]
+    assert not {"asyncio", "aiohttp", "aiofiles", "cryptography"} & set(loaded)
 
 
 def document(entry: FileEntry) -> dict[str, object]:
