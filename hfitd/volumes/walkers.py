@@ -74,13 +74,13 @@ class Walkers:
         self._idle: list[Walker] = []
         self._alive: set[Walker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._starting, self._closed = False, False
+        self._starting: asyncio.Task[None] | None = None
+        self._closed = False
 
     def want(self) -> None:
         """See to it that there will be an idle one soon (1)."""
-        if not self._idle and not self._starting and not self._closed and len(self._alive) < WALKERS:
-            self._starting = True
-            self._run(self._start())
+        if not self._idle and self._starting is None and not self._closed and len(self._alive) < WALKERS:
+            self._starting = self._run(self._start())
 
     def take(self) -> Walker | None:
         """An idle one, which then belongs to the caller until ``walk`` ends, or None (2)."""
@@ -114,6 +114,8 @@ class Walkers:
     async def close(self) -> None:
         """End all of them."""
         self._closed = True
+        if self._starting is not None:
+            self._starting.cancel()
         for walker in list(self._alive):
             self._end(walker)
         while self._tasks:
@@ -126,7 +128,7 @@ class Walkers:
             self._on_lost("could not be started; large volumes are listed in threads")
             return
         finally:
-            self._starting = False
+            self._starting = None
         self._alive.add(walker)
         self._give_back(walker, usable=not self._closed)
 
@@ -144,10 +146,11 @@ class Walkers:
                 self._idle.remove(walker)
             self._run(walker.end())
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 async def _open_walker() -> Walker:

@@ -256,6 +256,22 @@ async def test_a_process_that_cannot_be_started_is_told_and_threads_go_on(
         assert walkers[1] == ["could not be started; large volumes are listed in threads"]
 
 
+async def test_closing_waits_for_none_that_is_still_starting(nasty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LARGE", 1)
+    monkeypatch.setattr(processes, "PROGRAM", (sys.executable, "-c", SAYS_NOTHING, "hfitd.volumes.walker"))
+    told: list[str] = []
+    found = Walkers(told.append)
+    await lines(opened(nasty, found))
+    async with asyncio.timeout(30):
+        while not children():
+            await asyncio.sleep(0.01)
+    async with asyncio.timeout(processes.START_SECONDS / 2):
+        await found.close()
+    assert children() == set()
+    assert told == []
+
+
+SAYS_NOTHING = "import time; time.sleep(60)"
 ANSWERS_NONSENSE = "import socket; socket.socket(fileno=0).sendall(b'X' + bytes(4))"
 
 
