@@ -11,13 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.export import package
+from benchmarks.export import dump, package
 from benchmarks.files import package_id
 from benchmarks.measure import Reading, Series, interleave, peak_rss, percentile, reset_peak, run, tree_cpu
 from benchmarks.plan import Benchmark, CannotRun, Goal, Result
@@ -85,34 +85,52 @@ def slow_memory(stage: Stage) -> Result:
 
 
 def health(stage: Stage) -> Result:
-    """p99 of `/health` while an export, a listing and a hundred downloads of the large file run, all in a loop."""
+    """p99 of `/health` while an export, a listing and a hundred downloads of the large file run, all in a loop; of one
+    that nginx answers while it serves them, `pg_dump` exports and `find` lists, for what the machine allows."""
     stage.keep_template("busy", "shop_pg", {"orders.sql": "orders"}, ", order: none")
-    latencies: list[float] = []
+    nginx, latencies = stage.need_nginx(), list[float]()
+    walk = ["find", str(stage.folder / "tree"), "-type", "f", "-printf", "%P %s %T@\n"]
+    file = f"GET /big.bin HTTP/1.1\r\nHost: 127.0.0.1:{nginx.port}\r\nConnection: close\r\n\r\n".encode()
 
-    def once() -> Reading:
-        started = time.perf_counter()
-        with _downloads(stage, DOWNLOADS), _looping(stage, "/files/tree"), ThreadPoolExecutor(1) as pool:
-            export = pool.submit(lambda: package(stage, "busy"))
-            with probing(stage.gateway.port) as found:
-                time.sleep(stage.sizes.seconds)
-                export.result()
+    def ours() -> Reading:
+        request, listing = _request(stage, "/files/files/download?path=big.bin"), _looping(stage, "/files/tree")
+        reading, found = _busy(stage, stage.gateway.port, request, listing, lambda: package(stage, "busy"))
         latencies.extend(found)
-        return Reading(time.perf_counter() - started, value=percentile(found, 0.99))
+        return reading
 
-    series = Series([once() for _ in range(stage.sizes.rounds)])
+    def theirs() -> Reading:
+        line = "pg_dump --data-only -t orders | gzip -1"
+        return _busy(stage, nginx.port, file, _repeating(walk), lambda: dump(stage, line))[0]
+
+    readings = [(ours(), theirs()) for _ in range(stage.sizes.rounds)]
+    series = {"ours": Series([mine for mine, _ in readings]), "nginx": Series([other for _, other in readings])}
     note = f"p50 {percentile(latencies, 0.5):.1f} ms, worst {max(latencies):.0f} ms of {len(latencies)} answers"
-    return Result({"ours": series}, f"{note}; prober, clients and servers share the cores", "ms")
+    floor = f"{series['nginx'].median():.1f} ms where nginx, find and pg_dump do the same"
+    return Result(series, f"{note}; {floor}; prober, clients and servers share the cores", "ms")
+
+
+def _busy(
+    stage: Stage, port: int, download: bytes, listing: AbstractContextManager[object], export: Callable[[], object]
+) -> tuple[Reading, list[float]]:
+    """Milliseconds that ``/health`` of a server took beside all this, and their p99 as ``value``."""
+    started = time.perf_counter()
+    with _downloads(port, download, DOWNLOADS), listing, ThreadPoolExecutor(1) as pool:
+        exporting = pool.submit(export)
+        with probing(port) as found:
+            time.sleep(stage.sizes.seconds)
+            exporting.result()
+    return Reading(time.perf_counter() - started, value=percentile(found, 0.99)), list(found)
 
 
 @contextlib.contextmanager
-def _downloads(stage: Stage, count: int) -> Iterator[None]:
-    """Downloads of the large file, read as fast as one thread can, each begun again when it ends."""
+def _downloads(port: int, request: bytes, count: int) -> Iterator[None]:
+    """So many downloads, read as fast as one thread can, each begun again when it ends."""
     chosen = selectors.DefaultSelector()
     stop = threading.Event()
 
     def begin() -> None:
-        connection = socket.create_connection(("127.0.0.1", stage.gateway.port))
-        connection.sendall(_request(stage, "/files/files/download?path=big.bin"))
+        connection = socket.create_connection(("127.0.0.1", port))
+        connection.sendall(request)
         connection.setblocking(False)
         chosen.register(connection, selectors.EVENT_READ)
 
