@@ -16,6 +16,7 @@ from hfitd.volumes.scan import BATCH, FIRST_BATCH, Scan, precedes, sort_entries
 T = TypeVar("T")
 E = TypeVar("E")
 
+
 @dataclass(slots=True)
 class Pull(Generic[E]):
     """Takes entries from a scan, one caller at a time, and ends the scan in the thread that runs it."""
