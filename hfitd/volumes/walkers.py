@@ -59,9 +59,7 @@ class Walker:
         if self.expiry is not None:
             self.expiry.cancel()
         self.writer.close()
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        await self.process.wait()
+        await _kill(self.process)
         with contextlib.suppress(OSError):
             await self.writer.wait_closed()
 
@@ -153,18 +151,27 @@ class Walkers:
         return task
 
 
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """End a process and wait until it is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
 async def _open_walker() -> Walker:
     """Start a process and wait until it has said that it is there. OSError, EOFError, TimeoutError."""
     ours, theirs = socket.socketpair()
     nothing = asyncio.subprocess.DEVNULL
-    with theirs, contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         stack.callback(ours.close)
-        ours.setblocking(False)
-        process = await asyncio.create_subprocess_exec(
-            *PROGRAM, stdin=theirs.fileno(), stdout=nothing, stderr=nothing, env={}, start_new_session=True
-        )
+        with theirs:
+            ours.setblocking(False)
+            process = await asyncio.create_subprocess_exec(
+                *PROGRAM, stdin=theirs.fileno(), stdout=nothing, stderr=nothing, env={}, start_new_session=True
+            )
+        stack.push_async_callback(_kill, process)
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=AHEAD_BYTES)
-        stack.pop_all()  # the connection closes it from here on
+        stack.pop_all()  # it all belongs to the walker from here on
     walker = Walker(process, ours, reader, writer)
     try:
         async with asyncio.timeout(START_SECONDS):
